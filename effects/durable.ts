@@ -1,0 +1,54 @@
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { run } from "./process.ts";
+
+// The one place that makes state durable: write, fsync, rename, fsync of the directory.
+
+/** Replaces a file so that after a power cut it holds the old bytes or the new ones. The directory must exist. */
+export async function writeDurably(path: string, bytes: Uint8Array | string, mode = 0o644): Promise<void> {
+  const temporary = temporaryNameOf(path);
+  try {
+    await withFile(temporary, "wx", mode, async (file) => {
+      await file.writeFile(bytes);
+      await file.sync();
+    });
+    await renameDurably(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** Renames, then makes the new name durable. The file's own bytes must be synced before. */
+export async function renameDurably(from: string, to: string): Promise<void> {
+  await rename(from, to);
+  await syncDirectory(dirname(to));
+  if (dirname(from) !== dirname(to)) await syncDirectory(dirname(from));
+}
+
+/** Makes names created, renamed or removed in a directory durable. */
+export async function syncDirectory(directory: string): Promise<void> {
+  await withFile(directory, "r", 0, (handle) => handle.sync());
+}
+
+/** One barrier for everything written to the file system that holds `path` (syncfs). */
+export async function syncFilesystem(path: string): Promise<void> {
+  await run(["sync", "-f", path]);
+}
+
+/** Names that `writeDurably` leaves behind when it is killed; whoever owns the directory may remove them at start. */
+export const TEMPORARY_NAME = /^\..+\.[0-9a-z]+\.tmp$/;
+
+function temporaryNameOf(path: string): string {
+  const unique = `${process.pid.toString(36)}${Math.random().toString(36).slice(2, 8)}`;
+  return `${dirname(path)}/.${path.slice(dirname(path).length).replaceAll("/", "")}.${unique}.tmp`;
+}
+
+async function withFile<T>(path: string, flags: string, mode: number, use: (file: FileHandle) => Promise<T>) {
+  const file = await open(path, flags, mode);
+  try {
+    return await use(file);
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,111 @@
+import { spawn } from "node:child_process";
+import { Failure } from "../manifests/failure.ts";
+
+export interface RunOptions {
+  cwd?: string;
+  /** The whole environment of the process; the default is this process's own. */
+  env?: Record<string, string | undefined>;
+  input?: string | Uint8Array;
+  /** Milliseconds until SIGKILL. */
+  timeout?: number;
+  /** Called with each piece of output as it comes, both streams. */
+  onOutput?: (text: string) => void;
+  uid?: number;
+  gid?: number;
+}
+
+export interface ProcessResult {
+  stdout: string;
+  stderr: string;
+}
+
+/** The most output kept per stream; more fails the process rather than filling memory. */
+const OUTPUT_LIMIT = 64 * 1024 * 1024;
+const LAST_LINES = 20;
+
+/** A process that did not end with 0: command quoted for copy and paste, how it ended, its last output. */
+export class ProcessError extends Failure {
+  declare readonly code: "process-failed" | "process-missing";
+  readonly exitCode: number | undefined;
+  readonly signal: string | undefined;
+  readonly timedOut: boolean;
+  readonly output: string;
+
+  constructor(command: readonly string[], end: ProcessEnd) {
+    const shown = quoteCommand(command);
+    const code = end.missing ? "process-missing" : "process-failed";
+    super("failed", code, `${shown}: ${describe(end)}${end.output === "" ? "" : `\n${end.output}`}`, {
+      hint: end.missing ? `install ${command[0]}: ./run setup installs what ostler needs` : undefined,
+    });
+    this.exitCode = end.exitCode;
+    this.signal = end.signal;
+    this.timedOut = end.timedOut;
+    this.output = end.output;
+  }
+}
+
+interface ProcessEnd {
+  exitCode: number | undefined;
+  signal: string | undefined;
+  timedOut: boolean;
+  missing: boolean;
+  output: string;
+}
+
+/** Runs one program, without a shell, to its end. Throws ProcessError unless it exits 0. */
+export async function run(command: readonly string[], options: RunOptions = {}): Promise<ProcessResult> {
+  const [program = "", ...args] = command;
+  const child = spawn(program, args, {
+    cwd: options.cwd,
+    env: options.env ?? process.env,
+    stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+    timeout: options.timeout,
+    killSignal: "SIGKILL",
+    uid: options.uid,
+    gid: options.gid,
+  });
+  const started = Date.now();
+  const stdout = collect(child.stdout, options.onOutput);
+  const stderr = collect(child.stderr, options.onOutput);
+  child.stdin?.on("error", () => {}); // a program may end before it has read its input; its exit code decides
+  child.stdin?.end(options.input);
+  const end = await new Promise<ProcessEnd>((resolve, reject) => {
+    child.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") return reject(error);
+      resolve({ exitCode: undefined, signal: undefined, timedOut: false, missing: true, output: "" });
+    });
+    child.once("close", (exitCode, signal) => {
+      const timedOut = signal === "SIGKILL" && options.timeout !== undefined && Date.now() - started >= options.timeout;
+      const output = lastLines(`${stdout.text()}${stderr.text()}`);
+      resolve({ exitCode: exitCode ?? undefined, signal: signal ?? undefined, timedOut, missing: false, output });
+    });
+  });
+  if (end.exitCode !== 0) throw new ProcessError(command, end);
+  return { stdout: stdout.text(), stderr: stderr.text() };
+}
+
+/** The command as a shell would take it. */
+export function quoteCommand(command: readonly string[]): string {
+  return command.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(" ");
+}
+
+function collect(stream: NodeJS.ReadableStream | null, onOutput: ((text: string) => void) | undefined) {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  stream?.on("data", (chunk: Buffer) => {
+    size += chunk.length;
+    if (size <= OUTPUT_LIMIT) chunks.push(chunk);
+    onOutput?.(chunk.toString());
+  });
+  return { text: () => Buffer.concat(chunks).toString() };
+}
+
+function describe(end: ProcessEnd): string {
+  if (end.missing) return "program not found";
+  if (end.timedOut) return "killed because it took too long";
+  return end.signal === undefined ? `exit code ${end.exitCode}` : `killed by ${end.signal}`;
+}
+
+function lastLines(text: string): string {
+  return text.trimEnd().split("\n").slice(-LAST_LINES).join("\n");
+}

@@ -1,0 +1,95 @@
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { join, normalize } from "node:path";
+import { Failure } from "../manifests/failure.ts";
+import { hasErrno } from "./errno.ts";
+
+/** Bytes read at once from files and sockets: smaller reads cost a third of the throughput. */
+export const READ_SIZE = 1024 * 1024;
+
+export type SourceErrorCode = "source-unreachable" | "source-too-large" | "source-path";
+
+/** A repository that could not be read; what it holds is never trusted, whatever it answers. */
+export class SourceError extends Failure {
+  declare readonly code: SourceErrorCode;
+  constructor(code: SourceErrorCode, message: string, cause?: unknown) {
+    super("failed", code, message, { cause, hint: "check that the repository's directory or address is right" });
+  }
+}
+
+/** Read access to a static repository, by paths relative to its root. */
+export interface Source {
+  readonly location: string;
+  /** A whole file of at most `limit` bytes; undefined where there is none. */
+  read(path: string, limit: number): Promise<Buffer | undefined>;
+  /** A file from byte `offset` on; undefined where there is none. */
+  stream(path: string, offset?: number): Promise<AsyncIterable<Uint8Array> | undefined>;
+}
+
+/** Opens a directory, a file: URL or an http(s): URL of a static file server. Reads nothing yet. */
+export function openSource(location: string): Source {
+  const open = /^https?:/.test(location) ? httpStream(location) : fileStream(location.replace(/^file:\/\//, ""));
+  return {
+    location,
+    stream: (path, offset = 0) => open(checkPath(path), offset),
+    async read(path, limit) {
+      const chunks = await open(checkPath(path), 0);
+      if (chunks === undefined) return undefined;
+      const kept: Uint8Array[] = [];
+      let size = 0;
+      for await (const chunk of chunks) {
+        size += chunk.length;
+        if (size > limit)
+          throw new SourceError("source-too-large", `${location}/${path}: expected at most ${limit} bytes`);
+        kept.push(chunk);
+      }
+      return Buffer.concat(kept);
+    },
+  };
+}
+
+type Open = (path: string, offset: number) => Promise<AsyncIterable<Uint8Array> | undefined>;
+
+function fileStream(directory: string): Open {
+  return async (path, offset) => {
+    const file = join(directory, path);
+    try {
+      const { size } = await stat(file);
+      return createReadStream(file, { start: Math.min(offset, size), highWaterMark: READ_SIZE });
+    } catch (error) {
+      if (hasErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+      throw new SourceError("source-unreachable", `${file}: ${(error as Error).message}`, error);
+    }
+  };
+}
+
+function httpStream(base: string): Open {
+  return async (path, offset) => {
+    const url = `${base.replace(/\/$/, "")}/${path}`;
+    try {
+      const headers = offset > 0 ? { range: `bytes=${offset}-` } : {};
+      const response = await fetch(url, { headers, redirect: "error" });
+      if (response.status === 404 || response.body === null) return undefined;
+      if (!response.ok) throw new Error(`expected status 200, got ${response.status}`);
+      return skip(response.body, offset > 0 && response.status !== 206 ? offset : 0);
+    } catch (error) {
+      throw new SourceError("source-unreachable", `${url}: ${(error as Error).message}`, error);
+    }
+  };
+}
+
+async function* skip(chunks: AsyncIterable<Uint8Array>, bytes: number): AsyncIterable<Uint8Array> {
+  let left = bytes;
+  for await (const chunk of chunks) {
+    if (left < chunk.length) yield left > 0 ? chunk.subarray(left) : chunk;
+    left = Math.max(0, left - chunk.length);
+  }
+}
+
+function checkPath(path: string): string {
+  const normal = normalize(path);
+  if (normal !== path || path.startsWith("/") || path.startsWith("..")) {
+    throw new SourceError("source-path", `expected a plain relative path, got ${JSON.stringify(path)}`);
+  }
+  return path;
+}

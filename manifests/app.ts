@@ -1,0 +1,91 @@
+import * as z from "zod";
+
+/** The OCI config label that carries an image's app document as canonical JSON. */
+export const APP_LABEL = "dev.ostler.app";
+
+const command = z.array(z.string()).min(1);
+const milliseconds = z.int().nonnegative();
+const absolutePath = z.string().regex(/^\/(?!.*(?:^|\/)\.\.(?:\/|$))/, "expected an absolute path without ..");
+
+export const listenSchema = z.strictObject({
+  /** TCP port that hostd keeps open across switches; the app gets it as LISTEN_FDS, in recipe order from fd 3. */
+  port: z.int().min(1).max(65535),
+  address: z.string().default("0.0.0.0"),
+});
+
+const window = {
+  interval: milliseconds.default(1_000),
+  timeout: milliseconds.default(2_000),
+  /** Healthy within this long after the start (design section 6: A). */
+  within: milliseconds.default(30_000),
+  /** Then healthy without a break for this long (B). */
+  stable: milliseconds.default(10_000),
+};
+
+export const healthSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("http"), url: z.url({ protocol: /^http$/ }), ...window }),
+  z.strictObject({ kind: z.literal("tcp"), host: z.string(), port: z.int().min(1).max(65535), ...window }),
+  z.strictObject({ kind: z.literal("exec"), command, ...window }),
+]);
+
+export const dataSchema = z.strictObject({
+  path: absolutePath,
+  /** Data format this image writes: a whole number, compared as the semver `N.0.0`. */
+  format: z.int().positive().default(1),
+  /** semver range of formats this image can read; the default is its own format alone. */
+  reads: z.string().optional(),
+});
+
+export const configFileSchema = z.strictObject({
+  path: absolutePath,
+  /** Template text with `{{ name }}` values, taken into the image document at build time. */
+  template: z.string().max(65_536),
+});
+
+const hookSchema = z.strictObject({ command, timeout: milliseconds.default(60_000) });
+
+/** What hostd needs to run an image: parsed from the label APP_LABEL of a verified image config. */
+export const appSchema = z.strictObject({
+  schema: z.literal(1),
+  /** Product name: `shop`. */
+  name: z
+    .string()
+    .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, "expected lower-case letters, digits and -, 1 to 63"),
+  listen: z.array(listenSchema).default([]),
+  health: z.array(healthSchema).default([]),
+  data: z.array(dataSchema).max(1, "expected at most one DATA path").default([]),
+  config: z.array(configFileSchema).default([]),
+  hooks: z
+    .strictObject({ drain: hookSchema, migrate: hookSchema, ready: hookSchema, reverted: hookSchema })
+    .partial()
+    .default({}),
+  /** Longest time from SIGTERM to SIGKILL when the app is stopped. */
+  stopTimeout: milliseconds.default(10_000),
+});
+
+export type App = z.infer<typeof appSchema>;
+export type Listen = z.infer<typeof listenSchema>;
+export type Health = z.infer<typeof healthSchema>;
+export type DataPath = z.infer<typeof dataSchema>;
+export type ConfigFile = z.infer<typeof configFileSchema>;
+export type Hook = z.infer<typeof hookSchema>;
+
+export const appExample: App = {
+  schema: 1,
+  name: "shop",
+  listen: [{ port: 8080, address: "0.0.0.0" }],
+  health: [
+    {
+      kind: "http",
+      url: "http://localhost:8080/healthz",
+      interval: 1000,
+      timeout: 2000,
+      within: 30_000,
+      stable: 10_000,
+    },
+  ],
+  data: [{ path: "/var/lib/shop", format: 2, reads: ">=1 <3" }],
+  config: [{ path: "/etc/shop/config.json", template: '{"greeting":"{{ greeting }}"}' }],
+  hooks: { migrate: { command: ["/usr/bin/node", "/opt/shop/src/migrate.mjs"], timeout: 60_000 } },
+  stopTimeout: 10_000,
+};

@@ -1,0 +1,27 @@
+import { defineConfig } from "vitest/config";
+
+const NEEDED = 24;
+const found = Number(process.versions.node.split(".")[0]);
+if (found !== NEEDED) {
+  throw new Error(
+    `expected Node ${NEEDED}, got ${process.version}: run the tests with ./run test, which brings its own Node`,
+  );
+}
+
+export default defineConfig({
+  test: {
+    reporters: ["default"],
+    projects: [
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 10_000 } },
+      {
+        test: {
+          name: "integration",
+          include: ["test/integration/**/*.test.ts"],
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
+          maxWorkers: 2,
+        },
+      },
+    ],
+  },
+});
