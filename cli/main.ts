@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+import { enableCompileCache } from "node:module";
+
+enableCompileCache();
+const { runProgram } = await import("../terminal/program.ts");
+const { homeDirectory } = await import("./home.ts");
+
+process.exitCode = await runProgram(
+  {
+    name: "ostler",
+    summary: "build, sign, promote and run immutable images",
+    options: [
+      { flags: "--home <dir>", summary: "the operator's store, cache, keys and repository", default: homeDirectory() },
+    ],
+    verbs: {
+      build: async () => (await import("./build.ts")).verb,
+      ci: async () => (await import("./ci.ts")).verb,
+      images: async () => (await import("./images.ts")).verb,
+      verify: async () => (await import("./verify.ts")).verb,
+      mark: async () => (await import("./mark.ts")).verb,
+      promote: async () => (await import("./promote.ts")).verb,
+      "keys init": async () => (await import("./keys-init.ts")).verb,
+      "keys list": async () => (await import("./keys-list.ts")).verb,
+      deploy: async () => (await import("./deploy.ts")).verb,
+      status: async () => (await import("./status.ts")).verb,
+      history: async () => (await import("./history.ts")).verb,
+      rollback: async () => (await import("./rollback.ts")).verb,
+    },
+  },
+  process.argv.slice(2),
+);

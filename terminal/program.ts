@@ -1,0 +1,137 @@
+import { Command, CommanderError, Option } from "commander";
+import { EXIT_CODES, Failure, toFailureDocument } from "../manifests/failure.ts";
+import { openProgress, PROGRESS_KINDS, type ProgressKind } from "./progress.ts";
+import { suggest } from "./suggest.ts";
+import type { Answer, OptionSpec, Verb } from "./verb.ts";
+
+/** A command with verbs, each loaded only when it is called. */
+export interface Program {
+  name: string;
+  summary: string;
+  /** Words of the verb, as typed (`keys init`) -> its file. */
+  verbs: Readonly<Record<string, () => Promise<Verb>>>;
+  /** Options that every verb takes. */
+  options?: readonly OptionSpec[];
+}
+
+const REPEATED_INTERRUPT_EXIT = 130;
+
+/** Runs one command line to its exit code. Answers go to standard output, everything else to standard error. */
+export async function runProgram(program: Program, argv: readonly string[]): Promise<number> {
+  const found = findVerb(program, argv);
+  const json = argv.includes("--json") || (found !== undefined && !process.stdout.isTTY && !argv.includes("--no-json"));
+  try {
+    if (found === undefined) return await withoutVerb(program, argv);
+    return await runVerb(program, await found.load(), argv.slice(found.words), json);
+  } catch (error) {
+    return reportError(error, json);
+  }
+}
+
+async function runVerb(program: Program, verb: Verb, argv: readonly string[], json: boolean): Promise<number> {
+  const command = toCommand(program, verb);
+  let parsed: Command;
+  try {
+    parsed = command.parse(["node", program.name, ...argv]);
+  } catch (error) {
+    return reportParseError(error);
+  }
+  const { json: _json, progress: kind, ...options } = parsed.opts();
+  const progress = openProgress(kind as ProgressKind, process.stderr);
+  const interrupt = interruptSignal();
+  try {
+    const answer = await verb.run({
+      arguments: parsed.processedArgs,
+      options,
+      progress: progress.report,
+      signal: interrupt.signal,
+    });
+    progress.close();
+    await print(answer, json);
+    return answer.exitCode ?? EXIT_CODES.ok;
+  } finally {
+    progress.close();
+    interrupt.release();
+  }
+}
+
+/** The commander command of a verb: what `--help` shows and what the parser accepts are one thing. */
+export function toCommand(program: Pick<Program, "name" | "options">, verb: Verb): Command {
+  const command = new Command(`${program.name} ${verb.name}`).description(verb.summary).exitOverride();
+  for (const argument of verb.arguments ?? []) command.argument(argument.name, argument.summary);
+  for (const spec of [...(verb.options ?? []), ...(program.options ?? [])]) {
+    const option = new Option(spec.flags, spec.summary);
+    if (spec.default !== undefined) option.default(spec.default);
+    if (spec.choices !== undefined) option.choices([...spec.choices]);
+    command.addOption(option);
+  }
+  command.addOption(new Option("--json", "print the answer as JSON (the default when piped; --no-json for text)"));
+  command.addOption(new Option("--no-json").hideHelp());
+  command.addOption(
+    new Option("--progress <kind>", "how to show work going on").choices(PROGRESS_KINDS).default("auto"),
+  );
+  const examples = (verb.examples ?? []).map((example) => `  ${example}`);
+  if (examples.length > 0) command.addHelpText("after", `\nExamples:\n${examples.join("\n")}`);
+  return command.allowExcessArguments(false).showSuggestionAfterError();
+}
+
+function findVerb(program: Program, argv: readonly string[]) {
+  for (const words of [3, 2, 1]) {
+    const name = argv.slice(0, words).join(" ");
+    const load = argv.length >= words ? program.verbs[name] : undefined;
+    if (load !== undefined && Object.hasOwn(program.verbs, name)) return { load, words };
+  }
+  return undefined;
+}
+
+async function withoutVerb(program: Program, argv: readonly string[]): Promise<number> {
+  const [word] = argv;
+  const group = Object.keys(program.verbs).filter((name) => name.split(" ")[0] === word);
+  const asksForHelp = word === undefined || word === "--help" || word === "-h" || word === "help";
+  if (!asksForHelp && group.length === 0) {
+    const near = suggest(argv[0] ?? "", Object.keys(program.verbs));
+    throw new Failure("usage", "unknown-verb", `expected a verb of ${program.name}, got "${word}"`, {
+      hint: near === undefined ? `${program.name} --help lists the verbs` : `did you mean ${program.name} ${near}?`,
+    });
+  }
+  const shown = asksForHelp ? Object.keys(program.verbs) : group;
+  const lines = await Promise.all(shown.map(async (name) => [name, (await program.verbs[name]?.())?.summary ?? ""]));
+  const width = Math.max(...shown.map((name) => name.length));
+  const list = lines.map(([name = "", summary]) => `  ${name.padEnd(width)}  ${summary}`).join("\n");
+  process.stdout.write(`${program.name}: ${program.summary}\n\n${list}\n\n${program.name} VERB --help tells more.\n`);
+  return asksForHelp ? EXIT_CODES.ok : EXIT_CODES.usage;
+}
+
+function reportParseError(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
+  throw error;
+}
+
+function reportError(error: unknown, json: boolean): number {
+  const failure = toFailureDocument(error);
+  const unexpected = failure.code === "internal" && error instanceof Error ? `\n${error.stack}` : "";
+  process.stderr.write(`error: ${failure.message}${unexpected}\n`);
+  if (failure.hint !== undefined) process.stderr.write(`hint: ${failure.hint}\n`);
+  if (json) process.stdout.write(`${JSON.stringify({ error: failure })}\n`);
+  return EXIT_CODES[failure.outcome];
+}
+
+async function print(answer: Answer, json: boolean): Promise<void> {
+  const text = json ? `${JSON.stringify(answer.json, undefined, 2)}\n` : ensureNewline(answer.text);
+  await new Promise<void>((resolve) => process.stdout.write(text, () => resolve()));
+}
+
+function ensureNewline(text: string): string {
+  return text === "" || text.endsWith("\n") ? text : `${text}\n`;
+}
+
+/** The first Ctrl-C asks the verb to end or to detach; the second ends the process. */
+function interruptSignal() {
+  const controller = new AbortController();
+  const onInterrupt = () => {
+    if (controller.signal.aborted) process.exit(REPEATED_INTERRUPT_EXIT);
+    controller.abort(new Failure("failed", "interrupted", "interrupted"));
+  };
+  process.on("SIGINT", onInterrupt);
+  return { signal: controller.signal, release: () => process.off("SIGINT", onInterrupt) };
+}
