@@ -1,0 +1,3 @@
+import type { TarVisitor } from "../entry.ts";
+
+export type { TarVisitor };
