@@ -1,0 +1,26 @@
+import { Failure, type FailureOptions } from "../../manifests/failure.ts";
+
+export type NodeErrorCode =
+  | "layer-missing"
+  | "layer-in-use"
+  | "slot-in-use"
+  | "too-many-layers"
+  | "no-loop-device"
+  | "mount-failed"
+  | "holder-failed"
+  | "port-in-use"
+  | "start-failed"
+  | "already-running"
+  | "path-too-long"
+  | "wrong-name"
+  | "no-user-id"
+  | "data-missing"
+  | "data-in-use";
+
+/** An effect on the node that could not be done. */
+export class NodeError extends Failure {
+  declare readonly code: NodeErrorCode;
+  constructor(code: NodeErrorCode, message: string, options: FailureOptions = {}) {
+    super("failed", code, message, options);
+  }
+}

@@ -1,0 +1,140 @@
+import type { Health, Listen } from "../../manifests/app.ts";
+import type { Digest } from "../../manifests/digest.ts";
+import type { Descriptor, LayerVerity } from "../../manifests/image.ts";
+
+export interface NodeOptions {
+  /** Survives a reboot: layers/, data/, apps/ (user ids, config, logs). */
+  stateDirectory: string;
+  /** Gone after a reboot: mounts, holders' control sockets, exit records. Short: unix socket paths end at 107 bytes. */
+  runDirectory: string;
+}
+
+/** Read-only inputs of one process in an image's sandbox. */
+export interface StartSpec {
+  app: string;
+  generation: number;
+  /** What mountSlot answered. */
+  root: string;
+  /** The program is looked up in the image, by `env.PATH` when it has no slash. */
+  command: readonly string[];
+  /** The whole environment; LISTEN_FDS and LISTEN_PID are added. The app runs as its own user, never as the image's USER. */
+  env: Readonly<Record<string, string>>;
+  workdir: string;
+  /** Writable; the target need not exist in the image. */
+  data?: Mount;
+  /** Single files, read-only; the targets need not exist in the image. */
+  config: readonly Mount[];
+  /** How many of the holder's sockets the process gets, from fd 3 on, in the order given to ensureHolder. */
+  listenFds: number;
+}
+
+export interface Mount {
+  /** On the node. A symlink (dataPath) is resolved at the start. */
+  source: string;
+  /** Absolute, in the image. */
+  target: string;
+}
+
+/** A process of an app, alive unless `exited` is there. */
+export interface Running {
+  generation: number;
+  /** Of the app itself, as the node sees it; 0 where it ended before it was known. */
+  pid: number;
+  /** RFC 3339. */
+  startedAt: string;
+  exited?: Exit;
+}
+
+/** How a process ended. Neither code nor signal: it ended together with its holder and nobody could ask. */
+export interface Exit {
+  /** As a shell would say it: 128 + n for signal n, which bubblewrap does not tell from exit(128 + n). */
+  code?: number;
+  /** `SIGKILL` and so on, where code is over 128. */
+  signal?: string;
+  /** RFC 3339. */
+  at: string;
+}
+
+export interface HookResult {
+  exitCode: number;
+  /** The last 16 KiB of both streams. */
+  output: string;
+  timedOut: boolean;
+}
+
+export interface HealthResult {
+  ok: boolean;
+  /** One line for people: `200 OK`, `connect ECONNREFUSED 127.0.0.1:8080`, `exit code 3: ...`. */
+  detail: string;
+  /** Milliseconds. */
+  took: number;
+}
+
+export interface Snapshot {
+  id: string;
+  /** RFC 3339. */
+  createdAt: string;
+  /** Bytes held by it alone, where the driver can say. */
+  bytes?: number;
+}
+
+/**
+ * All real effects of a node: mounts, processes, sockets, data. It decides nothing; the engine does, and journals.
+ * Every function may be repeated after a crash: what is done already is left as it is. Failures are NodeError.
+ */
+export interface NodeSystem {
+  /** Makes layers/<root>.erofs from a blob already verified by digest; no-op when it is there. */
+  layDownLayer(input: { blob: string; layer: Descriptor; diffId: Digest }): Promise<void>;
+  hasLayer(verity: LayerVerity): Promise<boolean>;
+  /** Verifies the whole file unless it is unchanged since it was last verified; the error names file and block. */
+  checkLayer(verity: LayerVerity): Promise<void>;
+  /** Unmounts and deletes it; refuses (`layer-in-use`) while a mounted slot needs it. `root` = verity root. */
+  removeLayer(root: string): Promise<void>;
+  /** Verity roots of all layers laid down. */
+  layers(): Promise<string[]>;
+
+  /** Checks every layer, mounts each once and stacks them read-only; answers the slot's path. */
+  mountSlot(input: { app: string; image: Digest; layers: readonly LayerVerity[] /* base first */ }): Promise<string>;
+  /** Also unmounts layers that no slot needs any more. */
+  unmountSlot(app: string, image: Digest): Promise<void>;
+  mountedSlots(): Promise<{ app: string; image: Digest }[]>;
+  /** Bytes that may still be written to the state directory. */
+  freeBytes(): Promise<number>;
+
+  /**
+   * Starts the app's holder or adopts the living one, and gives it exactly these sockets; those it has already stay
+   * open without a gap. `port-in-use` names the port and who has it; the earlier sockets are then kept.
+   */
+  ensureHolder(app: string, listen: readonly Listen[]): Promise<void>;
+  /** Resolves when the program has been executed; `start-failed` says why it could not be. */
+  start(spec: StartSpec): Promise<Running>;
+  /** SIGTERM to the app itself, SIGKILL to everything it started after `timeoutMs`; resolves when all of it is gone. */
+  stop(app: string, generation: number, timeoutMs: number): Promise<void>;
+  /** Every generation started since the node booted, newest last; true after hostd's and after the holder's death. */
+  running(app: string): Promise<Running[]>;
+  /** Kills what still runs, closes the sockets, ends the holder, forgets its records. */
+  removeHolder(app: string): Promise<void>;
+  /** Runs to its end in the image's sandbox, without sockets. It dies with hostd. */
+  runHook(spec: StartSpec & { timeoutMs: number }): Promise<HookResult>;
+  /** The last 64 KiB; of the newest generation unless one is named. Empty where there is none. */
+  logs(app: string, generation?: number): Promise<string>;
+
+  /** One check, once. Unhealthy is a value; it throws only for faults of the node. */
+  check(health: Health, context: { app: string; generation: number }): Promise<HealthResult>;
+
+  /** The app's live data (a symlink to the version in use); makes an empty version, owned by the app's user, when none. */
+  dataPath(app: string): Promise<string>;
+  /** Read-only copy of the live version. The app should be quiet or crash-safe. No-op when the id exists. */
+  snapshot(app: string, id: string): Promise<Snapshot>;
+  /** Oldest first. */
+  snapshots(app: string): Promise<Snapshot[]>;
+  /** Makes version `version` from a snapshot and flips live to it; the version that was live is then deleted. The app must be stopped. */
+  restore(app: string, snapshot: string, version: string): Promise<void>;
+  /** Deletes a snapshot; no-op when it is gone. */
+  forget(app: string, id: string): Promise<void>;
+
+  /** Writes `<directory>/<path>` for each file, readable by the app's user alone; answers the directory. */
+  writeConfig(app: string, generation: number, files: readonly { path: string; bytes: string }[]): Promise<string>;
+  /** Forgets config and log of a generation that is collected. */
+  removeGeneration(app: string, generation: number): Promise<void>;
+}
