@@ -84,7 +84,6 @@ async function* through(engine: Transform, pieces: AsyncIterable<Uint8Array>): A
     engine.destroy();
     await iterator.return?.();
   }
-  throw new CompressionError("compression-damaged", "expected the end of the compressed data, got more bytes");
 }
 
 async function feed(engine: Transform, iterator: AsyncIterator<Uint8Array>, fed: { whole: boolean }): Promise<void> {
