@@ -1,9 +1,11 @@
-import type { TarVisitor } from "../tar/read.ts";
-
-/** Where the bytes of an image go; each call comes once, from low positions to high, and must take all bytes. */
-export interface ErofsOutput {
-  write(bytes: Buffer, position: number): void;
-}
+import { type Entry, showPath, type TarVisitor } from "../entry.ts";
+import { createBlockStream, type ErofsOutput } from "./blocks.ts";
+import { ErofsError } from "./error.ts";
+import type { Inode } from "./inode.ts";
+import { BLOCK_SIZE, EROFS_FORMAT, INLINE_FILE_LIMIT, LAYER_LIMITS } from "./limits.ts";
+import { writeMetadata } from "./metadata.ts";
+import { encodeSuperblock } from "./superblock.ts";
+import { createLayerTree } from "./tree.ts";
 
 export interface ErofsResult {
   /** Bytes of the image, without its hash tree. */
@@ -11,7 +13,7 @@ export interface ErofsResult {
   /** dm-verity root hash, 64 hex digits. */
   root: string;
   /** Version of the layout, docs/formats/erofs.md. */
-  format: 1;
+  format: typeof EROFS_FORMAT;
   /** Block 0, the only one that was not given to the output: written last, since an image without it is refused. */
   superblock: Buffer;
   /** The dm-verity hash tree, from the top block down to the leaves; it belongs at offset `size`. */
@@ -19,10 +21,80 @@ export interface ErofsResult {
 }
 
 export interface ErofsWriter extends TarVisitor {
+  /** Writes the metadata area and closes the hash tree. Nothing may follow. */
   finish(): ErofsResult;
 }
 
-/** Turns one layer's tar entries into an EROFS image in one pass; without an output it only computes the root hash. */
+/**
+ * Turns one layer's tar entries into an EROFS image in overlay form, in one pass: file data goes out as it comes,
+ * metadata at the end (docs/formats/erofs.md). The image is a function of the entries and their order alone. Without
+ * an output it only computes the root hash. Throws ErofsError for what a layer may not hold.
+ */
 export function createErofsWriter(output: ErofsOutput | undefined): ErofsWriter {
-  throw new Error(`the writer is being built: ${output === undefined}`);
+  const tree = createLayerTree();
+  const blocks = createBlockStream(output);
+  let file: OpenFile | undefined;
+  let inlineBytes = 0;
+
+  function begin(inode: Inode, size: number): OpenFile {
+    if (size <= INLINE_FILE_LIMIT && inlineBytes + size <= LAYER_LIMITS.inlineBytes) {
+      inlineBytes += size;
+      const bytes = Buffer.allocUnsafe(size);
+      inode.content = { kind: "small", bytes };
+      return { size, received: 0, bytes };
+    }
+    inode.content = { kind: "blocks", size, start: blocks.position() };
+    return { size, received: 0, bytes: undefined };
+  }
+
+  function end(): void {
+    if (file === undefined) return;
+    if (file.received !== file.size) {
+      throw new ErofsError("layer-content", `expected ${file.size} bytes of file content, got ${file.received}`);
+    }
+    if (file.bytes === undefined) blocks.pad();
+    file = undefined;
+  }
+
+  return {
+    entry(entry) {
+      end();
+      const inode = tree.add(entry);
+      if (entry.type === "file" && inode !== undefined && entry.size > 0) file = begin(inode, entry.size);
+      else checkEmpty(entry);
+    },
+    data(chunk) {
+      if (file === undefined || file.received + chunk.length > file.size) {
+        throw new ErofsError("layer-content", "expected no content beyond the size of a file");
+      }
+      if (file.bytes === undefined) blocks.append(chunk);
+      else chunk.copy(file.bytes, file.received);
+      file.received += chunk.length;
+    },
+    finish() {
+      end();
+      tree.check();
+      const metadataBlock = blocks.position();
+      const inodes = writeMetadata(tree.root, blocks);
+      const count = blocks.position();
+      const superblock = encodeSuperblock({ inodes, blocks: count, metadataBlock });
+      const { root, chunks } = blocks.finish(superblock);
+      return { size: count * BLOCK_SIZE, root, format: EROFS_FORMAT, superblock, tree: chunks };
+    },
+  };
+}
+
+/** A file whose content is still coming; `bytes` takes that of a small one. */
+interface OpenFile {
+  size: number;
+  received: number;
+  bytes: Buffer | undefined;
+}
+
+function checkEmpty(entry: Entry): void {
+  if (entry.size === 0) return;
+  throw new ErofsError(
+    "layer-content",
+    `${showPath(entry.path)}: expected no content in a ${entry.type}, got ${entry.size} bytes`,
+  );
 }

@@ -1,0 +1,65 @@
+import { ErofsError } from "./error.ts";
+import { buildHashTree, createHashLevel, type HashTree } from "./hashtree.ts";
+import { BLOCK_SIZE, ENTRY_LIMITS } from "./limits.ts";
+
+/** Where the bytes of an image go; each call comes once, from low positions to high, and must take all bytes. */
+export interface ErofsOutput {
+  write(bytes: Buffer, position: number): void;
+}
+
+/** The blocks of an image from block 1 on, each written and hashed once as it fills. */
+export interface BlockStream {
+  append(bytes: Buffer): void;
+  /** Fills the block begun with zeros. */
+  pad(): void;
+  /** Number of the block that the next byte goes to. */
+  position(): number;
+  /** Hashes block 0, which is not written here, and closes the tree over all blocks. */
+  finish(superblock: Buffer): HashTree;
+}
+
+/** Bytes gathered before they are hashed and written together. */
+const BUFFER_SIZE = 1024 * 1024;
+
+/** Streams blocks to an output; without one they are only hashed. */
+export function createBlockStream(output: ErofsOutput | undefined): BlockStream {
+  const buffer = Buffer.allocUnsafeSlow(BUFFER_SIZE);
+  const leaves = createHashLevel();
+  let used = 0;
+  let written = BLOCK_SIZE;
+  leaves.add(Buffer.alloc(BLOCK_SIZE));
+
+  function flush(): void {
+    for (let at = 0; at < used; at += BLOCK_SIZE) leaves.add(buffer.subarray(at, at + BLOCK_SIZE));
+    if (used > 0) output?.write(buffer.subarray(0, used), written);
+    written += used;
+    used = 0;
+    if (written / BLOCK_SIZE > ENTRY_LIMITS.blocks)
+      throw new ErofsError("layer-limit", "expected an image below 16 TiB");
+  }
+
+  function pad(): void {
+    const end = Math.ceil(used / BLOCK_SIZE) * BLOCK_SIZE;
+    buffer.fill(0, used, end);
+    used = end;
+  }
+
+  return {
+    pad,
+    append(bytes) {
+      for (let at = 0; at < bytes.length; ) {
+        if (used === BUFFER_SIZE) flush();
+        const taken = bytes.copy(buffer, used, at);
+        used += taken;
+        at += taken;
+      }
+    },
+    position: () => Math.floor((written + used) / BLOCK_SIZE),
+    finish(superblock) {
+      pad();
+      flush();
+      leaves.set(0, superblock);
+      return buildHashTree(leaves);
+    },
+  };
+}
