@@ -39,7 +39,8 @@ export async function syncFilesystem(path: string): Promise<void> {
 /** Names that `writeDurably` leaves behind when it is killed; whoever owns the directory may remove them at start. */
 export const TEMPORARY_NAME = /^\..+\.[0-9a-z]+\.tmp$/;
 
-function temporaryNameOf(path: string): string {
+/** A name beside `path` for bytes that are renamed to it when they are whole; matches TEMPORARY_NAME. */
+export function temporaryNameOf(path: string): string {
   const unique = `${process.pid.toString(36)}${Math.random().toString(36).slice(2, 8)}`;
   return `${dirname(path)}/.${path.slice(dirname(path).length).replaceAll("/", "")}.${unique}.tmp`;
 }
