@@ -12,6 +12,8 @@ export interface RunOptions {
   onOutput?: (text: string) => void;
   uid?: number;
   gid?: number;
+  /** When it is aborted the process gets SIGKILL; once it is gone its `reason` is thrown. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface ProcessResult {
@@ -55,6 +57,7 @@ interface ProcessEnd {
 /** Runs one program, without a shell, to its end. Throws ProcessError unless it exits 0. */
 export async function run(command: readonly string[], options: RunOptions = {}): Promise<ProcessResult> {
   const [program = "", ...args] = command;
+  options.signal?.throwIfAborted();
   const child = spawn(program, args, {
     cwd: options.cwd,
     env: options.env ?? process.env,
@@ -65,6 +68,8 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     gid: options.gid,
   });
   const started = Date.now();
+  const kill = () => child.kill("SIGKILL");
+  options.signal?.addEventListener("abort", kill);
   const stdout = collect(child.stdout, options.onOutput);
   const stderr = collect(child.stderr, options.onOutput);
   child.stdin?.on("error", () => {}); // a program may end before it has read its input; its exit code decides
@@ -79,7 +84,8 @@ export async function run(command: readonly string[], options: RunOptions = {}):
       const output = lastLines(`${stdout.text()}${stderr.text()}`);
       resolve({ exitCode: exitCode ?? undefined, signal: signal ?? undefined, timedOut, missing: false, output });
     });
-  });
+  }).finally(() => options.signal?.removeEventListener("abort", kill));
+  options.signal?.throwIfAborted();
   if (end.exitCode !== 0) throw new ProcessError(command, end);
   return { stdout: stdout.text(), stderr: stderr.text() };
 }
