@@ -1,0 +1,19 @@
+/** What one piece of an item costs, in cents. */
+const PRICES = new Map([
+  ["coffee", 290],
+  ["tea", 240],
+  ["cake", 420],
+]);
+
+/** What one piece of anything else costs, in cents. */
+const STANDARD_PRICE = 500;
+
+/** The price of one piece, in cents. */
+export function priceOf(item) {
+  return PRICES.get(item.toLowerCase()) ?? STANDARD_PRICE;
+}
+
+/** The price of a whole order, in cents. */
+export function totalOf({ item, quantity }) {
+  return priceOf(item) * quantity;
+}

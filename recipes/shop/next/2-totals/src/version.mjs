@@ -1,0 +1,2 @@
+/** The shop's own version: shown by /healthz and in the log. */
+export const version = "2.0.0";
