@@ -1,3 +1,4 @@
+import { MODE_TYPES } from "./inode.ts";
 import { BLOCK_SIZE } from "./limits.ts";
 
 /** One name of a directory, ready to be written. */
@@ -10,7 +11,16 @@ export interface DirectoryEntry {
 }
 
 const ENTRY_SIZE = 12;
-const TYPES: Readonly<Record<number, number>> = { 7: 1, 4: 2, 2: 3, 6: 4, 1: 5, 9: 7 };
+const TYPE_BITS = 0o170000;
+/** File types as directory entries give them, by the type bits of st_mode. */
+const TYPES = new Map<number, number>([
+  [MODE_TYPES.file, 1],
+  [MODE_TYPES.directory, 2],
+  [MODE_TYPES.character, 3],
+  [MODE_TYPES.block, 4],
+  [MODE_TYPES.fifo, 5],
+  [MODE_TYPES.symlink, 7],
+]);
 
 /** All names of a directory in the order of the format: as unsigned bytes, `.` and `..` among the others. */
 export function directoryNames(children: Iterable<string>): string[] {
@@ -62,7 +72,7 @@ function writeBlock(bytes: Buffer, start: number, entries: readonly DirectoryEnt
     const at = start + index * ENTRY_SIZE;
     bytes.writeUInt32LE(entry.nid, at);
     bytes.writeUInt16LE(name, at + 8);
-    bytes.writeUInt8(TYPES[entry.mode >>> 12] ?? 0, at + 10);
+    bytes.writeUInt8(TYPES.get(entry.mode & TYPE_BITS) ?? 0, at + 10);
     bytes.write(entry.name, start + name, "latin1");
     name += entry.name.length;
   });
