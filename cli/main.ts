@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { enableCompileCache } from "node:module";
+import { expectNode } from "../terminal/guard.ts";
 
+expectNode("ostler");
 enableCompileCache();
 const { runProgram } = await import("../terminal/program.ts");
 const { homeDirectory } = await import("./home.ts");
