@@ -1,0 +1,51 @@
+import { createHash } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import { buildHashTree, createHashLevel, hashLevelSizes } from "../../../../images/erofs/hashtree.ts";
+
+const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest();
+
+/** The tree by the definition: each level is the digests of the blocks below, padded to whole blocks. */
+function naiveTree(blocks: Buffer[]): { root: string; tree: Buffer } {
+  const digests = Buffer.concat(blocks.map(sha256));
+  const level = Buffer.concat([digests, Buffer.alloc((4096 - (digests.length % 4096)) % 4096)]);
+  if (level.length === 4096) return { root: sha256(level).toString("hex"), tree: level };
+  const above = naiveTree(
+    Array.from({ length: level.length / 4096 }, (_, n) => level.subarray(n * 4096, (n + 1) * 4096)),
+  );
+  return { root: above.root, tree: Buffer.concat([above.tree, level]) };
+}
+
+describe("buildHashTree", () => {
+  it.each([1, 2, 127, 128, 129, 300, 16_384, 16_385, 33_000])(
+    "over %i blocks is the tree of the definition",
+    (count) => {
+      const blocks = Array.from({ length: count }, (_, n) => {
+        const block = Buffer.alloc(4096);
+        block.writeUInt32LE(n, 0);
+        return block;
+      });
+      const level = createHashLevel();
+      for (const block of blocks) level.add(block);
+      const { root, chunks } = buildHashTree(level);
+      const expected = naiveTree(blocks);
+      const tree = Buffer.concat(chunks);
+      expect(root).toBe(expected.root);
+      expect(tree.equals(expected.tree)).toBe(true);
+      expect(tree.length).toBe(hashLevelSizes(count).reduce((sum, size) => sum + size) * 4096);
+    },
+  );
+
+  it("takes a block that is known last", () => {
+    const early = createHashLevel();
+    const late = createHashLevel();
+    const first = Buffer.alloc(4096, 1);
+    for (const block of [first, Buffer.alloc(4096, 2)]) early.add(block);
+    for (const block of [Buffer.alloc(4096), Buffer.alloc(4096, 2)]) late.add(block);
+    late.set(0, first);
+    expect(buildHashTree(late).root).toBe(buildHashTree(early).root);
+  });
+
+  it("needs at least one block", () => {
+    expect(() => buildHashTree(createHashLevel())).toThrow(RangeError);
+  });
+});
