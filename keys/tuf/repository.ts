@@ -1,0 +1,132 @@
+import { chmod, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { syncDirectory, TEMPORARY_NAME, writeDurably } from "../../effects/durable.ts";
+import { hasErrno, unlessMissing } from "../../effects/errno.ts";
+import { withLock } from "../../effects/lock.ts";
+import { withTemporaryDirectory } from "../../effects/temporary.ts";
+import type { Release } from "../../manifests/release.ts";
+import { TrustError } from "../error.ts";
+import { walkMetadata } from "./client.ts";
+import type { RoleKeys, TopRole } from "./metadata.ts";
+import { type Foundation, planInit } from "./plan/init.ts";
+import type { RepositoryState, Signers, Write } from "./plan/metadata.ts";
+import { planRefresh } from "./plan/refresh.ts";
+import { planRelease } from "./plan/release.ts";
+import { planRotation } from "./plan/rotation.ts";
+import { planTargets, type TargetsChange } from "./plan/targets.ts";
+
+/** What publishing needs beside what is published. */
+export interface Publishing {
+  /** The repository's directory. */
+  directory: string;
+  signers: Signers;
+  now: Date;
+  /** Called after each file that became durable: progress, and where tests kill the publisher. */
+  onWritten?: ((path: string) => void) | undefined;
+}
+
+/** A repository holds nothing secret, and web servers read it. */
+const PUBLIC_DIRECTORY_MODE = 0o755;
+/** Nothing has expired at this time: a publisher must be able to renew what has. */
+const BEFORE_ANY_EXPIRY = new Date(0);
+
+/** Makes a repository, whole or not at all; refuses where there is one. */
+export async function initRepository(publishing: Publishing, foundation: Foundation): Promise<void> {
+  const { directory, signers, now } = publishing;
+  const writes = planInit(foundation, signers, now);
+  await withTemporaryDirectory(dirname(directory), async (temporary) => {
+    await applyWrites({ ...publishing, directory: temporary }, writes);
+    await chmod(temporary, PUBLIC_DIRECTORY_MODE);
+    await renameToNew(temporary, directory);
+  });
+}
+
+/** Publishes a release through its channel's role. */
+export async function publishRelease(publishing: Publishing, release: Release): Promise<void> {
+  await publish(publishing, (state) => planRelease(state, release, publishing.signers, publishing.now));
+}
+
+/** Publishes a policy, or other keys of channels, through the targets role. */
+export async function publishTargets(publishing: Publishing, change: TargetsChange): Promise<void> {
+  await publish(publishing, (state) => planTargets(state, change, publishing.signers, publishing.now));
+}
+
+/** Makes the repository fresh for another LIFETIME_DAYS.timestamp days. */
+export async function refreshTimestamp(publishing: Publishing): Promise<void> {
+  await publish(publishing, (state) => planRefresh(state, publishing.signers, publishing.now));
+}
+
+/** Publishes root N+1, which says who holds the roles from now on. */
+export async function rotateRoot(publishing: Publishing, roles: Readonly<Record<TopRole, RoleKeys>>): Promise<void> {
+  await publish(publishing, (state) => planRotation(state, roles, publishing.signers, publishing.now));
+}
+
+/** The repository's metadata, verified from its first root; expired metadata is read too. */
+export async function readRepository(directory: string): Promise<RepositoryState> {
+  const root = await readFirstRoot(directory);
+  const fetch = (path: string) => unlessMissing(readFile(join(directory, path)));
+  const { store, targets, channels: walked } = await walkMetadata(fetch, new Map([["root", root]]), BEFORE_ANY_EXPIRY);
+  const { timestamp, snapshot } = store;
+  if (timestamp === undefined || snapshot === undefined) {
+    throw new TrustError("metadata-missing", `${directory}: expected timestamp and snapshot metadata, got none`);
+  }
+  const channels = new Map([...walked].map(([name, role]) => [name, unlessRefused(role)] as const));
+  return { root: store.root, timestamp, snapshot, targets, channels };
+}
+
+/** The root that nodes are seeded with. */
+export async function readFirstRoot(directory: string): Promise<Buffer> {
+  const root = await unlessMissing(readFile(join(directory, "metadata/1.root.json")));
+  if (root !== undefined) return root;
+  throw new TrustError("repository-missing", `${directory}: expected a repository, got no metadata/1.root.json`, {
+    hint: "`ostler keys init` makes one; --repository names another",
+  });
+}
+
+async function publish(publishing: Publishing, plan: (state: RepositoryState) => Write[]): Promise<void> {
+  const metadata = join(publishing.directory, "metadata");
+  await readFirstRoot(publishing.directory);
+  await withLock(metadata, async () => {
+    const writes = plan(await readRepository(publishing.directory));
+    await removeLeftovers(metadata);
+    await applyWrites(publishing, writes);
+  });
+}
+
+async function applyWrites({ directory, onWritten }: Publishing, writes: readonly Write[]): Promise<void> {
+  for (const { path, bytes } of writes) {
+    const file = join(directory, path);
+    await makeDirectory(dirname(file));
+    await writeDurably(file, bytes);
+    onWritten?.(path);
+  }
+}
+
+/** Makes a directory whose name is durable in each parent that had to be made. */
+async function makeDirectory(directory: string): Promise<void> {
+  const first = await mkdir(directory, { recursive: true });
+  if (first === undefined) return;
+  for (let made = directory; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
+}
+
+/** Temporary files of publishers that were killed. */
+async function removeLeftovers(directory: string): Promise<void> {
+  const names = await readdir(directory);
+  for (const name of names.filter((name) => TEMPORARY_NAME.test(name))) await rm(join(directory, name));
+}
+
+/** Renames a directory to a name that nothing has; an empty directory counts as nothing. */
+async function renameToNew(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (!hasErrno(error, "ENOTEMPTY", "EEXIST", "ENOTDIR")) throw error;
+    throw new TrustError("keys-exist", `${to}: expected no ${basename(to)}, got one, which is never overwritten`);
+  }
+  await syncDirectory(dirname(to));
+}
+
+function unlessRefused<T>(role: T | TrustError): T {
+  if (role instanceof TrustError) throw role;
+  return role;
+}
