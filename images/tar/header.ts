@@ -4,7 +4,7 @@ import { entryError, TarError } from "./error.ts";
 import { FIELDS, MAGIC_POSIX, TAR_LIMITS, TYPE_FLAGS, XATTR_KEYWORD } from "./format.ts";
 import { parseDecimal, parseTime, readNumber } from "./numbers.ts";
 import { checkLink, normalPath } from "./path.ts";
-import { parsePax } from "./pax.ts";
+import { parsePax, xattrName } from "./pax.ts";
 
 /** A header block means an entry, or bytes that describe the next one. */
 export type Header = { kind: "entry"; entry: Entry } | { kind: "extended"; size: number };
@@ -181,7 +181,7 @@ function xattrsOf(records: Extension["records"], path: string): ReadonlyMap<stri
       const limit = TAR_LIMITS.xattrValueBytes;
       throw entryError("tar-limit", path, `${key}: expected at most ${limit} bytes, got ${value.length}`);
     }
-    xattrs.set(key.slice(XATTR_KEYWORD.length), Buffer.from(value, "latin1"));
+    xattrs.set(xattrName(key), Buffer.from(value, "latin1"));
   }
   return xattrs.size === 0 ? NO_XATTRS : xattrs;
 }

@@ -36,6 +36,20 @@ export function parsePax(bytes: Buffer): Map<string, string> {
   return records;
 }
 
+/** The keyword of an attribute; `=` and `%` in its name are escaped as GNU tar does. */
+export function xattrKeyword(name: string): string {
+  return XATTR_KEYWORD + name.replace(/[%=]/g, (character) => (character === "%" ? "%25" : "%3D"));
+}
+
+/** The attribute's name of a keyword. Refuses an escape that GNU tar would not write. */
+export function xattrName(keyword: string): string {
+  return keyword.slice(XATTR_KEYWORD.length).replace(/%(..)?/gs, (sequence, code) => {
+    if (code === "25") return "%";
+    if (code === "3D") return "=";
+    throw new TarError("tar-attribute", `${keyword}: expected %25 or %3D in a name, got ${sequence}`);
+  });
+}
+
 function encode(keyword: string, value: string): string {
   const rest = keyword.length + value.length + 3;
   const digits = String(rest + String(rest).length).length;
@@ -57,7 +71,7 @@ function checkKeyword(keyword: string): void {
   if (!keyword.startsWith(XATTR_KEYWORD)) {
     throw new TarError("tar-unsupported", `pax record: expected a known keyword, got ${JSON.stringify(keyword)}`);
   }
-  checkXattrName(keyword.slice(XATTR_KEYWORD.length));
+  checkXattrName(xattrName(keyword));
 }
 
 function checkXattrName(name: string): void {

@@ -1,8 +1,8 @@
 import type { Entry } from "../entry.ts";
 import { checksumOf } from "./checksum.ts";
-import { BLOCK_SIZE, FIELDS, MAGIC_POSIX, paddingOf, TYPE_FLAGS, XATTR_KEYWORD } from "./format.ts";
+import { BLOCK_SIZE, FIELDS, MAGIC_POSIX, paddingOf, TYPE_FLAGS } from "./format.ts";
 import { formatTime, octal } from "./numbers.ts";
-import { encodePax } from "./pax.ts";
+import { encodePax, xattrKeyword } from "./pax.ts";
 
 /** The two zero blocks that end an archive. */
 export const END_OF_ARCHIVE = Buffer.alloc(2 * BLOCK_SIZE);
@@ -56,7 +56,7 @@ function recordsOf(entry: Entry): Map<string, string> {
   }
   const { seconds, nanoseconds } = entry.mtime;
   if (nanoseconds !== 0 || octal(seconds, FIELDS.mtime[1]) === undefined) records.set("mtime", formatTime(entry.mtime));
-  for (const [key, value] of entry.xattrs) records.set(XATTR_KEYWORD + key, value.toString("latin1"));
+  for (const [key, value] of entry.xattrs) records.set(xattrKeyword(key), value.toString("latin1"));
   return records;
 }
 

@@ -1,0 +1,107 @@
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import * as z from "zod";
+import { writeDurably } from "../effects/durable.ts";
+import { unlessMissing } from "../effects/errno.ts";
+import { withLock } from "../effects/lock.ts";
+import { type Digest, hexOf, isDigest } from "../manifests/digest.ts";
+import { DOCUMENT_LIMITS, parseDocument } from "../manifests/document.ts";
+import { type Descriptor, descriptorSchema, MEDIA_TYPES } from "../manifests/image.ts";
+import type { Store } from "./store.ts";
+import { StoreError } from "./store-error.ts";
+
+/** The annotation of a descriptor in index.json that names it (image-spec annotations.md). */
+const REF_NAME = "org.opencontainers.image.ref.name";
+
+/** A name as image-spec annotations.md allows it. */
+const NAME = /^[A-Za-z0-9]+(?:[-._:@/+]+[A-Za-z0-9]+)*$/;
+
+const SHORTEST_PREFIX = 6;
+const LOCK_WAIT_MS = 30_000;
+
+/** Other tools' fields are kept as they are. */
+const indexSchema = z.looseObject({
+  schemaVersion: z.literal(2),
+  manifests: z.array(z.looseObject(descriptorSchema.shape)),
+});
+
+type Index = z.infer<typeof indexSchema>;
+
+/** The part of a store that keeps names: index.json, changed by one process at a time. */
+export function createIndex(
+  directory: string,
+  pathOf: (digest: Digest) => string,
+): Pick<Store, "tag" | "untag" | "tags" | "resolve"> {
+  const path = join(directory, "index.json");
+  const change = (edit: (index: Index) => Index) =>
+    withLock(path, async () => writeDurably(path, JSON.stringify(edit(await readIndex(path)))), LOCK_WAIT_MS);
+
+  return {
+    async tag(name, manifest) {
+      checkName(name);
+      const annotations = { ...manifest.annotations, [REF_NAME]: name };
+      await change((index) => without(index, name, { ...manifest, annotations }));
+    },
+
+    untag: (name) => change((index) => without(index, name)),
+
+    async tags() {
+      const { manifests } = await readIndex(path);
+      const named = manifests.flatMap((entry) => {
+        const name = entry.annotations?.[REF_NAME];
+        return name === undefined ? [] : [{ name, descriptor: descriptorSchema.parse(entry) }];
+      });
+      return named.sort((a, b) => (a.name < b.name ? -1 : 1));
+    },
+
+    async resolve(reference) {
+      const { manifests } = await readIndex(path);
+      const found = findNamed(manifests, reference) ?? findByDigest(manifests, reference);
+      if (found !== undefined) return descriptorSchema.parse(found);
+      const loose = isDigest(reference) ? await unlessMissing(stat(pathOf(reference))) : undefined;
+      if (loose !== undefined && isDigest(reference)) {
+        return { mediaType: MEDIA_TYPES.manifest, digest: reference, size: loose.size };
+      }
+      throw new StoreError("reference-unknown", `${directory}: expected an image named ${reference}, got none`, {
+        hint: "ostler images lists what there is",
+      });
+    },
+  };
+}
+
+async function readIndex(path: string): Promise<Index> {
+  const bytes = await unlessMissing(readFile(path));
+  if (bytes === undefined) return { schemaVersion: 2, mediaType: MEDIA_TYPES.index, manifests: [] };
+  return parseDocument(bytes, indexSchema, path, DOCUMENT_LIMITS.ociManifest);
+}
+
+function without(index: Index, name: string, added?: Descriptor): Index {
+  const kept = index.manifests.filter((entry) => entry.annotations?.[REF_NAME] !== name);
+  return { ...index, manifests: added === undefined ? kept : [...kept, added] };
+}
+
+function findNamed(manifests: Index["manifests"], reference: string) {
+  const named = (name: string) => manifests.find((entry) => entry.annotations?.[REF_NAME] === name);
+  return named(reference) ?? (reference.includes(":") ? undefined : named(`${reference}:latest`));
+}
+
+function findByDigest(manifests: Index["manifests"], reference: string) {
+  const prefix = reference.replace(/^sha256:/, "");
+  if (prefix.length < SHORTEST_PREFIX || !/^[0-9a-f]+$/.test(prefix)) return undefined;
+  const found = manifests.filter((entry) => hexOf(entry.digest).startsWith(prefix));
+  const digests = [...new Set(found.map((entry) => entry.digest))];
+  if (digests.length <= 1) return found[0];
+  throw new StoreError(
+    "reference-ambiguous",
+    `expected one image whose digest starts with ${prefix}, got ${digests.join(", ")}`,
+    {
+      hint: "give more digits of the one you mean",
+    },
+  );
+}
+
+function checkName(name: string): void {
+  // A name that reads as a digest could be taken for another image.
+  if (NAME.test(name) && !name.startsWith("sha256:")) return;
+  throw new StoreError("reference-unknown", `expected an image name such as shop:latest, got ${JSON.stringify(name)}`);
+}
