@@ -1,0 +1,91 @@
+import { createHash } from "node:crypto";
+import { access, chmod, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { syncDirectory, syncFilesystem, writeDurably } from "../../effects/durable.ts";
+import { hasErrno, unlessMissing } from "../../effects/errno.ts";
+import { canonicalJson } from "../../manifests/document.ts";
+import { decodeListing, encodeListing, type ListedEntry, listingId } from "../tree/listing.ts";
+import { syncSmallTree } from "./sync.ts";
+import { removeAbandoned, withWorkDirectory } from "./work.ts";
+
+// Layout of the build cache. Invariants:
+// - trees/<id>/ is complete and on disk before it has its name: it is made in work/, synced, then renamed.
+// - a record (any JSON file) is written after the trees it names, by writeDurably, and only for a finished result.
+// - a tree is named by its content, so two builds that make the same one at once agree: the first rename wins.
+// - what a killed build leaves lies in work/<pid>-<start>-.../ and is removed by the next build.
+
+/** One step's result: the upper directory and the list of what is in it. */
+export interface CachedTree {
+  /** 32 hex digits of the content (builder/tree/listing.ts). */
+  id: string;
+  directory: string;
+}
+
+/** Kinds of record, each a directory of JSON files named by key. */
+type RecordKind = "steps" | "bases" | "packs" | "facts" | "reads" | "last" | "hashes";
+
+export interface Cache {
+  readonly directory: string;
+  /** A directory of one's own on the cache's file system for as long as `use` runs. */
+  withWork<T>(use: (directory: string) => Promise<T>): Promise<T>;
+  /** Takes over `<work>/root` with its listing as a finished tree. */
+  keepTree(work: string, entries: readonly ListedEntry[]): Promise<CachedTree>;
+  /** A kept tree; undefined where there is none. */
+  tree(id: string): Promise<CachedTree | undefined>;
+  listing(tree: CachedTree): Promise<ListedEntry[]>;
+  get<T>(kind: RecordKind, key: string): Promise<T | undefined>;
+  put(kind: RecordKind, key: string, value: unknown): Promise<void>;
+}
+
+const KINDS: readonly RecordKind[] = ["steps", "bases", "packs", "facts", "reads", "last", "hashes"];
+/** Up to this many entries are synced one by one; more, by one barrier for the whole file system. */
+const SYNC_ONE_BY_ONE = 64;
+
+/** The SHA-256 (hex) of a value's canonical JSON. */
+export function keyOf(value: unknown): string {
+  return createHash("sha256").update(canonicalJson(value)).digest("hex");
+}
+
+/** Opens the build cache in `directory`, makes it when it is missing, and removes what killed builds left. */
+export async function openCache(directory: string): Promise<Cache> {
+  const recordPath = (kind: RecordKind, key: string) => join(directory, kind, `${key}.json`);
+  const treePath = (id: string) => join(directory, "trees", id);
+  for (const name of ["trees", "work", "mounts", ...KINDS]) await mkdir(join(directory, name), { recursive: true });
+  await chmod(directory, 0o700); // trees hold setuid programs
+  await removeAbandoned(join(directory, "work"));
+
+  const cache: Cache = {
+    directory,
+    withWork: (use) => withWorkDirectory(join(directory, "work"), use),
+    async keepTree(work, entries) {
+      const id = listingId(entries);
+      await writeFile(join(work, "listing"), encodeListing(entries));
+      await (entries.length <= SYNC_ONE_BY_ONE ? syncSmallTree(work, entries) : syncFilesystem(work));
+      await moveUnlessThere(work, treePath(id));
+      await syncDirectory(join(directory, "trees"));
+      return { id, directory: join(treePath(id), "root") };
+    },
+    async tree(id) {
+      const present = await unlessMissing(access(join(treePath(id), "listing")).then(() => true));
+      return present === undefined ? undefined : { id, directory: join(treePath(id), "root") };
+    },
+    async listing(tree) {
+      return decodeListing(await readFile(join(treePath(tree.id), "listing"), "utf8"), tree.directory);
+    },
+    async get<T>(kind: RecordKind, key: string) {
+      const text = await unlessMissing(readFile(recordPath(kind, key), "utf8"));
+      return text === undefined ? undefined : (JSON.parse(text) as T);
+    },
+    put: (kind, key, value) => writeDurably(recordPath(kind, key), `${JSON.stringify(value)}\n`),
+  };
+  return cache;
+}
+
+async function moveUnlessThere(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (!hasErrno(error, "ENOTEMPTY", "EEXIST")) throw error;
+    await rm(from, { recursive: true });
+  }
+}
