@@ -138,3 +138,5 @@ export interface NodeSystem {
   /** Forgets config and log of a generation that is collected. */
   removeGeneration(app: string, generation: number): Promise<void>;
 }
+
+export { openNode } from "./open.ts";

@@ -1,0 +1,100 @@
+import { request } from "node:http";
+import { createConnection } from "node:net";
+import type { Health } from "../../manifests/app.ts";
+import { runEntered } from "./entered.ts";
+import { besideCommand } from "./launch.ts";
+import type { HealthResult, Running } from "./node.ts";
+import { environmentOf, workdirOf } from "./proc.ts";
+
+/** Bytes of an answer's body that are kept for the detail. */
+const BODY_LIMIT = 4096;
+
+type Verdict = Omit<HealthResult, "took">;
+
+/** One health check of one running generation, once. Every failure of the app is a value. */
+export async function checkHealth(health: Health, running: Running | undefined, user: number): Promise<HealthResult> {
+  const started = performance.now();
+  const verdict = await judge(health, running, user);
+  return { ...verdict, took: Math.round(performance.now() - started) };
+}
+
+async function judge(health: Health, running: Running | undefined, user: number): Promise<Verdict> {
+  // A held socket takes connections for a dead app too, so life is asked first.
+  if (running === undefined) return { ok: false, detail: "not running" };
+  if (running.exited !== undefined) return { ok: false, detail: describeExit(running.exited) };
+  switch (health.kind) {
+    case "http":
+      return checkHttp(health.url, health.timeout);
+    case "tcp":
+      return checkTcp(health.host, health.port, health.timeout);
+    case "exec":
+      return checkExec(health.command, running.pid, user, health.timeout);
+  }
+}
+
+function checkHttp(url: string, timeout: number): Promise<Verdict> {
+  return new Promise((resolve) => {
+    const call = request(url, { agent: false, headers: { connection: "close" } });
+    const timer = setTimeout(() => call.destroy(new Error(`no answer within ${timeout} ms`)), timeout);
+    const settle = (verdict: Verdict) => {
+      clearTimeout(timer);
+      resolve(verdict);
+    };
+    call.on("error", (error) => settle({ ok: false, detail: describeError(error) }));
+    call.on("response", (response) => {
+      const status = response.statusCode ?? 0;
+      const ok = status >= 200 && status <= 299;
+      let body = Buffer.alloc(0);
+      const finish = () => {
+        const text = ok ? "" : oneLine(body.toString());
+        settle({ ok, detail: `${status} ${response.statusMessage ?? ""}${text === "" ? "" : `: ${text}`}`.trim() });
+        call.destroy();
+      };
+      response.on("data", (chunk: Buffer) => {
+        body = Buffer.concat([body, chunk]).subarray(0, BODY_LIMIT);
+        if (body.length === BODY_LIMIT) finish();
+      });
+      response.on("end", finish);
+      response.on("error", (error) => settle({ ok: false, detail: describeError(error) }));
+    });
+    call.end();
+  });
+}
+
+function checkTcp(host: string, port: number, timeout: number): Promise<Verdict> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host, port });
+    const timer = setTimeout(() => socket.destroy(new Error(`no connection within ${timeout} ms`)), timeout);
+    const settle = (verdict: Verdict) => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(verdict);
+    };
+    socket.once("connect", () => settle({ ok: true, detail: `connected to ${host}:${port}` }));
+    socket.on("error", (error) => settle({ ok: false, detail: describeError(error) }));
+  });
+}
+
+async function checkExec(command: readonly string[], pid: number, user: number, timeout: number): Promise<Verdict> {
+  const { LISTEN_FDS: _fds, LISTEN_PID: _pid, ...env } = await environmentOf(pid);
+  const program = { command, env, workdir: await workdirOf(pid) };
+  const { exitCode, output, timedOut } = await runEntered(besideCommand(pid), program, user, timeout);
+  const said = oneLine(output);
+  if (timedOut) return { ok: false, detail: `no end within ${timeout} ms` };
+  return { ok: exitCode === 0, detail: `exit code ${exitCode}${said === "" ? "" : `: ${said}`}` };
+}
+
+/** A name with several addresses fails with one error for each. */
+function describeError(error: Error): string {
+  if (error instanceof AggregateError) return error.errors.map((one: Error) => one.message).join("; ");
+  return error.message;
+}
+
+function describeExit({ code, signal }: NonNullable<Running["exited"]>): string {
+  if (signal !== undefined) return `ended by ${signal}`;
+  return code === undefined ? "ended with its holder" : `ended with exit code ${code}`;
+}
+
+function oneLine(text: string): string {
+  return text.trim().replace(/\s+/g, " ").slice(0, 300);
+}

@@ -1,0 +1,39 @@
+import { rm, stat } from "node:fs/promises";
+import { unlessMissing } from "../../effects/errno.ts";
+import { run } from "../../effects/process.ts";
+import type { DataDriver } from "./data.ts";
+
+/** The inode of every btrfs subvolume's root. */
+const SUBVOLUME_INODE = 256;
+
+/** Data as btrfs subvolumes: a copy is a snapshot, made at once whatever its size. */
+export const btrfsDriver: DataDriver = {
+  name: "btrfs",
+  async create(directory) {
+    await run(["btrfs", "subvolume", "create", directory]);
+  },
+  async copy(from, to, { readOnly }) {
+    await run(["btrfs", "subvolume", "snapshot", ...(readOnly ? ["-r"] : []), from, to]);
+    await run(["btrfs", "filesystem", "sync", to]);
+  },
+  async remove(directory) {
+    const found = await unlessMissing(stat(directory));
+    if (found === undefined) return;
+    if (found.ino !== SUBVOLUME_INODE) return rm(directory, { recursive: true, force: true });
+    await run(["btrfs", "subvolume", "delete", "--commit-after", directory]);
+  },
+  async createdAt(directory) {
+    const { stdout } = await run(["btrfs", "subvolume", "show", directory], { env: { ...process.env, LC_ALL: "C" } });
+    return parseCreationTime(stdout);
+  },
+  async bytes() {
+    return undefined;
+  },
+};
+
+/** The time in `Creation time: 2026-11-21 08:13:00 +0000` of `btrfs subvolume show`; the inode has its source's times. */
+export function parseCreationTime(text: string): Date {
+  const [, day, time, zone] = /Creation time:\s+(\S+) (\S+) ([+-]\d{4})/.exec(text) ?? [];
+  if (zone === undefined) return new Date(0);
+  return new Date(`${day}T${time}${zone.slice(0, 3)}:${zone.slice(3)}`);
+}

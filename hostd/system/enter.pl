@@ -1,0 +1,88 @@
+#!/usr/bin/perl
+# The last step into a sandbox: bwrap made namespaces and mounts, with the image below /app; this makes /app the root,
+# gives up every privilege and becomes the app. It runs on the host's Perl, so an image needs no tool of its own, and
+# the image's environment is set only at the end, so it cannot reach this program.
+#
+# usage: enter.pl SPEC-FD REPORT-FD          becomes the app of a new sandbox
+#        enter.pl SPEC-FD REPORT-FD PID      runs beside process PID, in its namespaces, and exits as what it ran
+# SPEC, joined by NUL: user id, sockets, workdir, number of variables, NAME=VALUE..., command...
+# REPORT gets `entered` before the exec, and what failed where something did; it closes on exec.
+use strict;
+use warnings;
+no warnings "exec";    # a failed exec is reported, not printed
+use Fcntl qw(F_SETFD FD_CLOEXEC);
+use POSIX ();
+
+use constant { MNT_DETACH => 2, CAPBSET_DROP => 24, NO_NEW_PRIVS => 38, CAPABILITY_VERSION_3 => 0x20080522 };
+my %X86 = (pivot_root => 155, umount2 => 166, prctl => 157, capset => 126, setns => 308);
+my %ARM = (pivot_root => 41,  umount2 => 39,  prctl => 167, capset => 91,  setns => 268);
+my %CALL = (POSIX::uname())[4] eq "x86_64" ? %X86 : %ARM;
+
+my ($spec_fd, $report_fd, $beside) = @ARGV;
+open(my $report, ">&=", $report_fd) or die "report: $!\n";
+fcntl($report, F_SETFD, FD_CLOEXEC);
+my ($uid, $sockets, $workdir, @rest) = read_spec();
+my %env = map { /^([^=]*)=(.*)$/s } splice @rest, 0, shift @rest;
+
+defined $beside ? join_namespaces($beside) : swap_root("/app");
+close_others($sockets);
+drop_privileges($uid);
+chdir $workdir or fail("working directory $workdir: $!");
+$env{LISTEN_FDS} = $sockets, $env{LISTEN_PID} = $$ if $sockets;
+%ENV = %env;
+syswrite($report, "entered\n");
+exec { $rest[0] } @rest or fail("$rest[0]: $!");
+
+sub read_spec {
+    open(my $spec, "<&=", $spec_fd) or fail("spec: $!");
+    local $/;
+    my $text = <$spec>;
+    close $spec;
+    return split /\0/, $text, -1;
+}
+
+sub swap_root {
+    my $dot = ".";
+    chdir $_[0] or fail("$_[0]: $!");
+    syscall($CALL{pivot_root}, $dot, $dot) == 0 or fail("pivot_root: $!");
+    syscall($CALL{umount2}, $dot, MNT_DETACH) == 0 or fail("umount2: $!");
+    chdir "/" or fail("/: $!");
+}
+
+# A pid namespace is entered by children only, so one is made; this process then waits and ends as it ended.
+sub join_namespaces {
+    my ($pid) = @_;
+    my @spaces = map { open(my $space, "<", "/proc/$pid/ns/$_") or fail("process $pid: $!"); $space } qw(ipc uts pid mnt);
+    for my $space (@spaces) { syscall($CALL{setns}, fileno($space), 0) == 0 or fail("setns: $!") }
+    my $child = fork // fail("fork: $!");
+    return if $child == 0;
+    close $report;
+    waitpid($child, 0);
+    POSIX::_exit(POSIX::WIFEXITED($?) ? POSIX::WEXITSTATUS($?) : 128 + POSIX::WTERMSIG($?));
+}
+
+# Whatever the caller had open besides the sockets is not the app's.
+sub close_others {
+    my ($count) = @_;
+    opendir(my $open, "/proc/self/fd") or fail("/proc/self/fd: $!");
+    my @extra = grep { /^\d+$/ && $_ >= 3 + $count && $_ != fileno $report } readdir $open;
+    POSIX::close($_) for @extra;
+}
+
+sub drop_privileges {
+    my ($id) = @_;
+    for my $capability (0 .. 63) { last if syscall($CALL{prctl}, CAPBSET_DROP, $capability, 0, 0, 0) != 0 }
+    $) = "$id $id";
+    POSIX::setgid($id) or fail("setgid: $!");
+    POSIX::setuid($id) or fail("setuid: $!");
+    syscall($CALL{prctl}, NO_NEW_PRIVS, 1, 0, 0, 0) == 0 or fail("no_new_privs: $!");
+    my $none = pack("L6", (0) x 6);
+    my $head = pack("Ll", CAPABILITY_VERSION_3, 0);
+    syscall($CALL{capset}, $head, $none) == 0 or fail("capset: $!");
+    fail("expected user $id, got $< $>") if $< != $id || $> != $id || "$( $)" ne "$id $id $id $id";
+}
+
+sub fail {
+    syswrite($report, $_[0]);
+    POSIX::_exit(127);
+}

@@ -1,0 +1,120 @@
+import { spawn } from "node:child_process";
+import { mkdir, open } from "node:fs/promises";
+import { createConnection } from "node:net";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { hasErrno } from "../../effects/errno.ts";
+import type { Listen } from "../../manifests/app.ts";
+import { NodeError } from "./failure.ts";
+import { decodeAnswer, encodeFields } from "./holder-protocol.ts";
+import type { Paths } from "./paths.ts";
+import { whoListens } from "./port.ts";
+
+/** Linux keeps a unix socket's path in 108 bytes with its end. */
+const SOCKET_PATH_LIMIT = 107;
+
+/** A holder is ready in milliseconds; this long means that it cannot work. */
+const START_LIMIT_MS = 10_000;
+
+const HOLDER = fileURLToPath(new URL("./holder.pl", import.meta.url));
+
+/** Starts an app's holder unless one lives, and gives it these sockets. */
+export async function ensureHolder(paths: Paths, app: string, listen: readonly Listen[]): Promise<void> {
+  const request = ["listen", ...listen.flatMap(({ address, port }) => [address, port])];
+  if ((await askHolder(paths, app, ["status"])) === undefined) await startHolder(paths, app);
+  try {
+    const answer = await askHolder(paths, app, request);
+    if (answer === undefined) throw holderGone(paths, app);
+  } catch (error) {
+    throw await describePort(app, error);
+  }
+}
+
+/**
+ * Sends one request and waits for its answer, however long that takes. Undefined where no holder lives; an answer of
+ * `error` is thrown.
+ */
+export async function askHolder(
+  paths: Paths,
+  app: string,
+  request: readonly (string | number)[],
+): Promise<string[] | undefined> {
+  const bytes = encodeFields(request);
+  const answer = await exchange(socketPath(paths, app), bytes);
+  return answer === undefined ? undefined : decodeAnswer(answer, app);
+}
+
+export function holderGone(paths: Paths, app: string): NodeError {
+  return new NodeError("holder-failed", `${app}: its holder is gone`, {
+    hint: `${paths.holderLog(app)} may say why; starting the app again starts it too`,
+  });
+}
+
+async function startHolder(paths: Paths, app: string): Promise<void> {
+  await mkdir(paths.appRun(app), { recursive: true, mode: 0o700 });
+  await mkdir(dirname(paths.holderLog(app)), { recursive: true });
+  const log = await open(paths.holderLog(app), "a");
+  try {
+    const child = spawn("perl", [HOLDER, paths.appRun(app)], {
+      cwd: "/",
+      detached: true,
+      stdio: ["ignore", "pipe", log.fd],
+      env: { PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin" },
+    });
+    child.unref();
+    const { stdout } = child;
+    const first = await new Promise<string>((resolve) => {
+      const timer = setTimeout(() => resolve("too slow"), START_LIMIT_MS);
+      const settle = (text: string) => {
+        clearTimeout(timer);
+        resolve(text);
+      };
+      child.once("error", (error) => settle(error.message));
+      child.once("close", () => settle("ended"));
+      stdout?.once("data", (text: Buffer) => settle(text.toString().trim()));
+    });
+    stdout?.destroy();
+    if (first === "ready" || first === "held") return; // held: another start was quicker
+    throw new NodeError("holder-failed", `${app}: expected a ready holder, got ${JSON.stringify(first)}`, {
+      hint: `${paths.holderLog(app)} may say why`,
+    });
+  } finally {
+    await log.close();
+  }
+}
+
+async function exchange(path: string, request: Buffer): Promise<Buffer | undefined> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    const socket = createConnection({ path, allowHalfOpen: true });
+    socket.on("data", (chunk) => chunks.push(chunk));
+    socket.once("end", () => {
+      socket.destroy();
+      resolve(Buffer.concat(chunks));
+    });
+    socket.once("error", (error) => {
+      if (hasErrno(error, "ENOENT", "ECONNREFUSED")) resolve(undefined);
+      else if (hasErrno(error, "ECONNRESET", "EPIPE")) resolve(Buffer.alloc(0));
+      else reject(error);
+    });
+    socket.end(request);
+  });
+}
+
+function socketPath(paths: Paths, app: string): string {
+  const path = paths.holderSocket(app);
+  if (Buffer.byteLength(path) <= SOCKET_PATH_LIMIT) return path;
+  throw new NodeError("path-too-long", `${path}: expected at most ${SOCKET_PATH_LIMIT} bytes for a unix socket`, {
+    hint: "choose a shorter run directory: hostd serve --run DIR",
+  });
+}
+
+async function describePort(app: string, error: unknown): Promise<unknown> {
+  if (!(error instanceof NodeError) || error.code !== "port-in-use") return error;
+  const [address, port] = (error.details?.["fields"] ?? []) as string[];
+  const who = await whoListens(Number(port));
+  return new NodeError("port-in-use", `${app}: port ${port} on ${address} is in use${who ? ` by ${who}` : ""}`, {
+    cause: error,
+    hint: `stop it, or LISTEN on another port: ss --listening --tcp --processes 'sport = :${port}'`,
+  });
+}

@@ -1,0 +1,94 @@
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { syncDirectory, TEMPORARY_NAME, writeDurably } from "../../effects/durable.ts";
+import { unlessMissing } from "../../effects/errno.ts";
+import { layDown } from "../../images/layer/laydown.ts";
+import { verifyErofs } from "../../images/verity.ts";
+import { type LayerVerity, verityOf } from "../../manifests/image.ts";
+import { NodeError } from "./failure.ts";
+import type { NodeSystem } from "./node.ts";
+import type { Paths } from "./paths.ts";
+
+/** The file as it was when it was last verified whole; any write to it moves `changed`, and nothing can move it back. */
+interface Checked {
+  size: string;
+  modified: string;
+  changed: string;
+  inode: string;
+  device: string;
+}
+
+type LayerFiles = Pick<NodeSystem, "layDownLayer" | "hasLayer" | "checkLayer" | "layers"> & {
+  /** Deletes the file; the caller has unmounted it. */
+  deleteLayer(root: string): Promise<void>;
+};
+
+/** The layer files of a node: laid down once, verified whole whenever they may have changed. */
+export async function openLayers(paths: Paths): Promise<LayerFiles> {
+  await mkdir(paths.layerFiles, { recursive: true });
+  await removeHalfMade(paths.layerFiles);
+
+  async function checkLayer(verity: LayerVerity): Promise<void> {
+    const file = paths.layerFile(verity.root);
+    const before = await look(file);
+    if (before === undefined) throw missing(file);
+    const known = await unlessMissing(readFile(paths.layerChecked(verity.root), "utf8"));
+    if (known !== undefined && sameFile(known, before)) return;
+    await verifyErofs(file, verity);
+    await remember(verity.root, before);
+  }
+
+  const remember = (root: string, found: Checked) => writeDurably(paths.layerChecked(root), JSON.stringify(found));
+
+  return {
+    checkLayer,
+    async layDownLayer({ blob, layer, diffId }) {
+      const verity = verityOf(layer);
+      const file = paths.layerFile(verity.root);
+      if ((await look(file)) !== undefined) return checkLayer(verity);
+      await layDown(blob, layer, diffId, file); // hashes what it writes: that was the first whole verification
+      const made = await look(file);
+      if (made !== undefined) await remember(verity.root, made);
+    },
+    async hasLayer(verity) {
+      return (await look(paths.layerFile(verity.root))) !== undefined;
+    },
+    async layers() {
+      const names = await readdir(paths.layerFiles);
+      return names.filter((name) => /^[0-9a-f]{64}\.erofs$/.test(name)).map((name) => name.slice(0, 64));
+    },
+    async deleteLayer(root) {
+      await rm(paths.layerChecked(root), { force: true });
+      await rm(paths.layerFile(root), { force: true });
+      await syncDirectory(paths.layerFiles);
+    },
+  };
+}
+
+async function look(file: string): Promise<Checked | undefined> {
+  const found = await unlessMissing(stat(file, { bigint: true }));
+  if (found === undefined) return undefined;
+  return {
+    size: String(found.size),
+    modified: String(found.mtimeNs),
+    changed: String(found.ctimeNs),
+    inode: String(found.ino),
+    device: String(found.dev),
+  };
+}
+
+/** A record that cannot be read counts as none: the file is verified again. */
+function sameFile(known: string, now: Checked): boolean {
+  return known === JSON.stringify(now);
+}
+
+async function removeHalfMade(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (TEMPORARY_NAME.test(name)) await rm(`${directory}/${name}`, { force: true });
+  }
+}
+
+function missing(file: string): NodeError {
+  return new NodeError("layer-missing", `${file}: expected a laid-down layer, got no file`, {
+    hint: "hostd stage IMAGE lays it down again",
+  });
+}

@@ -1,0 +1,44 @@
+import { mkdir, statfs } from "node:fs/promises";
+import { openApps } from "./apps.ts";
+import { checkHealth } from "./check.ts";
+import { openConfig } from "./config.ts";
+import { openData } from "./data.ts";
+import { runHook } from "./hook.ts";
+import { openLayers } from "./layers.ts";
+import { readLog } from "./logs.ts";
+import type { NodeOptions, NodeSystem } from "./node.ts";
+import { pathsOf } from "./paths.ts";
+import { openSlots } from "./slots.ts";
+import { openUsers } from "./users.ts";
+
+/** Opens a node's effects on two directories; removes what a killed daemon left half made, and starts nothing. */
+export async function openNode(options: NodeOptions): Promise<NodeSystem> {
+  const paths = pathsOf(options);
+  await mkdir(options.stateDirectory, { recursive: true, mode: 0o700 });
+  await mkdir(options.runDirectory, { recursive: true, mode: 0o755 });
+  const userOf = openUsers(paths);
+  const { deleteLayer, ...layers } = await openLayers(paths);
+  const { unmountLayer, ...slots } = openSlots(paths, layers.checkLayer);
+  const apps = openApps(paths, userOf);
+  return {
+    ...layers,
+    ...slots,
+    ...apps,
+    ...(await openData(paths, userOf)),
+    ...openConfig(paths, userOf),
+    async removeLayer(root) {
+      await unmountLayer(root);
+      await deleteLayer(root);
+    },
+    async freeBytes() {
+      const { bavail, bsize } = await statfs(options.stateDirectory);
+      return bavail * bsize;
+    },
+    runHook: async (spec) => runHook(paths, spec, await userOf(spec.app), spec.timeoutMs),
+    logs: (app, generation) => readLog(paths, app, generation),
+    async check(health, { app, generation }) {
+      const running = (await apps.running(app)).find((one) => one.generation === generation);
+      return checkHealth(health, running, await userOf(app));
+    },
+  };
+}

@@ -1,0 +1,74 @@
+import { join } from "node:path";
+import { hexOf, shortDigest } from "../../manifests/digest.ts";
+import type { Digest } from "../../manifests/image.ts";
+import { NodeError } from "./failure.ts";
+import type { NodeOptions } from "./node.ts";
+
+/** Where everything lies below the state directory (durable) and the run directory (gone after a reboot). */
+export type Paths = ReturnType<typeof pathsOf>;
+
+/** All paths of a node. Every name that becomes a file name is checked here. */
+export function pathsOf({ stateDirectory, runDirectory }: NodeOptions) {
+  checkRunDirectory(runDirectory);
+  const appState = (app: string) => join(stateDirectory, "apps", checkApp(app));
+  const appRun = (app: string) => join(runDirectory, "apps", checkApp(app));
+  return {
+    stateDirectory,
+    layerFiles: join(stateDirectory, "layers"),
+    layerFile: (root: string) => join(stateDirectory, "layers", `${checkRoot(root)}.erofs`),
+    layerChecked: (root: string) => join(stateDirectory, "layers", `${checkRoot(root)}.checked`),
+    layerMounts: join(runDirectory, "layers"),
+    layerMount: (root: string) => join(runDirectory, "layers", checkRoot(root)),
+    emptyLayer: join(runDirectory, "layers", "empty"),
+    slots: join(runDirectory, "slots"),
+    slot: (app: string, image: Digest) => join(runDirectory, "slots", checkApp(app), shortDigest(checkDigest(image))),
+    users: join(stateDirectory, "users.json"),
+    config: (app: string, generation: number) => join(appState(app), "config", String(generation)),
+    logs: (app: string) => join(appState(app), "log"),
+    log: (app: string, generation: number) => join(appState(app), "log", `${generation}.log`),
+    data: (app: string) => join(stateDirectory, "data", checkApp(app)),
+    dataOfAll: join(stateDirectory, "data"),
+    appRun,
+    holderSocket: (app: string) => join(appRun(app), "holder.sock"),
+    holderLog: (app: string) => join(appState(app), "log", "holder.log"),
+    records: (app: string) => join(appRun(app), "generations"),
+    /** Mount point of the app's root, used in private mount namespaces only. */
+    appRoot: (app: string) => join(appRun(app), "root"),
+    mountPoints: (app: string, name: string) => join(appRun(app), "points", name),
+  };
+}
+
+const APP = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const IDENTIFIER = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+/** Snapshots and data versions are named by the engine; the name becomes a directory. */
+export function checkId(id: string): string {
+  if (!IDENTIFIER.test(id)) throw wrong("an id of letters, digits, . _ and -", id);
+  return id;
+}
+
+function checkApp(app: string): string {
+  if (!APP.test(app)) throw wrong("an app name of lower-case letters, digits and -", app);
+  return app;
+}
+
+function checkRoot(root: string): string {
+  if (!/^[0-9a-f]{64}$/.test(root)) throw wrong("a verity root of 64 lower-case hex digits", root);
+  return root;
+}
+
+function checkDigest(image: Digest): Digest {
+  if (!/^[0-9a-f]{64}$/.test(hexOf(image))) throw wrong("an image digest", image);
+  return image;
+}
+
+/** Overlay options know no quoting that works everywhere, and a run directory is short by its nature. */
+function checkRunDirectory(directory: string): void {
+  if (!/^\/[A-Za-z0-9._/@+-]+$/.test(directory)) {
+    throw wrong("an absolute run directory of letters, digits, . _ @ + - and /", directory);
+  }
+}
+
+function wrong(expected: string, got: string): NodeError {
+  return new NodeError("wrong-name", `expected ${expected}, got ${JSON.stringify(got)}`);
+}

@@ -1,0 +1,146 @@
+import { mkdir, rmdir, stat } from "node:fs/promises";
+import { basename, dirname, relative } from "node:path";
+import { hasErrno, unlessMissing } from "../../effects/errno.ts";
+import { digestFromHex, isDigest } from "../../manifests/digest.ts";
+import type { Digest, LayerVerity } from "../../manifests/image.ts";
+import { NodeError } from "./failure.ts";
+import { backingInode } from "./losetup.ts";
+import { mountLayerFile, mountOverlay, unmount } from "./mount.ts";
+import { type MountEntry, mountAt, readMounts } from "./mountinfo.ts";
+import type { NodeSystem } from "./node.ts";
+import type { Paths } from "./paths.ts";
+import { createQueue } from "./queue.ts";
+
+/** Bytes of mount options on kernels up to 6.4: one page, less the words around `lowerdir=`. */
+const OPTIONS_LIMIT = 4096 - 64;
+
+type Slots = Pick<NodeSystem, "mountSlot" | "unmountSlot" | "mountedSlots"> & {
+  /** Unmounts a layer; refuses `layer-in-use` while a slot is stacked on it. */
+  unmountLayer(root: string): Promise<void>;
+};
+
+/**
+ * Layers and slots as mounts. The kernel's mount table is the only record, so a killed daemon leaves nothing to
+ * repair: each call looks what is there and does the rest. Calls run one after the other.
+ */
+export function openSlots(paths: Paths, checkLayer: NodeSystem["checkLayer"]): Slots {
+  const inTurn = createQueue();
+  return {
+    mountSlot: (input) => inTurn(() => mountSlot(paths, checkLayer, input)),
+    unmountSlot: (app, image) => inTurn(() => unmountSlot(paths, app, image)),
+    unmountLayer: (root) => inTurn(() => unmountLayer(paths, root)),
+    async mountedSlots() {
+      return slotsOf(paths, await readMounts()).map(({ mountPoint, source }) => ({
+        app: basename(dirname(mountPoint)),
+        image: digestFromHex(source.slice("sha256:".length)),
+      }));
+    },
+  };
+}
+
+async function mountSlot(
+  paths: Paths,
+  checkLayer: NodeSystem["checkLayer"],
+  { app, image, layers }: { app: string; image: Digest; layers: readonly LayerVerity[] },
+): Promise<string> {
+  const slot = paths.slot(app, image);
+  const lower = lowerOf(layers);
+  for (const layer of layers) await checkLayer(layer);
+  await mkdir(paths.emptyLayer, { recursive: true });
+  for (const root of new Set(layers.map((layer) => layer.root))) await mountLayer(paths, root);
+
+  const mounted = mountAt(await readMounts(), slot);
+  if (mounted !== undefined && lowerIn(mounted) === lower.join(":") && mounted.source === image) return slot;
+  if (mounted !== undefined) await unmount(slot, { lazy: true });
+  await mkdir(slot, { recursive: true });
+  await mountOverlay(image, lower, slot, paths.layerMounts);
+  return slot;
+}
+
+/** Uppermost first; the empty one below makes two of a single layer. A layer twice in an image counts where it is upper. */
+function lowerOf(layers: readonly LayerVerity[]): string[] {
+  const roots = layers.map((layer) => layer.root).reverse();
+  const lower = [...new Set(roots), "empty"];
+  const size = lower.join(":").length;
+  if (size <= OPTIONS_LIMIT) return lower;
+  throw new NodeError(
+    "too-many-layers",
+    `expected layers that fit ${OPTIONS_LIMIT} bytes of mount options, got ${size}`,
+    {
+      hint: "build the image with fewer layers: a section makes one",
+    },
+  );
+}
+
+async function mountLayer(paths: Paths, root: string): Promise<void> {
+  const directory = paths.layerMount(root);
+  const mounts = await readMounts();
+  const mounted = mountAt(mounts, directory);
+  if (mounted !== undefined) {
+    if (await isCurrent(paths, root, mounted)) return;
+    // The file under it was replaced: whoever runs on it keeps it, nobody new gets it.
+    for (const slot of slotsOf(paths, mounts)) if (uses(slot, root)) await unmount(slot.mountPoint, { lazy: true });
+    await unmount(directory, { lazy: true });
+  }
+  await mkdir(directory, { recursive: true });
+  await mountLayerFile(paths.layerFile(root), directory);
+}
+
+async function isCurrent(paths: Paths, root: string, mounted: MountEntry): Promise<boolean> {
+  const { ino } = await stat(paths.layerFile(root));
+  return mounted.type === "erofs" && (await backingInode(mounted.source)) === ino;
+}
+
+async function unmountSlot(paths: Paths, app: string, image: Digest): Promise<void> {
+  const slot = paths.slot(app, image);
+  const mounts = await readMounts();
+  const mounted = mountAt(mounts, slot);
+  if (mounted !== undefined) await unmount(slot);
+  await removeEmpty(slot);
+  await removeEmpty(dirname(slot));
+  const rest = slotsOf(paths, await readMounts());
+  for (const layer of mounts.filter((mount) => dirname(mount.mountPoint) === paths.layerMounts)) {
+    const root = basename(layer.mountPoint);
+    if (!rest.some((other) => uses(other, root))) await dropLayer(paths, root);
+  }
+}
+
+async function unmountLayer(paths: Paths, root: string): Promise<void> {
+  const mounts = await readMounts();
+  const user = slotsOf(paths, mounts).find((slot) => uses(slot, root));
+  if (user !== undefined) {
+    throw new NodeError(
+      "layer-in-use",
+      `layer ${root}: slot ${relative(paths.slots, user.mountPoint)} is stacked on it`,
+    );
+  }
+  await dropLayer(paths, root);
+}
+
+async function dropLayer(paths: Paths, root: string): Promise<void> {
+  const directory = paths.layerMount(root);
+  while (mountAt(await readMounts(), directory) !== undefined) await unmount(directory);
+  await removeEmpty(directory);
+}
+
+function slotsOf(paths: Paths, mounts: readonly MountEntry[]): MountEntry[] {
+  return mounts.filter(
+    (mount) => mount.type === "overlay" && dirname(dirname(mount.mountPoint)) === paths.slots && isDigest(mount.source),
+  );
+}
+
+function lowerIn(mount: MountEntry): string {
+  return mount.options.find((option) => option.startsWith("lowerdir="))?.slice("lowerdir=".length) ?? "";
+}
+
+function uses(slot: MountEntry, root: string): boolean {
+  return lowerIn(slot).split(":").includes(root);
+}
+
+async function removeEmpty(directory: string): Promise<void> {
+  try {
+    await unlessMissing(rmdir(directory));
+  } catch (error) {
+    if (!hasErrno(error, "ENOTEMPTY", "EBUSY")) throw error;
+  }
+}

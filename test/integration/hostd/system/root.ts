@@ -1,0 +1,51 @@
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+/** Programs of the machine that make a small root with a shell and a language that has sockets. */
+const PROGRAMS = ["/usr/bin/perl", "/usr/bin/dash", "/usr/bin/sleep", "/usr/bin/cat", "/usr/bin/id"];
+
+/**
+ * The app of these tests. Serves HTTP on its first inherited socket; `/pid` answers its pid, other paths the version.
+ * argv: version, what to do at SIGTERM (`drain` exits 0, `ignore` goes on).
+ */
+const SERVER = String.raw`
+use strict; use warnings; use Socket;
+my ($version, $at_term) = @ARGV;
+$SIG{TERM} = $at_term eq "ignore" ? "IGNORE" : sub { print "draining\n"; exit 0 };
+$| = 1;
+open(my $listen, "+<&=", 3) or die "no socket: $!";
+print "serving $version as $$ $ENV{LISTEN_FDS} $ENV{LISTEN_PID}\n";
+while (1) {
+    accept(my $client, $listen) or next;
+    sysread($client, my $request, 4096) or next;
+    my $body = $request =~ m{^GET /pid } ? $$ : $version;
+    my $status = $request =~ m{^GET /sick } ? "503 Sick" : "200 OK";
+    syswrite($client, "HTTP/1.1 $status\r\nconnection: close\r\ncontent-length: " . length($body) . "\r\n\r\n$body");
+    close $client;
+}
+`;
+
+/** Makes a root tree of about 10 MB, without /proc, /dev, /tmp, /run, /etc or /var. */
+export function makeRoot(directory: string): void {
+  const libraries = new Set<string>();
+  for (const program of PROGRAMS) {
+    copy(program, directory);
+    for (const line of execFileSync("ldd", [program]).toString().split("\n")) {
+      const library = /(\/\S+) \(/.exec(line)?.[1];
+      if (library !== undefined) libraries.add(library);
+    }
+  }
+  for (const library of libraries) copy(library, directory);
+  const modules = execFileSync("perl", ["-e", "print grep { m{/perl-base$} } @INC"]).toString();
+  copy(modules, directory);
+  mkdirSync(join(directory, "bin"));
+  copy("/usr/bin/dash", directory, "/bin/sh");
+  mkdirSync(join(directory, "opt"));
+  writeFileSync(join(directory, "opt/server.pl"), SERVER);
+}
+
+function copy(path: string, directory: string, as = path): void {
+  mkdirSync(dirname(join(directory, as)), { recursive: true });
+  cpSync(path, join(directory, as), { recursive: true, dereference: true });
+}
