@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { lchownSync, linkSync, lutimesSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { lchownSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 
 /** Sizes at the edges of the layout: inline or not, one block or more. */
 export const EDGE_SIZES = [0, 1, 2047, 2048, 2049, 4095, 4096, 4097, 8192];
@@ -63,14 +63,20 @@ export function makeNastyTree(root: string): void {
   execFileSync("chmod", ["1777", `${root}/empty`]);
   execFileSync("chmod", ["0000", `${root}/size-1`]);
   for (const name of ["link", "size-2049", "empty"]) lchownSync(path(name), 3_000_000, 4_000_000_000);
-  lutimesSync(path("size-2048"), -2.5, -2.5);
-  lutimesSync(path("link"), 1_000_000_000.123456, 1_000_000_000.123456);
-  lutimesSync(path("fifo"), 5_000_000_000, 5_000_000_000);
+  for (const [name, time] of TIMES) execFileSync("touch", ["-h", "-d", `@${time}`, `${root}/${name}`]);
 }
 
 const DEVICES = [
   ["null", "c", "1", "3"],
   ["large-device", "b", "259", "300000"],
+] as const;
+
+/** Before 1970, to the nanosecond, and after 2038. */
+const TIMES = [
+  ["size-2048", "-2.25"],
+  ["big", "-2000000000.999999999"],
+  ["link", "1000000000.123456789"],
+  ["fifo", "5000000000.000000001"],
 ] as const;
 
 /** Bytes that do not compress and are the same every time. */
