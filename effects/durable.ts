@@ -1,5 +1,5 @@
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { run } from "./process.ts";
 
 // The one place that makes state durable: write, fsync, rename, fsync of the directory.
@@ -42,7 +42,7 @@ export const TEMPORARY_NAME = /^\..+\.[0-9a-z]+\.tmp$/;
 /** A name beside `path` for bytes that are renamed to it when they are whole; matches TEMPORARY_NAME. */
 export function temporaryNameOf(path: string): string {
   const unique = `${process.pid.toString(36)}${Math.random().toString(36).slice(2, 8)}`;
-  return `${dirname(path)}/.${path.slice(dirname(path).length).replaceAll("/", "")}.${unique}.tmp`;
+  return `${dirname(path)}/.${basename(path)}.${unique}.tmp`;
 }
 
 async function withFile<T>(path: string, flags: string, mode: number, use: (file: FileHandle) => Promise<T>) {
