@@ -174,7 +174,7 @@ export interface WorkdirStep extends StepPlace {
 
 /** What the image says about itself. Fields of manifests/app.ts have its exact shape. */
 export interface AppDeclarations {
-  /** ENV alone (no ARG), sorted by name, without what the base image brings unless ENV repeats it. */
+  /** What the base brings (ParseOptions, or a usual PATH) and ENV above it, no ARG; sorted by name. */
   env: Readonly<Record<string, string>>;
   workdir: string | undefined;
   user: string | undefined;
@@ -217,7 +217,10 @@ export interface TestDeclaration {
 
 export type HookName = "drain" | "migrate" | "ready" | "reverted";
 
-/** What a base image brings: BUILD reads it from the image's config and parses again with it. */
+/**
+ * What a base image brings. Where FROM is an image, oci or registry reference this is not in the recipe: the builder
+ * reads the image's config and parses again with it. Until then a variable that is not set is taken for empty.
+ */
 export interface Inherited {
   env?: Readonly<Record<string, string>>;
   workdir?: string | undefined;

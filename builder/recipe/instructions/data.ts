@@ -1,0 +1,70 @@
+import semver from "semver";
+import { type Argument, badValue, type FlagSpecs, flag, missing, onlyWord, readArguments } from "../arguments.ts";
+import type { Draft } from "../draft.ts";
+import { quote } from "../problem.ts";
+import { positionAt } from "../source.ts";
+import { fail, type Instruction } from "../split.ts";
+import { contextPath, imagePath, whole } from "../values.ts";
+
+const DATA_FLAGS: FlagSpecs = { format: { kind: "value" }, reads: { kind: "value" } };
+const CONFIG_FLAGS: FlagSpecs = { template: { kind: "value" } };
+const SYSTEM = ["/", "/proc", "/sys", "/dev", "/tmp", "/run"];
+const MOST_FORMAT = 1_000_000;
+
+/** `DATA path [--format=N] [--reads="semver range"]`: the app's data, the format it writes, and those it can read. */
+export function readData(instruction: Instruction, draft: Draft): void {
+  const { flags, words } = readArguments(instruction, draft, DATA_FLAGS);
+  const at = onlyWord(instruction, words, "an absolute path");
+  const path = appPath(instruction, draft, at);
+  if (draft.image.data.length > 0) {
+    const message = `second DATA: the first is ${draft.image.data[0]?.path}`;
+    fail(instruction, at.start, at.end, { code: "duplicate", message, expected: "one DATA path" });
+  }
+  const formatAt = flag(flags, "format");
+  const format = formatAt === undefined ? 1 : whole(instruction, formatAt, "data format", 1, MOST_FORMAT);
+  const readsAt = flag(flags, "reads");
+  if (readsAt !== undefined) checkReads(instruction, readsAt, format);
+  draft.image.data.push({ path, format, ...(readsAt === undefined ? {} : { reads: readsAt.value.trim() }) });
+}
+
+/** `CONFIG path --template=file`: a file made from declared values at each switch; the template lies in the context. */
+export function readConfig(instruction: Instruction, draft: Draft): void {
+  const { flags, words } = readArguments(instruction, draft, CONFIG_FLAGS);
+  const at = onlyWord(instruction, words, "an absolute path");
+  const path = appPath(instruction, draft, at);
+  const templateAt = flag(flags, "template");
+  if (templateAt === undefined) missing(instruction, "--template=FILE, a file in the context");
+  if (draft.image.config.some((other) => other.path === path)) {
+    fail(instruction, at.start, at.end, { code: "duplicate", message: `second CONFIG of ${path}` });
+  }
+  const template = contextPath(instruction, templateAt, "template");
+  draft.image.config.push({ path, template, position: positionAt(instruction.line, instruction.start) });
+}
+
+function appPath(instruction: Instruction, draft: Draft, at: Argument): string {
+  const path = imagePath(instruction, at, draft.scope.workdir);
+  if (!at.value.startsWith("/") && !draft.scope.hasWorkdir) {
+    const message = `path ${quote(at.value)} is relative`;
+    fail(instruction, at.start, at.end, { code: "bad-path", message, expected: "an absolute path", suggestion: path });
+  }
+  if (SYSTEM.includes(path) || /^\/(?:proc|sys|dev)\//.test(path)) {
+    const message = `path ${path} belongs to the system`;
+    const expected = "a directory of the app, such as /var/lib/shop";
+    fail(instruction, at.start, at.end, { code: "bad-path", message, expected });
+  }
+  return path;
+}
+
+/** An image that cannot read what it writes itself could never be started twice. */
+function checkReads(instruction: Instruction, at: Argument, format: number): void {
+  const expected = 'a semver range of formats, such as ">=1 <3"';
+  const range = at.value.length <= 256 ? semver.validRange(at.value) : null;
+  if (range === null || at.value.trim() === "") {
+    badValue(instruction, at, `bad range ${quote(at.value)}`, { expected });
+  }
+  if (!semver.satisfies(`${format}.0.0`, at.value)) {
+    badValue(instruction, at, `range ${quote(at.value)} leaves out format ${format}, which this image writes`, {
+      expected: `a range that holds ${format}`,
+    });
+  }
+}
