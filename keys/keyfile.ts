@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import * as z from "zod";
 import { writeDurably } from "../effects/durable.ts";
 import { unlessMissing } from "../effects/errno.ts";
@@ -64,7 +64,7 @@ export async function createKeyFile(path: string, role: string, now: Date, seale
 
 /** Reads and checks a key file, its secret still closed. */
 export async function readKeyFile(path: string): Promise<KeyFile> {
-  const document = parseKeyFile(await readFile(path), path);
+  const document = parseKeyFile(await readSecretFile(path), path);
   const key = importPublicKey(document.public);
   if (key.keyid !== document.keyid) {
     throw new TrustError("key-file", `${path}: expected keyid ${key.keyid}, got ${document.keyid}`);
@@ -81,6 +81,14 @@ export async function readKeyFile(path: string): Promise<KeyFile> {
       throw new TrustError("key-file", `${path}: expected the private key of ${key.keyid}, got that of another key`);
     },
   };
+}
+
+async function readSecretFile(path: string): Promise<Buffer> {
+  const { mode } = await stat(path);
+  if ((mode & 0o077) === 0) return await readFile(path);
+  throw new TrustError("key-file", `${path}: expected mode 0600, got ${(mode & 0o7777).toString(8).padStart(4, "0")}`, {
+    hint: `chmod 600 ${path}, and think about who could read it until now`,
+  });
 }
 
 async function openSecret({ secret }: KeyFileDocument, path: string, sealer: Sealer | undefined): Promise<Buffer> {

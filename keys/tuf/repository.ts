@@ -1,10 +1,10 @@
-import { chmod, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { syncDirectory, TEMPORARY_NAME, writeDurably } from "../../effects/durable.ts";
-import { hasErrno, unlessMissing } from "../../effects/errno.ts";
+import { unlessMissing } from "../../effects/errno.ts";
 import { withLock } from "../../effects/lock.ts";
-import { withTemporaryDirectory } from "../../effects/temporary.ts";
 import type { Release } from "../../manifests/release.ts";
+import { createDirectory } from "../directory.ts";
 import { TrustError } from "../error.ts";
 import { walkMetadata } from "./client.ts";
 import type { RoleKeys, TopRole } from "./metadata.ts";
@@ -34,10 +34,8 @@ const BEFORE_ANY_EXPIRY = new Date(0);
 export async function initRepository(publishing: Publishing, foundation: Foundation): Promise<void> {
   const { directory, signers, now } = publishing;
   const writes = planInit(foundation, signers, now);
-  await withTemporaryDirectory(dirname(directory), async (temporary) => {
-    await applyWrites({ ...publishing, directory: temporary }, writes);
-    await chmod(temporary, PUBLIC_DIRECTORY_MODE);
-    await renameToNew(temporary, directory);
+  await createDirectory(directory, PUBLIC_DIRECTORY_MODE, async (staged) => {
+    await applyWrites({ ...publishing, directory: staged }, writes);
   });
 }
 
@@ -113,17 +111,6 @@ async function makeDirectory(directory: string): Promise<void> {
 async function removeLeftovers(directory: string): Promise<void> {
   const names = await readdir(directory);
   for (const name of names.filter((name) => TEMPORARY_NAME.test(name))) await rm(join(directory, name));
-}
-
-/** Renames a directory to a name that nothing has; an empty directory counts as nothing. */
-async function renameToNew(from: string, to: string): Promise<void> {
-  try {
-    await rename(from, to);
-  } catch (error) {
-    if (!hasErrno(error, "ENOTEMPTY", "EEXIST", "ENOTDIR")) throw error;
-    throw new TrustError("keys-exist", `${to}: expected no ${basename(to)}, got one, which is never overwritten`);
-  }
-  await syncDirectory(dirname(to));
 }
 
 function unlessRefused<T>(role: T | TrustError): T {
