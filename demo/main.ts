@@ -1,0 +1,156 @@
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { Failure, toFailureDocument } from "../manifests/failure.ts";
+import { table } from "../terminal/table.ts";
+import { ask, heading, type Place, say, type, typeInBackground } from "./console.ts";
+import { editProject, openProject, revertProject } from "./project.ts";
+import { countOrders, placeOrders, underLoad } from "./traffic.ts";
+
+// The main job from end to end, told with public commands only: each is printed before it runs, so that it can be typed.
+
+const PORT = 8080;
+const root = join(import.meta.dirname, "..");
+const directory = join(root, ".ostler", "demo");
+const place: Place = {
+  directory: join(directory, "shop"),
+  environment: {
+    PATH: `${join(root, "bin")}:${process.env["PATH"]}`,
+    OSTLER_HOME: join(directory, "home"),
+    HOSTD_SOCKET: "/run/ostler-demo/hostd.sock",
+  },
+};
+const results: { act: string; took: number; outcome: string }[] = [];
+
+try {
+  await story();
+  process.stdout.write(`\n${table(["what happened", "seconds", "outcome"], results.map(row))}\n`);
+} catch (error) {
+  const failure = toFailureDocument(error);
+  process.stderr.write(`error: the demo stopped: ${failure.message}\n`);
+  process.stderr.write(`hint: ${failure.hint ?? `hostd's log is ${join(directory, "hostd.log")}`}\n`);
+  process.exitCode = 1;
+}
+
+async function story(): Promise<void> {
+  await expectFreePort();
+  await prepare();
+  const log = openSync(join(directory, "hostd.log"), "w");
+  heading("a node");
+  say("its state, its run directory, the repository it reads and the root it trusts:");
+  const repository = join(directory, "home", "repository");
+  const paths = `--state ${join(directory, "node")} --run /run/ostler-demo`;
+  const trust = `--repository ${repository} --root ${join(repository, "metadata", "1.root.json")} --channel production`;
+  const hostd = typeInBackground(place, `hostd serve ${paths} ${trust}`, log);
+  try {
+    await type(place, "hostd status --wait", 0);
+    await firstVersion();
+    await migration();
+    await redVersion();
+    await sickVersion();
+    await takeDataBack();
+    heading("what happened, as the node tells it");
+    await type(place, "ostler history shop", 0);
+    await type(place, "ostler status", 0);
+  } finally {
+    heading("leaving nothing behind");
+    await type(place, "hostd reset --wipe", 0);
+    await hostd.stop();
+    closeSync(log);
+  }
+}
+
+async function prepare(): Promise<void> {
+  heading("a project and its keys");
+  say("a small web shop with an SQLite database, in a git repository of its own:");
+  await openProject(join(root, "recipes"), place.directory);
+  await rm(join(directory, "home", "keys"), { recursive: true, force: true });
+  await rm(join(directory, "home", "repository"), { recursive: true, force: true });
+  await rm(join(directory, "home", "store"), { recursive: true, force: true });
+  await rm(join(directory, "node"), { recursive: true, force: true });
+  mkdirSync(directory, { recursive: true });
+  process.stdout.write(`$ cd ${place.directory}\n$ export PATH=${join(root, "bin")}:$PATH\n`);
+  for (const name of ["OSTLER_HOME", "HOSTD_SOCKET"]) {
+    process.stdout.write(`$ export ${name}=${place.environment[name]}\n`);
+  }
+  await type(place, "ostler keys init", 0);
+}
+
+async function firstVersion(): Promise<void> {
+  heading("version 1: built, tested, green, released, running");
+  await act("build and test version 1", "green", () => type(place, "ostler ci shop.recipe", 0));
+  await type(place, "ostler promote shop --to production --version 1.0.0 --set greeting=welcome", 0);
+  await act("version 1 staged and switched on", "running", () => type(place, "ostler deploy shop", 0));
+  await placeOrders(PORT, 25);
+  say(`25 orders placed over HTTP; the shop's database holds ${await countOrders(PORT)}`);
+}
+
+async function migration(): Promise<void> {
+  heading("version 2: a data migration, while requests keep coming");
+  await editProject(join(root, "recipes"), place.directory, "2-totals", "shop: orders have totals");
+  await act("build and test version 2", "green", () => type(place, "ostler ci shop.recipe", 0));
+  await type(place, "ostler promote shop --to production --version 2.0.0 --set greeting=welcome", 0);
+  const load = await act("switch 1 → 2 under load", "no request lost", () =>
+    underLoad(PORT, () => type(place, "ostler deploy shop", 0)),
+  );
+  say(load);
+}
+
+async function redVersion(): Promise<void> {
+  heading("version 3: its own test fails, so it is red and goes nowhere");
+  await editProject(join(root, "recipes"), place.directory, "3-red", "shop: discounts");
+  await act("build and test version 3", "red", () => type(place, "ostler ci shop.recipe", 1));
+  await type(place, "ostler promote shop --to production --version 3.0.0", 3);
+  await revertProject(place.directory);
+}
+
+async function sickVersion(): Promise<void> {
+  heading("version 4: green, but it turns sick on the node, and is taken back by itself");
+  await editProject(join(root, "recipes"), place.directory, "4-sick", "shop: connection pool");
+  await act("build and test version 4", "green", () => type(place, "ostler ci shop.recipe", 0));
+  await type(place, "ostler promote shop --to production --version 4.0.0 --set greeting=welcome", 0);
+  const before = await countOrders(PORT);
+  const load = await act("switch 2 → 4 and back under load", "reverted, no request lost", () =>
+    underLoad(PORT, () => type(place, "ostler deploy shop", 1)),
+  );
+  say(load);
+  const after = await countOrders(PORT);
+  if (after <= before) throw new Error(`expected the orders made meanwhile to be kept, found ${after} after ${before}`);
+  say(`${after - before} orders made meanwhile are kept: binaries went back, data did not`);
+}
+
+async function takeDataBack(): Promise<void> {
+  heading("the data too, on request: back to the snapshot before version 4");
+  await type(place, "hostd snapshot list shop", 0);
+  const snapshots = await ask<{ snapshots: { id: string }[] }>(place, ["hostd", "snapshot", "list", "shop"]);
+  const newest = snapshots.snapshots.at(-1)?.id ?? "";
+  const before = await countOrders(PORT);
+  await act("data taken back", "snapshot restored", () => type(place, `ostler rollback shop --with-data ${newest}`, 0));
+  const after = await countOrders(PORT);
+  if (after >= before) throw new Error(`expected fewer orders than ${before} after the restore, found ${after}`);
+  say(`${before} orders before, ${after} in the snapshot`);
+}
+
+async function act<T>(name: string, outcome: string, work: () => Promise<T>): Promise<T> {
+  const started = Date.now();
+  const value = await work();
+  results.push({ act: name, took: Date.now() - started, outcome });
+  return value;
+}
+
+function row({ act: name, took, outcome }: (typeof results)[number]): string[] {
+  return [name, (took / 1000).toFixed(1), outcome];
+}
+
+async function expectFreePort(): Promise<void> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause) => {
+      const hint = "stop what listens there and start the demo again";
+      reject(new Failure("failed", "port-in-use", `port ${PORT}, where the shop listens, is in use`, { hint, cause }));
+    });
+    server.listen(PORT, resolve);
+  });
+  await new Promise((resolve) => server.close(resolve));
+}

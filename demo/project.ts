@@ -1,0 +1,30 @@
+import { cp, mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { run } from "../effects/process.ts";
+
+const AUTHOR = ["-c", "user.name=Demo", "-c", "user.email=demo@localhost"];
+
+/** The shop as somebody's project: a git repository of its own, since only committed sources may go to production. */
+export async function openProject(recipes: string, directory: string): Promise<void> {
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true });
+  await cp(join(recipes, "shop"), directory, { recursive: true, filter: (path) => !path.includes("/shop/next") });
+  await run(["git", "init", "--quiet", "--initial-branch=main"], { cwd: directory });
+  await commit(directory, "shop: first version");
+}
+
+/** Puts the files of the next version over the present ones, as a developer's edit would, and commits. */
+export async function editProject(recipes: string, directory: string, version: string, message: string): Promise<void> {
+  await cp(join(recipes, "shop", "next", version), directory, { recursive: true });
+  await commit(directory, message);
+}
+
+async function commit(directory: string, message: string): Promise<void> {
+  await run(["git", "add", "--all"], { cwd: directory });
+  await run(["git", ...AUTHOR, "commit", "--quiet", "--allow-empty", "-m", message], { cwd: directory });
+}
+
+/** Takes the last commit back, as a developer does with a change whose test failed. */
+export async function revertProject(directory: string): Promise<void> {
+  await run(["git", ...AUTHOR, "revert", "--no-edit", "HEAD"], { cwd: directory });
+}
