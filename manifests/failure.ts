@@ -8,8 +8,8 @@ export interface FailureDocument {
   outcome: Outcome;
   code: string;
   message: string;
-  hint?: string;
-  details?: Record<string, unknown>;
+  hint?: string | undefined;
+  details?: Record<string, unknown> | undefined;
 }
 
 export interface FailureOptions {

@@ -1,0 +1,98 @@
+import { readFileSync } from "node:fs";
+import type { FailureDocument } from "../../manifests/failure.ts";
+import type { AppStatus, OperationDocument, StatusDocument } from "../../manifests/node.ts";
+import type { Engine } from "../engine.ts";
+import { HostdError } from "../error.ts";
+import { toGenerationDocument } from "../journal/generations.ts";
+import type { OperationRow } from "../journal/operations.ts";
+import { toSlotDocument } from "../journal/slots.ts";
+import { parsePlan } from "../operations/plan.ts";
+import { rollbackTarget } from "../rollback/plan.ts";
+import { situationOf } from "../switch/situation.ts";
+
+const VERSION = String(JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version);
+const STARTED = new Date().toISOString();
+
+/** An operation as it crosses the socket: what the journal says, and progress while it runs. */
+export function toOperationDocument(engine: Engine, operation: OperationRow | undefined): OperationDocument {
+  if (operation === undefined)
+    throw new HostdError("unknown-operation", "no such operation", { hint: "hostd changes" });
+  const { id } = operation;
+  const plan = parsePlan(operation.plan, id);
+  const about = plan.switch ?? plan.stage?.found;
+  const progress = operation.finished_at === undefined ? engine.board.progress(id) : undefined;
+  return {
+    schema: 1,
+    id,
+    requestId: operation.request_id,
+    kind: operation.kind,
+    app: operation.app,
+    by: operation.caller,
+    state: operation.state,
+    ...(about === undefined ? {} : { image: about.image, version: about.version }),
+    ...(plan.switch?.from === undefined ? {} : { from: plan.switch.from }),
+    ...(plan.switch === undefined ? {} : { to: plan.switch.to }),
+    steps: engine.journal.operations.steps(id).map(({ document }) => document),
+    ...(operation.reason === undefined ? {} : { reason: withoutUndefined(operation.reason) }),
+    reverted: operation.reverted,
+    ...(operation.afterwards === undefined ? {} : { afterwards: operation.afterwards }),
+    notes: plan.cause === undefined ? operation.notes : [`because: ${plan.cause}`, ...operation.notes],
+    ...(progress === undefined ? {} : { progress }),
+    started: operation.started_at,
+    ...(operation.finished_at === undefined ? {} : { finished: operation.finished_at }),
+  };
+}
+
+/** Everything about one app; takes no lock, so it answers during any operation. */
+export async function toAppStatus(engine: Engine, app: string): Promise<AppStatus> {
+  const { apps, generations, slots, snapshots, operations } = engine.journal;
+  const state = apps.get(app);
+  if (state === undefined) {
+    throw new HostdError("unknown-app", `no app ${JSON.stringify(app)} on this node`, {
+      hint: `hostd stage ${app} brings what the channel releases`,
+    });
+  }
+  const target = rollbackTarget(situationOf(engine, app));
+  const targetGeneration = generations.list(app).find(({ number }) => number === target?.number);
+  const process = await processOf(engine, app, state.current);
+  return {
+    app,
+    health: state.hold === undefined ? (engine.board.health(app) ?? "unknown") : "stopped",
+    checks: engine.board.checks(app),
+    ...(state.target === undefined ? {} : { target: state.target }),
+    ...(state.current === undefined ? {} : { current: toGenerationDocument(generations.require(app, state.current)) }),
+    ...(targetGeneration === undefined ? {} : { rollbackTarget: toGenerationDocument(targetGeneration) }),
+    ...(state.hold === undefined ? {} : { hold: state.hold }),
+    ...(process === undefined ? {} : { process }),
+    slots: slots.list(app).map(toSlotDocument),
+    snapshots: snapshots.list(app),
+    operations: operations.unfinished(app).map(({ id }) => id),
+  };
+}
+
+export async function toStatus(engine: Engine): Promise<StatusDocument> {
+  const apps = engine.journal.apps.list();
+  return {
+    schema: 1,
+    hostd: {
+      version: VERSION,
+      pid: process.pid,
+      started: STARTED,
+      state: engine.stateDirectory,
+      repository: engine.source.location,
+    },
+    verity: "checked-before-mount",
+    apps: await Promise.all(apps.map(({ app }) => toAppStatus(engine, app))),
+    quarantine: engine.journal.quarantine.list(),
+  };
+}
+
+async function processOf(engine: Engine, app: string, current: number | undefined) {
+  const all = await engine.node.running(app);
+  const found = all.findLast(({ generation, exited }) => generation === current && exited === undefined);
+  return found === undefined ? undefined : { pid: found.pid, started: found.startedAt };
+}
+
+function withoutUndefined({ hint, details, ...failure }: FailureDocument) {
+  return { ...failure, ...(hint === undefined ? {} : { hint }), ...(details === undefined ? {} : { details }) };
+}

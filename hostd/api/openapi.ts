@@ -1,0 +1,43 @@
+import * as z from "zod";
+import { failureSchema } from "../../manifests/node.ts";
+import type { Route } from "./route.ts";
+
+/** The OpenAPI 3.1 document of a route table: what stands in the table is what it says. */
+export function toOpenApi(routes: readonly Route[], version: string): object {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const entry of routes) {
+    paths[entry.path] = { ...paths[entry.path], [entry.method.toLowerCase()]: toOperation(entry) };
+  }
+  return { openapi: "3.1.0", info: { title: "hostd", version }, paths };
+}
+
+function toOperation(entry: Route): object {
+  return {
+    summary: entry.summary,
+    parameters: [...toParameters(entry.parameters, "path"), ...toParameters(entry.query, "query")],
+    ...(entry.method === "POST" ? { requestBody: { required: true, content: json(entry.body, "input") } } : {}),
+    responses: {
+      [entry.status]: { description: "what it answers", content: json(entry.answer, "output") },
+      default: { description: "why not", content: json(z.object({ error: failureSchema }), "output") },
+    },
+  };
+}
+
+function toParameters(schema: z.ZodType, where: "path" | "query"): object[] {
+  const { properties = {} } = toJsonSchema(schema, "input") as { properties?: Record<string, object> };
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    in: where,
+    required: where === "path",
+    schema: property,
+  }));
+}
+
+function json(schema: z.ZodType, io: "input" | "output"): object {
+  return { "application/json": { schema: toJsonSchema(schema, io) } };
+}
+
+function toJsonSchema(schema: z.ZodType, io: "input" | "output"): object {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
+  return rest;
+}

@@ -1,0 +1,59 @@
+import type { AppStatus, CheckResult, OperationDocument } from "../manifests/node.ts";
+
+type Health = AppStatus["health"];
+type ProgressText = NonNullable<OperationDocument["progress"]>;
+
+/** What is known only while hostd runs: latest check results, progress of operations, and who waits for them. */
+export interface Board {
+  health(app: string): Health | undefined;
+  setHealth(app: string, health: Health): void;
+  checks(app: string): CheckResult[];
+  setCheck(app: string, result: CheckResult): void;
+  /** Forgets the results of an app whose generation changed. */
+  clear(app: string): void;
+  progress(operation: number): ProgressText | undefined;
+  setProgress(operation: number, progress: ProgressText): void;
+  /** Called when an operation moved on or ended. */
+  changed(operation: number): void;
+  /** Resolves at the next change of the operation, or when the time is over. */
+  waitForChange(operation: number, milliseconds: number): Promise<void>;
+}
+
+export function openBoard(): Board {
+  const health = new Map<string, Health>();
+  const checks = new Map<string, Map<string, CheckResult>>();
+  const progress = new Map<number, ProgressText>();
+  const waiters = new Map<number, Set<() => void>>();
+  return {
+    health: (app) => health.get(app),
+    setHealth: (app, value) => void health.set(app, value),
+    checks: (app) => [...(checks.get(app)?.values() ?? [])],
+    setCheck(app, result) {
+      const results = checks.get(app) ?? new Map<string, CheckResult>();
+      checks.set(app, results.set(result.check, result));
+    },
+    clear(app) {
+      checks.delete(app);
+      health.delete(app);
+    },
+    progress: (operation) => progress.get(operation),
+    setProgress: (operation, value) => void progress.set(operation, value),
+    changed(operation) {
+      const waiting = waiters.get(operation) ?? new Set();
+      waiters.delete(operation);
+      for (const wake of waiting) wake();
+    },
+    waitForChange: (operation, milliseconds) =>
+      new Promise((resolve) => {
+        const waiting = waiters.get(operation) ?? new Set();
+        waiters.set(operation, waiting);
+        const wake = () => {
+          clearTimeout(timer);
+          waiting.delete(wake);
+          resolve();
+        };
+        const timer = setTimeout(wake, milliseconds);
+        waiting.add(wake);
+      }),
+  };
+}

@@ -1,0 +1,165 @@
+import { request as send } from "node:http";
+import { hostname, userInfo } from "node:os";
+import * as z from "zod";
+import { hasErrno } from "../effects/errno.ts";
+import { checkDocument } from "../manifests/document.ts";
+import { Failure, type FailureDocument } from "../manifests/failure.ts";
+import {
+  type AppStatus,
+  appStatusSchema,
+  type ChangesDocument,
+  changesDocumentSchema,
+  failureSchema,
+  type HealthDocument,
+  healthDocumentSchema,
+  type OperationDocument,
+  parseOperation,
+  parseStatus,
+  type StatusDocument,
+} from "../manifests/node.ts";
+import type { Progress } from "../terminal/progress.ts";
+import { HostdError } from "./error.ts";
+
+export const DEFAULT_SOCKET = "/run/hostd/hostd.sock";
+
+/** How long one request of a wait is held open, milliseconds; the wait itself is as long as the operation. */
+const WAIT = 20_000;
+const ANSWER_LIMIT = 64 * 1024 * 1024;
+
+/** hostd as a caller sees it. Every answer is checked; every refusal is thrown as the Failure that hostd meant. */
+export interface Client {
+  status(): Promise<StatusDocument>;
+  app(app: string): Promise<AppStatus>;
+  changes(filter: { app?: string | undefined; limit?: number | undefined }): Promise<ChangesDocument>;
+  health(): Promise<HealthDocument>;
+  operation(id: number): Promise<OperationDocument>;
+  failure(id: number): Promise<unknown>;
+  logs(app: string, generation?: string): Promise<string>;
+  /** Begins an operation: `stage`, `activate`, `deploy`, `rollback`, `snapshot`. */
+  begin(app: string, verb: string, body: Record<string, unknown>): Promise<OperationDocument>;
+  abort(id: number): Promise<OperationDocument>;
+  pin(app: string, image: string, reason: string | undefined): Promise<AppStatus>;
+  release(image: string): Promise<StatusDocument>;
+  /** Follows an operation to its end, or to the moment the signal is aborted: then it goes on without us. */
+  wait(operation: OperationDocument, progress: Progress, signal: AbortSignal): Promise<OperationDocument>;
+}
+
+export function openClient(socket = process.env["HOSTD_SOCKET"] ?? DEFAULT_SOCKET): Client {
+  const get = (path: string, signal?: AbortSignal) => call(socket, "GET", path, undefined, signal);
+  const post = (path: string, body: object) => call(socket, "POST", path, { by: caller(), ...body });
+  return {
+    status: async () => parseStatus(await get("/v1/status")),
+    app: async (app) => checkDocument(await get(`/v1/apps/${name(app)}`), appStatusSchema, "app status"),
+    changes: async ({ app, limit = 50 }) => {
+      const query = new URLSearchParams({ limit: String(limit), ...(app === undefined ? {} : { app }) });
+      return checkDocument(await get(`/v1/changes?${query}`), changesDocumentSchema, "changes");
+    },
+    health: async () => checkDocument(await get("/v1/health"), healthDocumentSchema, "health"),
+    operation: async (id) => parseOperation(await get(`/v1/operations/${id}`)),
+    failure: (id) => get(`/v1/operations/${id}/failure`),
+    async logs(app, generation) {
+      const query = generation === undefined ? "" : `?generation=${name(generation)}`;
+      return checkDocument(await get(`/v1/apps/${name(app)}/logs${query}`), z.object({ log: z.string() }), "logs").log;
+    },
+    begin: async (app, verb, body) => parseOperation(await post(`/v1/apps/${name(app)}/${verb}`, body)),
+    abort: async (id) => parseOperation(await post(`/v1/operations/${id}/abort`, {})),
+    async pin(app, image, reason) {
+      const body = { image, ...(reason === undefined ? {} : { reason }) };
+      const answer = await call(socket, "POST", `/v1/apps/${name(app)}/pin`, body);
+      return checkDocument(answer, appStatusSchema, "app status");
+    },
+    release: async (image) => parseStatus(await post("/v1/release", { image })),
+    async wait(operation, progress, signal) {
+      let last = operation;
+      while (last.finished === undefined && !signal.aborted) {
+        report(last, progress);
+        try {
+          last = parseOperation(await get(`/v1/operations/${last.id}?wait=${WAIT}`, signal));
+        } catch (error) {
+          if (!signal.aborted) throw error;
+        }
+      }
+      report(last, progress);
+      return last;
+    },
+  };
+}
+
+/** Who asks, for the history: the person behind sudo where there is one. The socket is its owner's alone. */
+function caller(): string {
+  return `${process.env["SUDO_USER"] ?? userInfo().username}@${hostname()}`.slice(0, 128);
+}
+
+function name(word: string): string {
+  return encodeURIComponent(word);
+}
+
+function report(operation: OperationDocument, progress: Progress): void {
+  const id = `operation-${operation.id}`;
+  const about = `${operation.kind} ${operation.app}${operation.version === undefined ? "" : ` ${operation.version}`}`;
+  const took =
+    operation.finished === undefined ? {} : { took: Date.parse(operation.finished) - Date.parse(operation.started) };
+  const fraction = operation.progress?.fraction;
+  const text = {
+    running: `${about}: ${operation.progress?.text ?? "under way"}`,
+    reverting: `${about}: ${operation.progress?.text ?? "taking it back"}`,
+    done: about,
+    failed: `${about}: ${operation.reason?.message}`,
+  }[operation.state];
+  const state = operation.state === "done" || operation.state === "failed" ? operation.state : "started";
+  progress({ id, state, text, ...took, ...(fraction === undefined ? {} : { fraction }) });
+}
+
+async function call(
+  socket: string,
+  method: string,
+  path: string,
+  body?: object,
+  signal?: AbortSignal,
+): Promise<unknown> {
+  const { status, text } = await exchange(socket, method, path, body, signal).catch((error) => {
+    if (!hasErrno(error, "ENOENT", "ECONNREFUSED", "EACCES", "ENOTSOCK")) throw error;
+    throw notRunning(socket, error);
+  });
+  const answer: unknown = JSON.parse(text);
+  if (status < 400) return answer;
+  throw toFailure(checkDocument(answer, z.object({ error: failureSchema }), "hostd's refusal").error);
+}
+
+function exchange(socket: string, method: string, path: string, body: object | undefined, signal?: AbortSignal) {
+  return new Promise<{ status: number; text: string }>((resolve, reject) => {
+    const headers = body === undefined ? {} : { "content-type": "application/json" };
+    const options = { socketPath: socket, method, path, headers, agent: false as const };
+    const request = send(signal === undefined ? options : { ...options, signal }, (response) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      response.on("data", (chunk: Buffer) => {
+        size += chunk.length;
+        if (size > ANSWER_LIMIT) request.destroy(new Error(`expected at most ${ANSWER_LIMIT} bytes from ${socket}`));
+        chunks.push(chunk);
+      });
+      response.on("error", reject);
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }));
+    });
+    request.on("error", reject);
+    request.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+
+function notRunning(socket: string, cause: NodeJS.ErrnoException): HostdError {
+  if (cause.code === "EACCES") {
+    return new HostdError("not-running", `${socket}: not allowed to open hostd's socket`, {
+      cause,
+      hint: "its owner may: try as root",
+    });
+  }
+  return new HostdError("not-running", `hostd is not running: nobody answers on ${socket}`, {
+    cause,
+    hint: "hostd serve starts it; --socket names another socket",
+  });
+}
+
+function toFailure(document: FailureDocument): Failure {
+  const { hint, details } = document;
+  return new Failure(document.outcome, document.code, document.message, { hint, details });
+}

@@ -1,0 +1,29 @@
+import semver from "semver";
+import type { App } from "../../manifests/app.ts";
+import type { SnapshotDocument } from "../../manifests/node.ts";
+
+/** Whether an image can work with data of a format: its `DATA --reads` range, or its own format alone. */
+export function canRead(app: App, format: number | undefined): boolean {
+  const [data] = app.data;
+  if (data === undefined || format === undefined) return true;
+  return semver.satisfies(`${format}.0.0`, data.reads ?? `${data.format}.0.0`);
+}
+
+/** The format of the data once the image has run on it: an image may raise it, and never lowers it. */
+export function formatAfter(app: App, present: number | undefined): number | undefined {
+  const [data] = app.data;
+  if (data === undefined) return present;
+  return Math.max(data.format, present ?? 0);
+}
+
+/** Snapshots, newest first, that the image could read: what a refused rollback names. */
+export function readableSnapshots(app: App, snapshots: readonly SnapshotDocument[]): SnapshotDocument[] {
+  return snapshots.filter((snapshot) => canRead(app, snapshot.format));
+}
+
+/** What an image reads, in words: `format 2`, `formats >=1 <3`. */
+export function describeReads(app: App): string {
+  const [data] = app.data;
+  if (data === undefined) return "any format";
+  return data.reads === undefined ? `format ${data.format}` : `formats ${data.reads}`;
+}

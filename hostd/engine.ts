@@ -1,0 +1,67 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Source } from "../effects/source.ts";
+import type { Release } from "../manifests/release.ts";
+import { type Board, openBoard } from "./board.ts";
+import type { Clock } from "./clock.ts";
+import { openWatch, type Watch } from "./health/watch.ts";
+import { type Journal, openJournal } from "./journal/journal.ts";
+import type { Log } from "./log.ts";
+import { openSubmit, type Submit } from "./operations/submit.ts";
+import type { NodeSystem } from "./system/node.ts";
+
+export interface Settings {
+  channel: string;
+  /** Newest versions kept per app, besides those that retention protects. */
+  keep: number;
+  /** Bytes that staging leaves free on the state directory's file system. */
+  reserve: number;
+}
+
+/** Verifies what a channel releases for an app, everything but the image's bytes; refuses what this node must not run. */
+export type Examine = (input: { app: string; channel: string; floor: number }) => Promise<Release>;
+
+export interface EngineOptions {
+  stateDirectory: string;
+  node: NodeSystem;
+  source: Source;
+  examine: Examine;
+  clock: Clock;
+  log: Log;
+  settings: Settings;
+}
+
+/** Everything that the steps of an operation work with. State is in the journal; `board` holds what a restart may forget. */
+export interface Engine extends EngineOptions {
+  readonly journal: Journal;
+  readonly board: Board;
+  readonly submit: Submit;
+  readonly watch: Watch;
+  /** Aborted when hostd is asked to end: operations stop where they are and go on at the next start. */
+  readonly closing: AbortSignal;
+  close(): Promise<void>;
+}
+
+/** Opens the journal and puts the parts together; nothing runs before recover() (hostd/recover). */
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  await mkdir(join(options.stateDirectory, "parts"), { recursive: true });
+  await mkdir(join(options.stateDirectory, "failures"), { recursive: true });
+  const journal = openJournal(join(options.stateDirectory, "hostd.db"), options.clock.date);
+  const closing = new AbortController();
+  const board = openBoard();
+  const engine: Engine = {
+    ...options,
+    journal,
+    board,
+    closing: closing.signal,
+    submit: openSubmit(() => engine),
+    watch: openWatch(() => engine),
+    async close() {
+      closing.abort();
+      await engine.watch.close();
+      await engine.submit.settled();
+      journal.close();
+    },
+  };
+  return engine;
+}

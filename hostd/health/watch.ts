@@ -1,0 +1,103 @@
+import { toFailureDocument } from "../../manifests/failure.ts";
+import type { Engine } from "../engine.ts";
+import { HostdError } from "../error.ts";
+import { launchable } from "../operations/context.ts";
+import { mayRestart, type Sample, SICK_AFTER, sickness } from "./decide.ts";
+import { describeExit, nameOf } from "./judge.ts";
+
+/** How often an app without checks is looked at, milliseconds. */
+const PROCESS_INTERVAL = 2_000;
+
+/** Liveness after commit: one quiet loop per app at its checks' own interval. */
+export interface Watch {
+  /** Watches the current generation of an app, from now on; replaces an earlier watch. Does nothing for one on hold. */
+  follow(app: string): void;
+  /** Stops watching: an operation has the app. */
+  leave(app: string): void;
+  close(): Promise<void>;
+}
+
+export function openWatch(engineOf: () => Engine): Watch {
+  const loops = new Map<string, { controller: AbortController; done: Promise<void> }>();
+  const restarts = new Map<string, number[]>();
+
+  function leave(app: string): void {
+    loops.get(app)?.controller.abort();
+    loops.delete(app);
+  }
+
+  return {
+    leave,
+    follow(app) {
+      leave(app);
+      const engine = engineOf();
+      const state = engine.journal.apps.get(app);
+      if (state?.hold !== undefined) return engine.board.setHealth(app, "stopped");
+      if (state?.current === undefined || engine.closing.aborted) return;
+      const controller = new AbortController();
+      const history = restarts.get(app) ?? [];
+      restarts.set(app, history);
+      const done = watchGeneration(engine, app, state.current, history, controller.signal).catch((error) => {
+        engine.log("error", "watch stopped", { app, ...toFailureDocument(error) });
+      });
+      loops.set(app, { controller, done });
+    },
+    async close() {
+      const ended = [...loops.values()].map(({ controller, done }) => {
+        controller.abort();
+        return done;
+      });
+      loops.clear();
+      await Promise.all(ended);
+    },
+  };
+}
+
+async function watchGeneration(engine: Engine, app: string, number: number, restarts: number[], signal: AbortSignal) {
+  const checks = launchable(engine, app, number).app.health;
+  const interval = Math.min(PROCESS_INTERVAL, ...checks.map((check) => check.interval));
+  const recent: Sample[][] = checks.map(() => []);
+  while (!signal.aborted) {
+    await engine.clock.sleep(interval, signal);
+    if (signal.aborted) return;
+    await askAll(engine, app, number, recent);
+    const sick = sickness(recent, await endOf(engine, app, number));
+    const failing = recent.some((samples) => samples.at(-1)?.ok === false);
+    if (signal.aborted) return;
+    engine.board.setHealth(app, sick !== undefined || failing ? "unhealthy" : "healthy");
+    if (sick !== undefined && actOn(engine, app, sick, restarts)) return;
+  }
+}
+
+/** How the process ended, in words; one that is not known at all did not survive a restart of the node. */
+async function endOf(engine: Engine, app: string, number: number): Promise<string | undefined> {
+  const newest = (await engine.node.running(app)).findLast(({ generation }) => generation === number);
+  if (newest === undefined) return "it is not running";
+  return newest.exited === undefined ? undefined : describeExit(newest.exited);
+}
+
+async function askAll(engine: Engine, app: string, number: number, recent: Sample[][]): Promise<void> {
+  const checks = launchable(engine, app, number).app.health;
+  await Promise.all(
+    checks.map(async (health, check) => {
+      const { ok, detail, took } = await engine.node.check(health, { app, generation: number });
+      engine.board.setCheck(app, { check: nameOf(health), ok, detail, took, at: engine.clock.date().toISOString() });
+      recent[check] = [...(recent[check] ?? []), { check, at: engine.clock.now(), ok, detail }].slice(-SICK_AFTER);
+    }),
+  );
+}
+
+/** Tiers two and three: one restart that is judged; an app that needs one again and again is stopped. False: try later. */
+function actOn(engine: Engine, app: string, sick: string, restarts: number[]): boolean {
+  engine.journal.events.append("app.sick", { app, detail: { reason: sick } });
+  const again = mayRestart(restarts, engine.clock.now());
+  restarts.push(engine.clock.now());
+  try {
+    if (again) engine.submit.restart({ app, by: "hostd", cause: sick });
+    else engine.submit.halt({ app, by: "hostd", cause: sick });
+    return true;
+  } catch (error) {
+    if (error instanceof HostdError && error.code === "busy") return false;
+    throw error;
+  }
+}

@@ -1,0 +1,46 @@
+import { type Apps, openApps } from "./apps.ts";
+import { openDatabase } from "./database.ts";
+import { type Events, openEvents } from "./events.ts";
+import { type Generations, openGenerations } from "./generations.ts";
+import { type Operations, openOperations } from "./operations.ts";
+import { openQuarantine, type Quarantine } from "./quarantine.ts";
+import { openSlots, type Slots } from "./slots.ts";
+import { openSnapshots, type Snapshots } from "./snapshots.ts";
+
+/**
+ * The one owner of hostd's state. Invariants, held by its methods and tested over every pair of state and action:
+ * - every change of an app is made by an operation that holds the app's lock;
+ * - a state changes only as the tables of hostd/states.ts allow; anything else throws and changes nothing;
+ * - an operation has exactly one terminal record, and holds no lock after it;
+ * - events are only ever appended, each naming the hash of the one before.
+ */
+export interface Journal {
+  readonly apps: Apps;
+  readonly slots: Slots;
+  readonly generations: Generations;
+  readonly operations: Operations;
+  readonly quarantine: Quarantine;
+  readonly snapshots: Snapshots;
+  readonly events: Events;
+  /** Several changes as one: all of them are on disk when it returns, or none. */
+  transaction<T>(work: () => T): T;
+  close(): void;
+}
+
+/** Opens the journal of a state directory; refuses one that another process holds or a newer hostd wrote. */
+export function openJournal(path: string, date: () => Date): Journal {
+  const database = openDatabase(path);
+  const events = openEvents(database, date);
+  const operations = openOperations(database, events, date);
+  return {
+    events,
+    operations,
+    apps: openApps(database, events, operations),
+    slots: openSlots(database, events, operations, date),
+    generations: openGenerations(database, operations, date),
+    quarantine: openQuarantine(database, events, date),
+    snapshots: openSnapshots(database, events, operations, date),
+    transaction: (work) => database.transaction(work),
+    close: () => database.close(),
+  };
+}

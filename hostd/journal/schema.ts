@@ -1,0 +1,69 @@
+/** The journal's schema, one entry per version; `user_version` says how many were applied. Entries are never edited. */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE apps (
+    app TEXT PRIMARY KEY,
+    current INTEGER,
+    previous INTEGER,
+    target TEXT,
+    floor INTEGER NOT NULL DEFAULT 0,
+    floor_image TEXT,
+    hold TEXT,
+    data_version TEXT,
+    data_format INTEGER
+  ) STRICT;
+
+  CREATE TABLE slots (
+    app TEXT NOT NULL, image TEXT NOT NULL, sequence INTEGER NOT NULL, version TEXT NOT NULL, channel TEXT NOT NULL,
+    state TEXT NOT NULL, pinned TEXT, declared TEXT NOT NULL, manifest TEXT NOT NULL, config TEXT NOT NULL,
+    staged_at TEXT NOT NULL, staged_order INTEGER NOT NULL, last_good_at TEXT,
+    PRIMARY KEY (app, image)
+  ) STRICT;
+
+  CREATE TABLE configs (
+    app TEXT NOT NULL, version INTEGER NOT NULL, declared TEXT NOT NULL, PRIMARY KEY (app, version)
+  ) STRICT;
+
+  CREATE TABLE generations (
+    app TEXT NOT NULL, number INTEGER NOT NULL, image TEXT NOT NULL, version TEXT NOT NULL, config INTEGER NOT NULL,
+    data_version TEXT, data_format INTEGER, state TEXT NOT NULL, operation INTEGER NOT NULL, since TEXT NOT NULL,
+    PRIMARY KEY (app, number)
+  ) STRICT;
+
+  CREATE TABLE operations (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, app TEXT NOT NULL,
+    caller TEXT NOT NULL, state TEXT NOT NULL, plan TEXT NOT NULL, reason TEXT, notes TEXT NOT NULL DEFAULT '[]',
+    reverted INTEGER NOT NULL DEFAULT 0, afterwards TEXT, transitions INTEGER NOT NULL DEFAULT 0,
+    started_at TEXT NOT NULL, finished_at TEXT
+  ) STRICT;
+  CREATE INDEX operations_app ON operations (app, id);
+  CREATE INDEX operations_state ON operations (state);
+
+  CREATE TABLE steps (
+    operation INTEGER NOT NULL, position INTEGER NOT NULL, name TEXT NOT NULL,
+    started_at TEXT, done_at TEXT, undone_at TEXT, detail TEXT,
+    PRIMARY KEY (operation, position)
+  ) STRICT;
+
+  CREATE TABLE locks (
+    app TEXT NOT NULL, name TEXT NOT NULL, operation INTEGER NOT NULL, PRIMARY KEY (app, name)
+  ) STRICT;
+
+  CREATE TABLE quarantine (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, app TEXT NOT NULL, image TEXT NOT NULL, reason TEXT NOT NULL,
+    operation INTEGER, since TEXT NOT NULL, lifted_at TEXT, lifted_by TEXT
+  ) STRICT;
+
+  CREATE TABLE snapshots (
+    id TEXT PRIMARY KEY, app TEXT NOT NULL, format INTEGER NOT NULL, operation INTEGER NOT NULL, generation INTEGER,
+    reason TEXT NOT NULL, taken_at TEXT NOT NULL, taken_order INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE events (
+    id INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, app TEXT, operation INTEGER, detail TEXT NOT NULL,
+    previous TEXT NOT NULL, hash TEXT NOT NULL
+  ) STRICT;
+  CREATE TRIGGER events_keep_rows BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+  CREATE TRIGGER events_keep_text BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+  `,
+];

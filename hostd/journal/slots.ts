@@ -1,0 +1,162 @@
+import * as z from "zod";
+import { type Digest, digestSchema, shortDigest } from "../../manifests/digest.ts";
+import { type ImageConfig, type ImageManifest, parseImageConfig, parseManifest } from "../../manifests/image.ts";
+import { SLOT_STATES, type SlotDocument } from "../../manifests/node.ts";
+import { HostdError } from "../error.ts";
+import { SLOT_TRANSITIONS, type SlotAction } from "../states.ts";
+import { type Database, json } from "./database.ts";
+import type { Events } from "./events.ts";
+import type { Operations } from "./operations.ts";
+import { transition } from "./transition.ts";
+
+const row = z.object({
+  app: z.string(),
+  image: digestSchema,
+  sequence: z.int(),
+  version: z.string(),
+  channel: z.string(),
+  state: z.enum(SLOT_STATES),
+  pinned: z.string().optional(),
+  declared: json(z.record(z.string(), z.string())),
+  manifest: z.string().transform((text): ImageManifest => parseManifest(Buffer.from(text))),
+  config: z.string().transform((text): ImageConfig => parseImageConfig(Buffer.from(text))),
+  staged_at: z.string(),
+  staged_order: z.int(),
+  last_good_at: z.string().optional(),
+});
+
+/** One staged version: everything needed to run it without asking anybody. */
+export type SlotRow = z.infer<typeof row>;
+
+export interface NewSlot {
+  app: string;
+  image: Digest;
+  sequence: number;
+  version: string;
+  channel: string;
+  declared: Record<string, string>;
+  /** Text of the OCI manifest and config, verified against the signed release. */
+  manifest: string;
+  config: string;
+}
+
+export interface Slots {
+  get(app: string, image: Digest): SlotRow | undefined;
+  /** The slot, or an error that says how to stage it. */
+  require(app: string, image: Digest): SlotRow;
+  /** Newest first. */
+  list(app: string): SlotRow[];
+  /** Records a staged version; one that is there takes over the release's sequence, version and values. */
+  stage(operation: number, slot: NewSlot): void;
+  /** Moves a slot by the table of states; throws on an illegal transition. */
+  move(operation: number, app: string, image: Digest, action: Exclude<SlotAction, "stage" | "release">): void;
+  pin(app: string, image: Digest, reason: string | undefined): void;
+  /** Lets a failed version be tried again. */
+  release(app: string, image: Digest): void;
+}
+
+export function openSlots(database: Database, events: Events, operations: Operations, date: () => Date): Slots {
+  const get = (app: string, image: Digest) =>
+    database.one(row, "SELECT * FROM slots WHERE app = ? AND image = ?", [app, image]);
+
+  function require(app: string, image: Digest): SlotRow {
+    const slot = get(app, image);
+    if (slot !== undefined) return slot;
+    throw new HostdError("not-staged", `${app} ${shortDigest(image)} is not on this node`, {
+      hint: `hostd stage ${app}`,
+      details: { app, image },
+    });
+  }
+
+  return {
+    get,
+    require,
+    list: (app) => database.all(row, "SELECT * FROM slots WHERE app = ? ORDER BY staged_order DESC", [app]),
+    stage(operation, slot) {
+      database.transaction(() => {
+        operations.requireLock(operation, slot.app, "stage");
+        const order = operation;
+        if (get(slot.app, slot.image) !== undefined) {
+          database.run(
+            "UPDATE slots SET sequence = ?, version = ?, channel = ?, declared = ?, staged_order = ? WHERE app = ? AND image = ?",
+            [slot.sequence, slot.version, slot.channel, JSON.stringify(slot.declared), order, slot.app, slot.image],
+          );
+          return;
+        }
+        const state = transition(SLOT_TRANSITIONS, `slot ${slot.image}`, "absent", "stage");
+        database.run(
+          `INSERT INTO slots (app, image, sequence, version, channel, state, declared, manifest, config, staged_at, staged_order)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+          [
+            slot.app,
+            slot.image,
+            slot.sequence,
+            slot.version,
+            slot.channel,
+            state,
+            JSON.stringify(slot.declared),
+            slot.manifest,
+            slot.config,
+            date().toISOString(),
+            order,
+          ],
+        );
+        events.append("slot.staged", {
+          app: slot.app,
+          operation,
+          detail: { image: slot.image, version: slot.version, sequence: slot.sequence },
+        });
+      });
+    },
+    move(operation, app, image, action) {
+      database.transaction(() => {
+        operations.requireLock(operation, app, action === "collect" ? "stage" : "switch");
+        const slot = require(app, image);
+        const state = transition(SLOT_TRANSITIONS, `slot ${app} ${shortDigest(image)}`, slot.state, action);
+        if (state === "absent") database.run("DELETE FROM slots WHERE app = ? AND image = ?", [app, image]);
+        else database.run("UPDATE slots SET state = ? WHERE app = ? AND image = ?", [state, app, image]);
+        if (action === "bless") {
+          database.run("UPDATE slots SET last_good_at = ? WHERE app = ? AND image = ?", [
+            date().toISOString(),
+            app,
+            image,
+          ]);
+        }
+        const kind = EVENTS[action];
+        if (kind !== undefined) events.append(kind, { app, operation, detail: { image, version: slot.version } });
+      });
+    },
+    release(app, image) {
+      const slot = require(app, image);
+      const state = transition(SLOT_TRANSITIONS, `slot ${app} ${shortDigest(image)}`, slot.state, "release");
+      database.run("UPDATE slots SET state = ? WHERE app = ? AND image = ?", [state, app, image]);
+    },
+    pin(app, image, reason) {
+      database.transaction(() => {
+        require(app, image);
+        database.run("UPDATE slots SET pinned = ? WHERE app = ? AND image = ?", [reason, app, image]);
+        const detail = { image, ...(reason === undefined ? {} : { reason }) };
+        events.append(reason === undefined ? "slot.unpinned" : "slot.pinned", { app, detail });
+      });
+    },
+  };
+}
+
+const EVENTS: { readonly [action in SlotAction]?: "slot.good" | "slot.failed" | "slot.collected" } = {
+  bless: "slot.good",
+  condemn: "slot.failed",
+  collect: "slot.collected",
+};
+
+export function toSlotDocument(slot: SlotRow): SlotDocument {
+  return {
+    image: slot.image,
+    version: slot.version,
+    sequence: slot.sequence,
+    channel: slot.channel,
+    state: slot.state,
+    ...(slot.pinned === undefined ? {} : { pinned: slot.pinned }),
+    staged: slot.staged_at,
+    ...(slot.last_good_at === undefined ? {} : { lastGood: slot.last_good_at }),
+  };
+}

@@ -1,0 +1,6 @@
+/** One line of JSON per thing worth telling; what hostd decided at start and why is told here and in the events. */
+export type Log = (level: "info" | "warn" | "error", message: string, about?: Record<string, unknown>) => void;
+
+export const logToStderr: Log = (level, message, about = {}) => {
+  process.stderr.write(`${JSON.stringify({ at: new Date().toISOString(), level, message, ...about })}\n`);
+};

@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+import { enableCompileCache } from "node:module";
+import { expectNode } from "../terminal/guard.ts";
+
+expectNode("hostd");
+enableCompileCache();
+const { runProgram } = await import("../terminal/program.ts");
+const { PROGRAM } = await import("./program.ts");
+
+process.exitCode = await runProgram(PROGRAM, process.argv.slice(2));

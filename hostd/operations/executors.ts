@@ -1,0 +1,37 @@
+import * as stage from "../stage/steps.ts";
+import type { StepName } from "../states.ts";
+import { forgetSnapshot, restoreAsked, takeDataBack, takeSnapshot } from "../switch/data.ts";
+import * as change from "../switch/steps.ts";
+import type { Context } from "./context.ts";
+
+/** What does a step and what undoes it. What `run` answers is written into the journal as the step's detail. */
+export interface Executor {
+  run(context: Context): Promise<unknown>;
+  undo?(context: Context): Promise<void>;
+}
+
+/** The one table from steps to code; hostd/states.ts says what each is for, and a test holds that the two agree. */
+export const EXECUTORS: Readonly<Record<StepName, Executor>> = {
+  trust: { run: stage.trust },
+  space: { run: stage.space },
+  fetch: { run: stage.fetch },
+  lay: { run: stage.lay },
+  sync: { run: stage.sync },
+  record: { run: stage.record },
+  plan: { run: change.plan },
+  mount: { run: change.mount, undo: change.endTrial },
+  drain: { run: change.drain },
+  stop: { run: change.stop, undo: change.startOld },
+  snapshot: { run: takeSnapshot, undo: forgetSnapshot },
+  migrate: { run: change.migrate, undo: takeDataBack },
+  restore: { run: restoreAsked, undo: takeDataBack },
+  config: { run: change.config },
+  flip: { run: change.flip, undo: change.flipBack },
+  start: { run: change.start, undo: change.stopNew },
+  judge: { run: change.judge },
+  ready: { run: change.ready },
+  commit: { run: change.commit },
+  bounce: { run: change.bounce, undo: change.halt },
+  halt: { run: change.halt },
+  again: { run: change.again },
+};

@@ -1,0 +1,33 @@
+import * as z from "zod";
+import { digestSchema } from "../../manifests/digest.ts";
+import { checkDocument } from "../../manifests/document.ts";
+import { switchPlanSchema } from "../switch/plan.ts";
+
+/** What staging found out and goes on with after a restart; the documents were verified against the signed release. */
+const stagePlanSchema = z.object({
+  channel: z.string(),
+  found: z
+    .object({
+      image: digestSchema,
+      sequence: z.int(),
+      version: z.string(),
+      declared: z.record(z.string(), z.string()),
+      manifest: z.string(),
+      config: z.string(),
+    })
+    .optional(),
+});
+
+/** Everything an operation needs to go on, or back, after a crash: kept in the journal. */
+export const planSchema = z.object({
+  stage: stagePlanSchema.optional(),
+  switch: switchPlanSchema.optional(),
+  /** Why hostd itself began it: a sick app, a request. */
+  cause: z.string().optional(),
+});
+
+export type Plan = z.infer<typeof planSchema>;
+
+export function parsePlan(value: unknown, operation: number): Plan {
+  return checkDocument(value, planSchema, `plan of operation ${operation}`);
+}

@@ -1,0 +1,172 @@
+import { randomUUID } from "node:crypto";
+import { type Digest, shortDigest } from "../../manifests/digest.ts";
+import { toFailureDocument } from "../../manifests/failure.ts";
+import type { OperationKind } from "../../manifests/node.ts";
+import type { Engine } from "../engine.ts";
+import { HostdError } from "../error.ts";
+import type { OperationRow } from "../journal/operations.ts";
+import type { SlotRow } from "../journal/slots.ts";
+import { planRollback, type RollbackRequest } from "../rollback/plan.ts";
+import { planActivation } from "../switch/plan.ts";
+import { situationOf } from "../switch/situation.ts";
+import type { Plan } from "./plan.ts";
+import { runOperation, undoOperation } from "./run.ts";
+
+/** Who asks, and the id under which a repeat is recognised. */
+export interface Asked {
+  app: string;
+  by: string;
+  requestId?: string | undefined;
+}
+
+/**
+ * Begins operations. What can be refused at once is refused before an operation exists; the rest runs on by itself,
+ * whoever asked may go away. A request id seen before answers with its operation and begins nothing.
+ */
+export interface Submit {
+  stage(asked: Asked & { channel?: string | undefined }): OperationRow;
+  deploy(asked: Asked & { channel?: string | undefined }): OperationRow;
+  /** `image`: a digest or its beginning; without one the newest version that may run. */
+  activate(asked: Asked & { image?: string | undefined }): OperationRow;
+  rollback(asked: Asked & RollbackRequest): OperationRow;
+  restart(asked: Asked & { cause: string }): OperationRow;
+  halt(asked: Asked & { cause: string }): OperationRow;
+  snapshot(asked: Asked): OperationRow;
+  /** Asks an operation to end: what it did is undone. */
+  abort(id: number, by: string): void;
+  /** Goes on with an operation that a crash interrupted, or takes it back. */
+  resolve(operation: OperationRow, how: "resume" | "undo"): void;
+  /** Resolves when nothing runs any more. */
+  settled(): Promise<void>;
+}
+
+export function openSubmit(engineOf: () => Engine): Submit {
+  const running = new Map<number, { done: Promise<void>; controller: AbortController }>();
+
+  function launch(id: number, work: (signal: AbortSignal) => Promise<void>): void {
+    const engine = engineOf();
+    const controller = new AbortController();
+    engine.closing.addEventListener("abort", () => controller.abort(engine.closing.reason), { once: true });
+    const done = work(controller.signal)
+      .catch((error) => engine.log("error", "operation stopped", { operation: id, ...toFailureDocument(error) }))
+      .finally(() => running.delete(id));
+    running.set(id, { done, controller });
+  }
+
+  function begin(kind: OperationKind, asked: Asked, plan: () => Plan): OperationRow {
+    const engine = engineOf();
+    const requestId = asked.requestId ?? randomUUID();
+    const known = engine.journal.operations.byRequest(requestId);
+    if (known !== undefined) return known;
+    const operation = engine.journal.transaction(() =>
+      engine.journal.operations.begin({ requestId, kind, app: asked.app, caller: asked.by, plan: plan() }),
+    );
+    launch(operation.id, (signal) => runOperation(engine, operation.id, signal));
+    return operation;
+  }
+
+  return {
+    stage: (asked) => begin("stage", asked, () => stagePlan(engineOf(), asked.channel)),
+    deploy: (asked) => begin("deploy", asked, () => stagePlan(engineOf(), asked.channel)),
+    activate: (asked) => begin("activate", asked, () => activationPlan(engineOf(), asked.app, asked.image)),
+    rollback: (asked) =>
+      begin("rollback", asked, () => {
+        requireApp(engineOf(), asked.app);
+        return { switch: planRollback(situationOf(engineOf(), asked.app), asked) };
+      }),
+    restart: (asked) => begin("restart", asked, () => ({ ...samePlan(engineOf(), asked.app), cause: asked.cause })),
+    halt: (asked) => begin("halt", asked, () => ({ ...samePlan(engineOf(), asked.app), cause: asked.cause })),
+    snapshot: (asked) => begin("snapshot", asked, () => snapshotPlan(engineOf(), asked.app)),
+    abort(id, by) {
+      const entry = running.get(id);
+      if (entry === undefined) {
+        throw new HostdError("unknown-operation", `operation ${id} is not under way`, { hint: "hostd changes" });
+      }
+      entry.controller.abort(new HostdError("aborted", `aborted by ${by}`));
+    },
+    resolve(operation, how) {
+      const engine = engineOf();
+      const work = how === "resume" ? runOperation : undoOperation;
+      engine.journal.events.append("operation.resumed", {
+        app: operation.app,
+        operation: operation.id,
+        detail: { how },
+      });
+      launch(operation.id, (signal) => work(engine, operation.id, signal));
+    },
+    async settled() {
+      await Promise.all([...running.values()].map(({ done }) => done));
+    },
+  };
+}
+
+function stagePlan(engine: Engine, channel: string | undefined): Plan {
+  return { stage: { channel: channel ?? engine.settings.channel } };
+}
+
+function activationPlan(engine: Engine, app: string, image: string | undefined): Plan {
+  const { journal } = engine;
+  const slot = chooseSlot(engine, app, image);
+  journal.quarantine.refuse(app, slot.image);
+  const version = journal.generations.configVersion(app, slot.declared);
+  const planned = planActivation(situationOf(engine, app), slot, version);
+  if (planned !== undefined) return { switch: planned };
+  throw new HostdError("bad-request", `${app} ${slot.version} (${shortDigest(slot.image)}) runs already`, {
+    hint: `hostd status ${app}`,
+  });
+}
+
+function chooseSlot(engine: Engine, app: string, image: string | undefined): SlotRow {
+  const slots = engine.journal.slots.list(app);
+  const allowed = (slot: SlotRow) =>
+    slot.state !== "failed" && engine.journal.quarantine.of(app, slot.image) === undefined;
+  const found = image === undefined ? slots.find(allowed) : findSlot(slots, image);
+  if (found !== undefined) return found;
+  const wanted = image === undefined ? "no version that may run" : `no image ${image}`;
+  throw new HostdError("not-staged", `${app} has ${wanted} on this node`, { hint: `hostd stage ${app}` });
+}
+
+/** The one slot whose digest begins so; six hex digits at least. */
+export function findSlot(slots: readonly SlotRow[], image: string): SlotRow | undefined {
+  const hex = image.replace(/^sha256:/, "");
+  const matches = slots.filter((slot) => hex.length >= 6 && slot.image.startsWith(`sha256:${hex}`));
+  return matches.length === 1 ? matches[0] : undefined;
+}
+
+/** A plan that leads from the current generation to itself: what a restart and a snapshot need. */
+function samePlan(engine: Engine, app: string): Plan & { switch: NonNullable<Plan["switch"]> } {
+  const { current } = requireApp(engine, app);
+  if (current === undefined) throw new HostdError("not-staged", `${app} runs nothing on this node`);
+  const generation = engine.journal.generations.require(app, current);
+  const { image, version, config } = generation;
+  const hold = engine.journal.apps.get(app)?.hold;
+  return {
+    switch: {
+      image: image as Digest,
+      version,
+      config,
+      from: current,
+      to: current,
+      kept: `kept-g${current}`,
+      ...(hold === undefined ? {} : { hold }),
+    },
+  };
+}
+
+function snapshotPlan(engine: Engine, app: string): Plan {
+  const plan = samePlan(engine, app);
+  if (engine.journal.apps.get(app)?.data_format === undefined) {
+    throw new HostdError("bad-request", `${app} has no data to take a snapshot of`);
+  }
+  const count = engine.journal.snapshots.list(app).length + engine.journal.operations.list({ app, limit: 1 }).length;
+  return { switch: { ...plan.switch, snapshot: `asked-${Date.now().toString(36)}-${count}` } };
+}
+
+function requireApp(engine: Engine, app: string) {
+  const found = engine.journal.apps.get(app);
+  if (found !== undefined) return found;
+  const known = engine.journal.apps.list().map((entry) => entry.app);
+  throw new HostdError("unknown-app", `no app ${JSON.stringify(app)} on this node`, {
+    hint: known.length === 0 ? "hostd stage APP brings one" : `it has ${known.join(", ")}`,
+  });
+}

@@ -1,0 +1,23 @@
+import type { Program } from "../terminal/program.ts";
+
+/** The `hostd` command: the daemon, and the verbs that ask it over its socket. */
+export const PROGRAM: Program = {
+  name: "hostd",
+  summary: "the node daemon: stages, switches, judges and takes back versions",
+  verbs: {
+    serve: async () => (await import("./verbs/serve.ts")).verb,
+    status: async () => (await import("./verbs/status.ts")).verb,
+    stage: async () => (await import("./verbs/stage.ts")).verb,
+    activate: async () => (await import("./verbs/activate.ts")).verb,
+    rollback: async () => (await import("./verbs/rollback.ts")).verb,
+    changes: async () => (await import("./verbs/changes.ts")).verb,
+    failure: async () => (await import("./verbs/failure.ts")).verb,
+    health: async () => (await import("./verbs/health.ts")).verb,
+    logs: async () => (await import("./verbs/logs.ts")).verb,
+    abort: async () => (await import("./verbs/abort.ts")).verb,
+    pin: async () => (await import("./verbs/pin.ts")).verb,
+    release: async () => (await import("./verbs/release.ts")).verb,
+    "snapshot create": async () => (await import("./verbs/snapshot-create.ts")).verb,
+    "snapshot list": async () => (await import("./verbs/snapshot-list.ts")).verb,
+  },
+};

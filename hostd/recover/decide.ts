@@ -1,0 +1,19 @@
+import type { OperationState } from "../../manifests/node.ts";
+import { lockOf, type StepName, stepRule } from "../states.ts";
+
+export interface Begun {
+  name: StepName;
+  started: boolean;
+}
+
+/** What becomes of an operation that a crash interrupted: the rule of the last step that was started decides. */
+export function howToResolve(state: OperationState, steps: readonly Begun[]): "resume" | "undo" {
+  if (state === "reverting") return "resume";
+  const last = steps.findLast(({ started }) => started);
+  return last === undefined ? "resume" : stepRule(last.name).afterCrash;
+}
+
+/** Whether the operation had begun to change what runs: then it, and not the start, brings the app up. */
+export function holdsTheApp(steps: readonly Begun[]): boolean {
+  return steps.some(({ name, started }) => started && lockOf(name) === "switch");
+}

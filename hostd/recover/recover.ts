@@ -1,0 +1,108 @@
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { TEMPORARY_NAME } from "../../effects/durable.ts";
+import { hexOf } from "../../manifests/digest.ts";
+import { toFailureDocument } from "../../manifests/failure.ts";
+import { parseManifest } from "../../manifests/image.ts";
+import type { Engine } from "../engine.ts";
+import { parsePlan } from "../operations/plan.ts";
+import { removeUnusedLayers } from "../retention/prune.ts";
+import { rollbackTarget } from "../rollback/plan.ts";
+import { mountSlot, runningOf, startGeneration } from "../switch/launch.ts";
+import { situationOf } from "../switch/situation.ts";
+import { type Begun, holdsTheApp, howToResolve } from "./decide.ts";
+
+/**
+ * Brings the node to one defined state after any end of hostd or of the machine, and never asks: apps run their
+ * current generation, unfinished operations go on or are taken back, leftovers are removed. What it does is told in
+ * events and in the log. Operations go on in the background; the API answers meanwhile.
+ */
+export async function recover(engine: Engine): Promise<void> {
+  const { journal } = engine;
+  journal.events.append("hostd.started", { detail: { pid: process.pid } });
+  await removeLeftovers(engine);
+  const unfinished = journal.operations.unfinished().map((operation) => ({
+    operation,
+    steps: journal.operations
+      .steps(operation.id)
+      .map(({ name, document }): Begun => ({ name, started: document.started !== undefined })),
+  }));
+  const taken = new Set(unfinished.filter(({ steps }) => holdsTheApp(steps)).map(({ operation }) => operation.app));
+  for (const { app } of journal.apps.list()) {
+    if (!taken.has(app)) await bringUp(engine, app);
+  }
+  for (const { operation, steps } of unfinished) {
+    const how = howToResolve(operation.state, steps);
+    const step = steps.findLast(({ started }) => started)?.name;
+    engine.log("info", "unfinished operation", {
+      operation: operation.id,
+      app: operation.app,
+      state: operation.state,
+      step,
+      how,
+    });
+    engine.submit.resolve(operation, how);
+  }
+}
+
+/** Adopts the app's living process, or starts its current generation; then watches it. */
+async function bringUp(engine: Engine, app: string): Promise<void> {
+  const state = engine.journal.apps.get(app);
+  if (state?.current === undefined) return;
+  if (state.hold !== undefined) return engine.watch.follow(app);
+  try {
+    const living = await runningOf(engine, app, state.current);
+    await startGeneration(engine, app, state.current);
+    if (living !== undefined) {
+      engine.journal.events.append("app.adopted", { app, detail: { generation: state.current, pid: living.pid } });
+    }
+    engine.log("info", living === undefined ? "app started" : "app adopted", { app, generation: state.current });
+  } catch (error) {
+    const failure = toFailureDocument(error);
+    engine.journal.events.append("app.sick", { app, detail: { reason: failure.message } });
+    engine.log("error", "app not started", { app, generation: state.current, ...failure });
+  }
+  engine.watch.follow(app);
+  await mountRollbackTarget(engine, app);
+}
+
+/** So that a rollback at night is one switch and no work before it. */
+async function mountRollbackTarget(engine: Engine, app: string): Promise<void> {
+  const target = rollbackTarget(situationOf(engine, app));
+  if (target === undefined) return;
+  try {
+    await mountSlot(engine, app, target.image);
+  } catch (error) {
+    engine.log("error", "rollback target is not usable", { app, image: target.image, ...toFailureDocument(error) });
+  }
+}
+
+async function removeLeftovers(engine: Engine): Promise<void> {
+  const wanted = new Set(engine.journal.operations.unfinished().flatMap((operation) => blobsOf(operation)));
+  await removeFiles(engine, join(engine.stateDirectory, "parts"), (name) => !wanted.has(name));
+  await removeFiles(engine, join(engine.stateDirectory, "failures"), (name) => TEMPORARY_NAME.test(name));
+  for (const root of await removeUnusedLayers(engine)) leftover(engine, `layer ${root}`);
+  for (const { app, image } of await engine.node.mountedSlots()) {
+    if (engine.journal.slots.get(app, image) !== undefined) continue;
+    await engine.node.unmountSlot(app, image);
+    leftover(engine, `mounted slot ${app} ${image}`);
+  }
+}
+
+async function removeFiles(engine: Engine, directory: string, isLeftover: (name: string) => boolean): Promise<void> {
+  for (const name of (await readdir(directory)).filter(isLeftover)) {
+    await rm(join(directory, name), { force: true });
+    leftover(engine, join(directory, name));
+  }
+}
+
+function leftover(engine: Engine, what: string): void {
+  engine.journal.events.append("leftover.removed", { detail: { what } });
+  engine.log("info", "leftover removed", { what });
+}
+
+function blobsOf(operation: { id: number; plan: Record<string, unknown> }): string[] {
+  const found = parsePlan(operation.plan, operation.id).stage?.found;
+  if (found === undefined) return [];
+  return parseManifest(Buffer.from(found.manifest)).layers.map((layer) => hexOf(layer.digest));
+}

@@ -1,0 +1,25 @@
+import { toFailureDocument } from "../../manifests/failure.ts";
+import { judgeGeneration } from "../health/trial.ts";
+import type { Context } from "../operations/context.ts";
+import { runHook } from "../switch/hooks.ts";
+
+/**
+ * Judges the old generation again once it is back, apart from the failure that led there: "taken back" and "well
+ * again" are two facts. Whatever it finds reverts nothing; the watch acts on an app that stays sick.
+ */
+export async function judgeAfterwards(context: Context): Promise<void> {
+  const { engine, app, plan } = context;
+  const from = plan.switch?.from;
+  if (from === undefined || plan.switch?.hold !== undefined || from === plan.switch?.to) return;
+  context.report("judge the old generation again");
+  for (const hook of ["ready", "reverted"] as const) {
+    await runHook(context, from, hook, "hook-failed").catch((error) =>
+      context.note(`after the revert: ${toFailureDocument(error).message}`),
+    );
+  }
+  const verdict = await judgeGeneration(engine, { app, number: from, signal: engine.closing, report: context.report });
+  if (verdict.state === "pending") return;
+  const healthy = verdict.state === "healthy";
+  engine.journal.operations.setAfterwards(context.id, { healthy, detail: verdict.detail });
+  if (!healthy) context.note(`after the revert generation ${from} is not healthy: ${verdict.detail}`);
+}

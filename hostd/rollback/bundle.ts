@@ -1,0 +1,40 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { writeDurably } from "../../effects/durable.ts";
+import { unlessMissing } from "../../effects/errno.ts";
+import { type FailureDocument, toFailureDocument } from "../../manifests/failure.ts";
+import { toOperationDocument } from "../api/documents.ts";
+import type { Engine } from "../engine.ts";
+import type { Context } from "../operations/context.ts";
+
+/**
+ * Keeps what tells why an operation failed, before anything of it is undone: the end of the app's log, how its
+ * processes ended, the check results, the operation. Never the cause of another failure: what cannot be read is noted.
+ */
+export async function keepFailure(context: Context, reason: FailureDocument): Promise<void> {
+  const { engine, app, id, plan } = context;
+  const generation = plan.switch?.to;
+  const path = bundlePath(engine, id);
+  try {
+    const kept = await unlessMissing(readFile(path, "utf8"));
+    const evidence: object = kept === undefined ? await gather(engine, app, generation) : JSON.parse(kept);
+    const operation = toOperationDocument(engine, engine.journal.operations.get(id));
+    await writeDurably(path, JSON.stringify({ schema: 1, ...evidence, reason, operation }, undefined, 2), 0o600);
+  } catch (error) {
+    engine.log("error", "failure bundle not kept", { operation: id, ...toFailureDocument(error) });
+  }
+}
+
+export function bundlePath(engine: Pick<Engine, "stateDirectory">, operation: number): string {
+  return join(engine.stateDirectory, "failures", `${operation}.json`);
+}
+
+async function gather(engine: Engine, app: string, generation: number | undefined) {
+  return {
+    app,
+    generation,
+    checks: engine.board.checks(app),
+    processes: (await engine.node.running(app)).filter((process) => process.generation === generation),
+    log: generation === undefined ? "" : await engine.node.logs(app, generation),
+  };
+}

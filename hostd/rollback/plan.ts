@@ -1,0 +1,107 @@
+import { type Digest, shortDigest } from "../../manifests/digest.ts";
+import { HostdError } from "../error.ts";
+import {
+  type Candidate,
+  commonPlan,
+  refuseFailed,
+  refuseUnreadable,
+  type Situation,
+  type SwitchPlan,
+} from "../switch/plan.ts";
+
+export interface RollbackRequest {
+  /** A generation number, or the beginning of an image digest. */
+  to?: string | undefined;
+  withData?: string | undefined;
+  withConfig?: boolean | undefined;
+}
+
+export interface RollbackSituation extends Situation {
+  /** Every slot of the app, with whether this node refuses to run it. */
+  slots: readonly (Candidate & { quarantined: boolean })[];
+  /** Newest first. */
+  generations: readonly { number: number; image: Digest; config: number; state: string }[];
+}
+
+/**
+ * Plans a rollback by command. Binaries move, nothing else, unless asked: config stays at its version, data stays as
+ * it is. Refuses a version that is not on this node, that failed here, or that could not read the data it would get.
+ */
+export function planRollback(situation: RollbackSituation, request: RollbackRequest): SwitchPlan {
+  const target = chooseTarget(situation, request.to);
+  const slot = slotOf(situation, target.image);
+  const restore = request.withData === undefined ? undefined : snapshotOf(situation, request.withData);
+  refuseUnreadable(situation, slot, restore?.format ?? situation.dataFormat);
+  const leaves = situation.current !== undefined && situation.current.image !== slot.image;
+  return {
+    image: slot.image,
+    version: slot.version,
+    config: request.withConfig === true ? target.config : (situation.current?.config ?? target.config),
+    ...commonPlan(situation),
+    ...(restore === undefined ? {} : { restore: restore.id }),
+    ...(leaves ? { quarantine: "rolled back by command" } : {}),
+  };
+}
+
+/** The generation a rollback without `--to` leads to: the newest good one with another image, still here, not refused. */
+export function rollbackTarget(situation: RollbackSituation): RollbackSituation["generations"][number] | undefined {
+  return situation.generations.find(
+    (generation) =>
+      generation.state === "good" &&
+      generation.image !== situation.current?.image &&
+      situation.slots.some((slot) => slot.image === generation.image && slot.state === "good" && !slot.quarantined),
+  );
+}
+
+function chooseTarget(situation: RollbackSituation, to: string | undefined) {
+  if (to === undefined) {
+    const found = rollbackTarget(situation);
+    if (found !== undefined) return found;
+    throw new HostdError("no-rollback-target", `${situation.app} has no earlier good version on this node`, {
+      hint: `hostd status ${situation.app} lists what is here`,
+    });
+  }
+  const found = /^\d{1,9}$/.test(to) ? byNumber(situation, Number(to)) : byDigest(situation, to);
+  if (found !== undefined) return found;
+  throw new HostdError("unknown-image", `${situation.app} has no generation or image ${JSON.stringify(to)}`, {
+    hint: `hostd status ${situation.app} lists what is here`,
+  });
+}
+
+function byNumber(situation: RollbackSituation, number: number) {
+  return situation.generations.find((generation) => generation.number === number);
+}
+
+function byDigest(situation: RollbackSituation, text: string) {
+  const hex = text.replace(/^sha256:/, "");
+  const matches = situation.slots.filter((slot) => hex.length >= 6 && slot.image.startsWith(`sha256:${hex}`));
+  const [slot] = matches;
+  if (slot === undefined || matches.length > 1) return undefined;
+  const known = situation.generations.find((generation) => generation.image === slot.image);
+  return { image: slot.image, config: known?.config ?? situation.current?.config ?? 0 };
+}
+
+function slotOf(situation: RollbackSituation, image: Digest) {
+  const slot = situation.slots.find((candidate) => candidate.image === image);
+  if (slot === undefined) {
+    throw new HostdError("not-staged", `${situation.app} ${shortDigest(image)} is no longer on this node`, {
+      hint: `hostd stage ${situation.app} brings what the channel releases`,
+    });
+  }
+  refuseFailed(situation.app, slot);
+  if (slot.quarantined && slot.image !== situation.current?.image) {
+    throw new HostdError("quarantined", `${situation.app} ${slot.version} (${shortDigest(image)}) is quarantined`, {
+      hint: `hostd release ${shortDigest(image)} lifts it`,
+    });
+  }
+  return slot;
+}
+
+function snapshotOf(situation: RollbackSituation, id: string) {
+  const found = situation.snapshots.find((snapshot) => snapshot.id === id);
+  if (found !== undefined) return found;
+  const known = situation.snapshots.map((snapshot) => snapshot.id);
+  throw new HostdError("unknown-snapshot", `${situation.app} has no snapshot ${JSON.stringify(id)}`, {
+    hint: known.length === 0 ? `${situation.app} has no snapshots` : `it has ${known.join(", ")}`,
+  });
+}

@@ -1,0 +1,110 @@
+import { mkdir, readFile, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { unlessMissing } from "../effects/errno.ts";
+import { openSource } from "../effects/source.ts";
+import { seedTrust } from "../keys/trust.ts";
+import { seedPath } from "../keys/truststate.ts";
+import { Failure, toFailureDocument } from "../manifests/failure.ts";
+import { serveApi } from "./api/server.ts";
+import { systemClock } from "./clock.ts";
+import { type Engine, openEngine, type Settings } from "./engine.ts";
+import { logToStderr } from "./log.ts";
+import { recover } from "./recover/recover.ts";
+import { openExaminer } from "./stage/examine.ts";
+import { notifyManager, watchdogInterval } from "./system/notify.ts";
+import { openNode } from "./system/open.ts";
+
+export interface ServeOptions {
+  stateDirectory: string;
+  runDirectory: string;
+  repository: string | undefined;
+  root: string | undefined;
+  channel: string;
+  keep: string;
+  reserve: string;
+}
+
+const MEGABYTE = 1_000_000;
+
+/** Runs the daemon until it is asked to end: recover first, then answer. Apps go on without it. */
+export async function serve(options: ServeOptions): Promise<void> {
+  const settings = readSettings(options);
+  const [stateDirectory, runDirectory] = [resolve(options.stateDirectory), resolve(options.runDirectory)];
+  if (process.getuid?.() !== 0) {
+    throw new Failure("failed", "not-root", "hostd mounts layers and starts apps as their own users: expected root", {
+      hint: "run it as root",
+    });
+  }
+  await mkdir(stateDirectory, { recursive: true, mode: 0o755 });
+  const trustDirectory = await seed(stateDirectory, options.root);
+  const source = openSource(locate(options.repository));
+  const engine = await openEngine({
+    stateDirectory,
+    source,
+    settings,
+    clock: systemClock,
+    log: logToStderr,
+    examine: openExaminer({ source, trustDirectory, now: systemClock.date }),
+    node: await openNode({ stateDirectory, runDirectory }),
+  });
+  const ended = untilAskedToEnd();
+  await recover(engine);
+  const api = await serveApi(engine, join(runDirectory, "hostd.sock"));
+  engine.log("info", "ready", { socket: join(runDirectory, "hostd.sock"), state: stateDirectory });
+  const signsOfLife = await tellReady(engine);
+  const signal = await ended;
+  engine.log("info", "ending; apps go on", { signal });
+  clearInterval(signsOfLife);
+  await notifyManager("--stopping").catch(() => {}); // the manager learns it from the exit as well
+  await api.close();
+  engine.journal.events.append("hostd.stopped", { detail: { signal } });
+  await engine.close();
+}
+
+async function seed(stateDirectory: string, root: string | undefined): Promise<string> {
+  const directory = join(stateDirectory, "trust");
+  const seeded = (await unlessMissing(stat(seedPath(directory)))) !== undefined;
+  if (root === undefined && seeded) return directory;
+  if (root === undefined) {
+    throw new Failure("usage", "no-root", `${directory}: expected a trusted root, found none`, {
+      hint: "give it once, on the first start: hostd serve --root root.json",
+    });
+  }
+  const bytes = await unlessMissing(readFile(root));
+  if (bytes === undefined && seeded) return directory;
+  if (bytes === undefined) throw new Failure("usage", "no-root", `${root}: expected a root.json, found no file`);
+  await seedTrust(directory, bytes);
+  return directory;
+}
+
+function readSettings(options: ServeOptions): Settings {
+  const keep = Number(options.keep);
+  const reserve = Number(options.reserve);
+  if (!Number.isInteger(keep) || keep < 1) throw usage("--keep", "a whole number from 1 on", options.keep);
+  if (!Number.isFinite(reserve) || reserve < 0) throw usage("--reserve", "megabytes", options.reserve);
+  return { channel: options.channel, keep, reserve: reserve * MEGABYTE };
+}
+
+function locate(repository: string | undefined): string {
+  if (repository === undefined) throw usage("--repository", "a directory or an http(s) address", "nothing");
+  return /^\w+:\/\//.test(repository) ? repository : resolve(repository);
+}
+
+function usage(flag: string, expected: string, found: string): Failure {
+  return new Failure("usage", "bad-option", `${flag}: expected ${expected}, got ${found}`, {
+    hint: "hostd serve --help",
+  });
+}
+
+async function tellReady(engine: Engine): Promise<NodeJS.Timeout | undefined> {
+  const warn = (error: unknown) => engine.log("warn", "service manager not told", { ...toFailureDocument(error) });
+  await notifyManager("--ready").catch(warn);
+  const interval = watchdogInterval();
+  return interval === undefined ? undefined : setInterval(() => void notifyManager("WATCHDOG=1").catch(warn), interval);
+}
+
+function untilAskedToEnd(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
+  });
+}

@@ -1,0 +1,36 @@
+import type { Source } from "../../effects/source.ts";
+import { readEnvelopes } from "../../keys/envelopes.ts";
+import { judgeImage } from "../../keys/judge.ts";
+import { openTrust } from "../../keys/trust.ts";
+import type { Examine } from "../engine.ts";
+import { HostdError } from "../error.ts";
+
+/**
+ * Verifies a release with the keys this node holds: metadata fresh, release signed for the channel, and the policy's
+ * demands met by the image's statements (design section 5). Refuses before a byte of the image is fetched.
+ */
+export function openExaminer(options: { source: Source; trustDirectory: string; now: () => Date }): Examine {
+  return async ({ app, channel, floor }) => {
+    const trust = await openTrust({ source: options.source, directory: options.trustDirectory, now: options.now });
+    if (!trust.fresh) {
+      throw new HostdError("not-fresh", `${options.source.location}: ${trust.staleReason ?? "metadata is not fresh"}`, {
+        hint: "what runs goes on; new versions wait until the repository's metadata is fresh again",
+      });
+    }
+    const release = await trust.release(channel, app);
+    if (release === undefined) {
+      throw new HostdError("no-release", `channel ${channel} releases no ${app}`, {
+        hint: `ostler promote IMAGE --channel ${channel}`,
+      });
+    }
+    const image = release.image.digest;
+    const envelopes = await readEnvelopes(options.source, image);
+    const verdict = judgeImage({ policy: trust.policy, channel, image, envelopes, release, floor });
+    if (verdict.allowed) return release;
+    const [first] = verdict.refusals;
+    throw new HostdError("not-allowed", first?.message ?? `${image} is not allowed in ${channel}`, {
+      hint: first?.hint,
+      details: { image, refusals: verdict.refusals },
+    });
+  };
+}

@@ -1,0 +1,101 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { syncFilesystem } from "../../effects/durable.ts";
+import { type Digest, hexOf } from "../../manifests/digest.ts";
+import { type Descriptor, parseImageConfig, parseManifest, verityOf } from "../../manifests/image.ts";
+import { HostdError } from "../error.ts";
+import type { Context } from "../operations/context.ts";
+import { prune } from "../retention/prune.ts";
+import { fetchLayer } from "./blob.ts";
+import { type Found, identify, refuseRelease } from "./identify.ts";
+import { refuseWithoutRoom, roomFor } from "./room.ts";
+
+// The steps of staging, in order. None of them changes what runs; each may be repeated after a crash.
+
+export async function trust(context: Context): Promise<string> {
+  const { engine, app } = context;
+  const channel = context.plan.stage?.channel ?? engine.settings.channel;
+  const floor = engine.journal.apps.get(app)?.floor ?? 0;
+  const release = await engine.examine({ app, channel, floor });
+  refuseRelease(engine, app, release);
+  const found = await identify(engine.source, app, release);
+  context.savePlan({ stage: { channel, found } });
+  return `${found.version}, sequence ${found.sequence}`;
+}
+
+export async function space(context: Context): Promise<string> {
+  const { engine } = context;
+  await prune(engine, context.id, context.app);
+  const missing = await missingLayers(context);
+  const needed = roomFor(missing.map(({ layer }) => layer));
+  const free = await engine.node.freeBytes();
+  if (needed > 0) {
+    refuseWithoutRoom({ needed, free, reserve: engine.settings.reserve, directory: engine.stateDirectory });
+  }
+  return `${missing.length} layers missing, ${needed} bytes needed, ${free} free`;
+}
+
+export async function fetch(context: Context): Promise<string> {
+  const { engine, signal } = context;
+  const missing = await missingLayers(context);
+  const total = missing.reduce((sum, { layer }) => sum + layer.size, 0);
+  let before = 0;
+  for (const { layer } of missing) {
+    const onBytes = (received: number) =>
+      context.report(`fetch ${before + received} of ${total} bytes`, (before + received) / total);
+    await fetchLayer({ source: engine.source, layer, parts: partsOf(context), signal, onBytes });
+    before += layer.size;
+  }
+  return `${total} bytes`;
+}
+
+export async function lay(context: Context): Promise<string> {
+  const missing = await missingLayers(context);
+  for (const [index, { layer, diffId }] of missing.entries()) {
+    context.signal.throwIfAborted();
+    context.report(`lay down layer ${index + 1} of ${missing.length}`, index / missing.length);
+    const blob = join(partsOf(context), hexOf(layer.digest));
+    await context.engine.node.layDownLayer({ blob, layer, diffId });
+    await rm(blob, { force: true });
+  }
+  return `${missing.length} layers`;
+}
+
+export async function sync(context: Context): Promise<void> {
+  await syncFilesystem(context.engine.stateDirectory);
+}
+
+export async function record(context: Context): Promise<void> {
+  const { journal } = context.engine;
+  const found = foundOf(context);
+  const channel = context.plan.stage?.channel ?? context.engine.settings.channel;
+  journal.transaction(() => {
+    journal.slots.stage(context.id, { app: context.app, channel, ...found });
+    journal.apps.accept(context.id, context.app, found);
+  });
+}
+
+async function missingLayers(context: Context): Promise<{ layer: Descriptor; diffId: Digest }[]> {
+  const found = foundOf(context);
+  const manifest = parseManifest(Buffer.from(found.manifest));
+  const diffIds = parseImageConfig(Buffer.from(found.config)).rootfs.diff_ids;
+  const missing: { layer: Descriptor; diffId: Digest }[] = [];
+  for (const [index, layer] of manifest.layers.entries()) {
+    const diffId = diffIds[index];
+    const known = missing.some((other) => other.layer.digest === layer.digest);
+    if (diffId !== undefined && !known && !(await context.engine.node.hasLayer(verityOf(layer)))) {
+      missing.push({ layer, diffId });
+    }
+  }
+  return missing;
+}
+
+function foundOf(context: Context): Found {
+  const found = context.plan.stage?.found;
+  if (found !== undefined) return found;
+  throw new HostdError("journal", `operation ${context.id}: expected a verified release in its plan, got none`);
+}
+
+function partsOf(context: Context): string {
+  return join(context.engine.stateDirectory, "parts");
+}

@@ -1,0 +1,138 @@
+import type { GenerationState, OperationKind, OperationState, SlotState } from "../manifests/node.ts";
+
+// The one table of operations, steps, states and legal transitions. The code runs from it, docs/states.md is checked
+// against it, and the tests are made from it (design section 6, "Every change is an operation in a journal").
+
+/** What hostd does, at its next start, about a step that a crash interrupted. */
+export type AfterCrash = "resume" | "undo";
+
+export interface StepRule {
+  does: string;
+  /** What undoing it does; absent where there is nothing to take back. */
+  undo?: string;
+  afterCrash: AfterCrash;
+}
+
+export const STEPS = {
+  trust: { does: "verify release, statements and policy, then the image's manifest and config", afterCrash: "resume" },
+  space: {
+    does: "collect slots beyond retention, then check room for what is missing plus a reserve",
+    afterCrash: "resume",
+  },
+  fetch: { does: "fetch missing layers into parts/, going on where a partial file ends", afterCrash: "resume" },
+  lay: { does: "lay down each layer as a checked EROFS file", afterCrash: "resume" },
+  sync: { does: "one barrier for everything written", afterCrash: "resume" },
+  record: { does: "record the slot as staged and the release's sequence as accepted", afterCrash: "resume" },
+  plan: { does: "decide image, config and data of the next generation", afterCrash: "resume" },
+  mount: {
+    does: "put the slot on trial, check and mount its layers",
+    undo: "end the trial: condemn and quarantine the version at fault, else withdraw it",
+    afterCrash: "undo",
+  },
+  drain: { does: "run the old version's DRAIN hook", afterCrash: "undo" },
+  stop: {
+    does: "stop the old generation; its LISTEN sockets stay open",
+    undo: "start the old generation",
+    afterCrash: "undo",
+  },
+  snapshot: {
+    does: "snapshot the data",
+    undo: "forget the snapshot unless the new generation may have written",
+    afterCrash: "undo",
+  },
+  migrate: {
+    does: "run the new version's MIGRATE hook",
+    undo: "restore the snapshot, unless the new generation may have written data that the old one can read",
+    afterCrash: "undo",
+  },
+  restore: {
+    does: "restore the snapshot asked for; keeps the data as it is where none was",
+    undo: "restore the data as it was before",
+    afterCrash: "undo",
+  },
+  config: { does: "render the declared config for the new generation", afterCrash: "undo" },
+  flip: {
+    does: "make the new generation the current one, in one transaction",
+    undo: "make the old generation the current one",
+    afterCrash: "resume",
+  },
+  start: { does: "start the new generation", undo: "stop the new generation", afterCrash: "resume" },
+  judge: { does: "healthy within A, then stable for B", afterCrash: "resume" },
+  ready: { does: "run the new version's READY hook", afterCrash: "resume" },
+  commit: { does: "bless slot and generation; quarantine what a rollback left", afterCrash: "resume" },
+  bounce: {
+    does: "stop the current generation and start it again",
+    undo: "stop the app and hold it",
+    afterCrash: "resume",
+  },
+  halt: { does: "stop the app and hold it: its data, slots and sockets are kept", afterCrash: "resume" },
+  again: { does: "start the current generation again", afterCrash: "resume" },
+} as const satisfies Record<string, StepRule>;
+
+export type StepName = keyof typeof STEPS;
+
+const STAGE = ["trust", "space", "fetch", "lay", "sync", "record"] as const;
+const ARM = ["mount", "drain", "stop", "snapshot"] as const;
+const SWITCH = ["config", "flip", "start", "judge", "ready", "commit"] as const;
+
+/** Each kind of operation as its steps, in order; a failure undoes, in reverse, every step that was started. */
+export const OPERATIONS = {
+  stage: [...STAGE],
+  activate: [...ARM, "migrate", ...SWITCH],
+  deploy: [...STAGE, "plan", ...ARM, "migrate", ...SWITCH],
+  rollback: [...ARM, "restore", ...SWITCH],
+  restart: ["bounce", "judge"],
+  halt: ["halt"],
+  snapshot: ["stop", "snapshot", "again"],
+} as const satisfies Record<OperationKind, readonly StepName[]>;
+
+/** Steps before this one belong to staging: they hold the lock `stage`, the others the lock `switch`. */
+const STAGING: ReadonlySet<StepName> = new Set(STAGE);
+
+export type LockName = "stage" | "switch";
+
+export function lockOf(step: StepName): LockName {
+  return STAGING.has(step) ? "stage" : "switch";
+}
+
+export function stepRule(step: StepName): StepRule {
+  return STEPS[step];
+}
+
+/** A state machine as a table: per action the states it may start from and the one it leads to. */
+export type Transitions<State extends string, Action extends string> = Record<
+  Action,
+  { from: readonly (State | "absent")[]; to: State | "absent" }
+>;
+
+export const SLOT_TRANSITIONS = {
+  stage: { from: ["absent"], to: "staged" },
+  try: { from: ["staged", "good"], to: "trial" },
+  bless: { from: ["trial"], to: "good" },
+  condemn: { from: ["trial"], to: "failed" },
+  withdraw: { from: ["trial"], to: "staged" },
+  reinstate: { from: ["trial"], to: "good" },
+  release: { from: ["failed"], to: "staged" },
+  collect: { from: ["staged", "good", "failed"], to: "absent" },
+} as const satisfies Transitions<SlotState, string>;
+
+export const GENERATION_TRANSITIONS = {
+  try: { from: ["absent"], to: "trial" },
+  bless: { from: ["trial"], to: "good" },
+  condemn: { from: ["trial"], to: "failed" },
+  withdraw: { from: ["trial"], to: "withdrawn" },
+} as const satisfies Transitions<GenerationState, string>;
+
+export const OPERATION_TRANSITIONS = {
+  begin: { from: ["absent"], to: "running" },
+  finish: { from: ["running"], to: "done" },
+  revert: { from: ["running"], to: "reverting" },
+  fail: { from: ["running", "reverting"], to: "failed" },
+} as const satisfies Transitions<OperationState, string>;
+
+export type SlotAction = keyof typeof SLOT_TRANSITIONS;
+export type GenerationAction = keyof typeof GENERATION_TRANSITIONS;
+export type OperationAction = keyof typeof OPERATION_TRANSITIONS;
+
+/** Most step transitions one operation may make, restarts of hostd included; then it is reverted, then given up. */
+export const TRANSITION_LIMIT = 120;

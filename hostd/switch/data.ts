@@ -1,0 +1,95 @@
+import { canRead } from "../data/compatible.ts";
+import { type Context, launchable, switchOf } from "../operations/context.ts";
+
+// Data on its own axis: snapshots before, restores when asked, and what a revert does with data written meanwhile.
+
+export async function takeSnapshot(context: Context): Promise<string> {
+  const { engine, app } = context;
+  const plan = switchOf(context);
+  const format = engine.journal.apps.get(app)?.data_format;
+  if (plan.snapshot === undefined || format === undefined) return "no data yet";
+  await engine.node.snapshot(app, plan.snapshot);
+  engine.journal.snapshots.add({
+    id: plan.snapshot,
+    app,
+    format,
+    operation: context.id,
+    ...(plan.from === undefined ? {} : { generation: plan.from }),
+    reason: context.kind === "snapshot" ? "asked for" : `before generation ${plan.to}`,
+  });
+  return plan.snapshot;
+}
+
+/** Nobody wrote since the snapshot: nothing would ever be taken back to it. */
+export async function forgetSnapshot(context: Context): Promise<void> {
+  const plan = switchOf(context);
+  if (plan.snapshot === undefined || begun(context, "start") || begun(context, "again")) return;
+  await context.engine.node.forget(context.app, plan.snapshot);
+  context.engine.journal.snapshots.remove(context.id, context.app, plan.snapshot);
+}
+
+/** Rollback with data: the data as it is was snapshotted before, so it is kept under that name. */
+export async function restoreAsked(context: Context): Promise<string> {
+  const plan = switchOf(context);
+  if (plan.restore === undefined) {
+    const format = context.engine.journal.apps.get(context.app)?.data_format;
+    if (format !== undefined) context.note(`kept the data as it is (format ${format})`);
+    return "data kept";
+  }
+  await restore(context, plan.restore);
+  context.note(`took the data back to snapshot ${plan.restore}; what it was before is snapshot ${plan.snapshot}`);
+  return plan.restore;
+}
+
+/**
+ * The data part of a revert. Before the new generation was started nobody wrote but its hook: the snapshot comes back.
+ * After that the data may hold what people entrusted to it: it stays, if the old version can read it; else it is kept
+ * as a snapshot of its own and the one from before comes back. A restored rollback is always taken back whole.
+ */
+export async function takeDataBack(context: Context): Promise<void> {
+  const { engine, app } = context;
+  const plan = switchOf(context);
+  if (plan.snapshot === undefined || engine.journal.snapshots.get(app, plan.snapshot) === undefined) return;
+  if (!begun(context, "start")) {
+    if (touched(context)) await restore(context, plan.snapshot);
+    return;
+  }
+  const format = engine.journal.apps.get(app)?.data_format;
+  const readable = plan.from === undefined || canRead(launchable(engine, app, plan.from).app, format);
+  if (readable && plan.restore === undefined) {
+    return context.note(`kept the data written meanwhile (format ${format}); snapshot ${plan.snapshot} is from before`);
+  }
+  await engine.node.snapshot(app, plan.kept);
+  engine.journal.snapshots.add({
+    id: plan.kept,
+    app,
+    format: format ?? 1,
+    operation: context.id,
+    generation: plan.to,
+    reason: `data of generation ${plan.to} when it was taken back`,
+  });
+  await restore(context, plan.snapshot);
+  const why = readable ? "the rollback is taken back whole" : `the old version cannot read format ${format}`;
+  context.note(
+    `took the data back to snapshot ${plan.snapshot}, since ${why}; the newer data is kept as snapshot ${plan.kept}`,
+  );
+}
+
+async function restore(context: Context, id: string): Promise<void> {
+  const { engine, app } = context;
+  const snapshot = engine.journal.snapshots.require(app, id);
+  const version = `${id}-op${context.id}`;
+  await engine.node.restore(app, id, version);
+  engine.journal.apps.setData(context.id, app, { version, format: snapshot.format });
+  engine.journal.events.append("snapshot.restored", { app, operation: context.id, detail: { id, version } });
+}
+
+/** Whether anything but the app itself may have changed the data: the migrate hook, or a restore. */
+function touched(context: Context): boolean {
+  return begun(context, "migrate") || begun(context, "restore");
+}
+
+function begun(context: Context, step: string): boolean {
+  const steps = context.engine.journal.operations.steps(context.id);
+  return steps.some(({ name, document }) => name === step && document.started !== undefined);
+}

@@ -1,0 +1,41 @@
+import type { Hook } from "../../manifests/app.ts";
+import { HostdError, type HostdErrorCode } from "../error.ts";
+import { type Context, launchable, switchOf } from "../operations/context.ts";
+import { mountSlot, specOf } from "./launch.ts";
+
+type HookName = "drain" | "migrate" | "ready" | "reverted";
+
+const OUTPUT_SHOWN = 2_000;
+
+/** Runs a hook of a generation's image in its sandbox; does nothing where the image declares none. */
+export async function runHook(
+  context: Context,
+  number: number,
+  name: HookName,
+  code: HostdErrorCode,
+): Promise<boolean> {
+  const { engine, app } = context;
+  const target = launchable(engine, app, number);
+  const hook: Hook | undefined = target.app.hooks[name];
+  if (hook === undefined) return false;
+  const root = await mountSlot(engine, app, target.slot.image);
+  const spec = { ...(await specOf(engine, target, root)), command: hook.command, listenFds: 0 };
+  const result = await engine.node.runHook({ ...spec, timeoutMs: hook.timeout });
+  if (result.exitCode === 0 && !result.timedOut) return true;
+  const how = result.timedOut ? `took longer than ${hook.timeout} ms` : `exit code ${result.exitCode}`;
+  throw new HostdError(code, `${app} ${target.slot.version}: ${name.toUpperCase()} hook failed: ${how}`, {
+    details: {
+      hook: name,
+      exitCode: result.exitCode,
+      timedOut: result.timedOut,
+      output: result.output.slice(-OUTPUT_SHOWN),
+    },
+    hint: `hostd changes ${context.id} shows what it printed`,
+  });
+}
+
+/** The generation a switch leads from, if its process may be talked to. */
+export function oldGeneration(context: Context): number | undefined {
+  const plan = switchOf(context);
+  return plan.hold === undefined ? plan.from : undefined;
+}

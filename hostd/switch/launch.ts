@@ -1,0 +1,73 @@
+import { join } from "node:path";
+import { verityOf } from "../../manifests/image.ts";
+import { renderConfig } from "../config/render.ts";
+import type { Engine } from "../engine.ts";
+import { type Launchable, launchable } from "../operations/context.ts";
+import type { Mount, Running, StartSpec } from "../system/node.ts";
+
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Mounts the slot of an image; what is mounted already stays. Every layer is checked first. */
+export async function mountSlot(engine: Engine, app: string, image: Launchable["slot"]["image"]): Promise<string> {
+  const slot = engine.journal.slots.require(app, image);
+  return await engine.node.mountSlot({ app, image, layers: slot.manifest.layers.map(verityOf) });
+}
+
+/** Starts a generation with its sockets, config and data; one that runs already is left as it is. */
+export async function startGeneration(engine: Engine, app: string, number: number): Promise<void> {
+  const target = launchable(engine, app, number);
+  const root = await mountSlot(engine, app, target.slot.image);
+  await engine.node.ensureHolder(app, target.app.listen);
+  if ((await runningOf(engine, app, number)) !== undefined) return;
+  await engine.node.start(await specOf(engine, target, root));
+  engine.board.clear(app);
+  engine.journal.events.append("app.started", { app, detail: { generation: number, version: target.slot.version } });
+}
+
+export async function stopGeneration(engine: Engine, app: string, number: number): Promise<void> {
+  const { stopTimeout } = launchable(engine, app, number).app;
+  await engine.node.stop(app, number, stopTimeout);
+}
+
+/** The living process of a generation. */
+export async function runningOf(engine: Engine, app: string, number: number): Promise<Running | undefined> {
+  const all = await engine.node.running(app);
+  return all.findLast((running) => running.generation === number && running.exited === undefined);
+}
+
+/** Everything a process of a generation gets; config is rendered and written on the way. */
+export async function specOf(engine: Engine, target: Launchable, root: string): Promise<StartSpec> {
+  const { generation, app } = target;
+  const image = target.slot.config.config;
+  const [data] = app.data;
+  return {
+    app: generation.app,
+    generation: generation.number,
+    root,
+    command: [...(image.Entrypoint ?? []), ...(image.Cmd ?? [])],
+    env: { PATH: DEFAULT_PATH, ...parseEnvironment(image.Env ?? []) },
+    workdir: image.WorkingDir === undefined || image.WorkingDir === "" ? "/" : image.WorkingDir,
+    ...(data === undefined ? {} : { data: { source: await engine.node.dataPath(generation.app), target: data.path } }),
+    config: await writeConfig(engine, target),
+    listenFds: app.listen.length,
+  };
+}
+
+/** Renders the config of a generation and writes it where its process will read it. */
+export async function writeConfig(engine: Engine, target: Launchable): Promise<Mount[]> {
+  const { generation, app } = target;
+  const files = renderConfig(app.config, engine.journal.generations.config(generation.app, generation.config));
+  if (files.length === 0) return [];
+  const relative = files.map(({ path, bytes }) => ({ path: path.slice(1), bytes }));
+  const directory = await engine.node.writeConfig(generation.app, generation.number, relative);
+  return files.map(({ path }) => ({ source: join(directory, path), target: path }));
+}
+
+function parseEnvironment(lines: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    lines.map((line) => {
+      const [name = "", ...value] = line.split("=");
+      return [name, value.join("=")];
+    }),
+  );
+}

@@ -1,0 +1,26 @@
+import type { Engine } from "../engine.ts";
+import type { RollbackSituation } from "../rollback/plan.ts";
+
+/** What the journal knows about an app, as the planners take it. */
+export function situationOf(engine: Engine, app: string): RollbackSituation {
+  const { apps, generations, slots, snapshots, quarantine } = engine.journal;
+  const state = apps.get(app);
+  const current = state?.current === undefined ? undefined : generations.require(app, state.current);
+  return {
+    app,
+    current:
+      current === undefined ? undefined : { number: current.number, image: current.image, config: current.config },
+    hold: state?.hold,
+    dataFormat: state?.data_format,
+    snapshots: snapshots.list(app),
+    nextGeneration: generations.nextNumber(app),
+    slots: slots.list(app).map((slot) => ({
+      image: slot.image,
+      version: slot.version,
+      state: slot.state,
+      config: slot.config,
+      quarantined: quarantine.of(app, slot.image) !== undefined,
+    })),
+    generations: generations.list(app),
+  };
+}

@@ -1,0 +1,231 @@
+import { renderConfig } from "../config/render.ts";
+import { formatAfter } from "../data/compatible.ts";
+import { HostdError } from "../error.ts";
+import { judgeGeneration } from "../health/trial.ts";
+import { type Context, END, launchable, switchOf } from "../operations/context.ts";
+import type { SlotAction } from "../states.ts";
+import { runHook } from "./hooks.ts";
+import { mountSlot, runningOf, startGeneration, stopGeneration } from "./launch.ts";
+import { planActivation, requireApp } from "./plan.ts";
+import { situationOf } from "./situation.ts";
+
+// The steps of a switch and what undoes each (hostd/states.ts). All of them may be repeated after a crash.
+
+/** Codes that are the new version's own fault: it is condemned and quarantined. Anything else only withdraws it. */
+const AT_FAULT: ReadonlySet<string> = new Set(["unhealthy", "hook-failed", "start-failed"]);
+
+/** Decides the switch of a deploy, once its version is staged; a version that runs already ends the operation. */
+export async function plan(context: Context): Promise<string | undefined> {
+  const { engine, app } = context;
+  const found = context.plan.stage?.found;
+  if (found === undefined) throw new HostdError("journal", `operation ${context.id}: expected a staged version`);
+  engine.journal.quarantine.refuse(app, found.image);
+  const slot = engine.journal.slots.require(app, found.image);
+  const version = engine.journal.generations.configVersion(app, slot.declared);
+  const planned = planActivation(situationOf(engine, app), slot, version);
+  if (planned === undefined) {
+    context.note(`${slot.version} runs already`);
+    return END;
+  }
+  context.savePlan({ switch: planned });
+  return `generation ${planned.to}`;
+}
+
+export async function mount(context: Context): Promise<void> {
+  const { engine, app } = context;
+  const { slots, apps } = engine.journal;
+  const plan = switchOf(context);
+  const slot = slots.require(app, plan.image);
+  engine.watch.leave(app);
+  if (slot.state !== "trial") slots.move(context.id, app, plan.image, "try");
+  apps.setTarget(context.id, app, { image: slot.image, version: slot.version, sequence: slot.sequence });
+  renderConfig(requireApp(slot).config, engine.journal.generations.config(app, plan.config));
+  await mountSlot(engine, app, plan.image);
+}
+
+/** Ends the trial without success. Only a version at fault is condemned, and never the one that goes on running. */
+export async function endTrial(context: Context): Promise<void> {
+  const { engine, app } = context;
+  const { slots, quarantine, apps, operations, generations } = engine.journal;
+  const plan = switchOf(context);
+  const slot = slots.require(app, plan.image);
+  const old = plan.from === undefined ? undefined : launchable(engine, app, plan.from);
+  const condemned = AT_FAULT.has(context.failure ?? "") && old?.slot.image !== plan.image;
+  const action: SlotAction = condemned ? "condemn" : slot.last_good_at === undefined ? "withdraw" : "reinstate";
+  engine.journal.transaction(() => {
+    if (slot.state === "trial") slots.move(context.id, app, plan.image, action);
+    if (generations.get(app, plan.to)?.state === "trial") {
+      generations.move(context.id, app, plan.to, AT_FAULT.has(context.failure ?? "") ? "condemn" : "withdraw");
+    }
+    const reason = operations.get(context.id)?.reason?.message ?? "failed its trial";
+    if (condemned) quarantine.add(context.id, app, plan.image, reason);
+    if (condemned) context.note(`quarantined ${slot.version}: ${reason}`);
+    if (old !== undefined) {
+      const { image, version, sequence } = old.slot;
+      apps.setTarget(context.id, app, { image, version, sequence });
+    }
+  });
+  if (old?.slot.image !== plan.image) await engine.node.unmountSlot(app, plan.image);
+  if (old === undefined) await engine.node.removeHolder(app);
+}
+
+export async function drain(context: Context): Promise<void> {
+  const { from, hold } = switchOf(context);
+  if (from === undefined || hold !== undefined) return;
+  await runHook(context, from, "drain", "drain-failed");
+}
+
+export async function stop(context: Context): Promise<void> {
+  const { from } = switchOf(context);
+  context.engine.watch.leave(context.app);
+  if (from !== undefined) await stopGeneration(context.engine, context.app, from);
+}
+
+/** Brings back the old generation, unless hostd kept it stopped before. */
+export async function startOld(context: Context): Promise<void> {
+  const { from, hold } = switchOf(context);
+  if (from === undefined) return;
+  if (hold !== undefined) return context.engine.journal.apps.hold(context.id, context.app, hold);
+  await startGeneration(context.engine, context.app, from);
+}
+
+export async function migrate(context: Context): Promise<string> {
+  const { engine, app } = context;
+  beginGeneration(context);
+  const plan = switchOf(context);
+  const ran = await runHook(context, plan.to, "migrate", "hook-failed");
+  if (!ran) return "nothing to migrate";
+  const format = formatAfter(launchable(engine, app, plan.to).app, engine.journal.apps.get(app)?.data_format);
+  if (format !== undefined) engine.journal.apps.setData(context.id, app, { format });
+  return `data format ${format}`;
+}
+
+export async function config(context: Context): Promise<string> {
+  beginGeneration(context);
+  const target = launchable(context.engine, context.app, switchOf(context).to);
+  return `version ${target.generation.config}`;
+}
+
+/** The one moment at which the new generation becomes the current one: a crash before it leaves the old, after it the new. */
+export async function flip(context: Context): Promise<void> {
+  const { engine, app } = context;
+  const { apps, generations } = engine.journal;
+  const plan = switchOf(context);
+  const state = apps.get(app);
+  const format = formatAfter(launchable(engine, app, plan.to).app, state?.data_format);
+  engine.journal.transaction(() => {
+    if (format !== undefined) {
+      apps.setData(context.id, app, { format, version: state?.data_version ?? "first" });
+      generations.setData(context.id, app, plan.to, { version: state?.data_version ?? "first", format });
+    }
+    apps.hold(context.id, app, undefined);
+    apps.point(context.id, app, { current: plan.to, previous: plan.from });
+  });
+}
+
+export async function flipBack(context: Context): Promise<void> {
+  const { engine, app } = context;
+  const { apps } = engine.journal;
+  const plan = switchOf(context);
+  if (apps.get(app)?.current !== plan.to) return;
+  const before = plan.from === undefined ? undefined : previousOf(context, plan.from);
+  apps.point(context.id, app, { current: plan.from, previous: before });
+}
+
+export async function start(context: Context): Promise<void> {
+  await startGeneration(context.engine, context.app, switchOf(context).to);
+}
+
+export async function stopNew(context: Context): Promise<void> {
+  await stopGeneration(context.engine, context.app, switchOf(context).to);
+}
+
+export async function judge(context: Context): Promise<string> {
+  const { to } = switchOf(context);
+  const started = await context.engine.node.running(context.app);
+  if (!started.some(({ generation }) => generation === to)) await startGeneration(context.engine, context.app, to);
+  const verdict = await judgeGeneration(context.engine, {
+    app: context.app,
+    number: to,
+    signal: context.signal,
+    report: context.report,
+  });
+  if (verdict.state === "healthy") return verdict.detail;
+  if (verdict.state === "pending") context.signal.throwIfAborted();
+  throw new HostdError("unhealthy", `generation ${to} of ${context.app}: ${verdict.detail}`, {
+    hint: `hostd failure ${context.id} shows its log and check results`,
+  });
+}
+
+export async function ready(context: Context): Promise<void> {
+  const { to } = switchOf(context);
+  await runHook(context, to, "ready", "hook-failed");
+  if (context.kind === "rollback") await runHook(context, to, "reverted", "hook-failed");
+}
+
+export async function commit(context: Context): Promise<void> {
+  const { engine, app } = context;
+  const { slots, generations, quarantine } = engine.journal;
+  const plan = switchOf(context);
+  const left = plan.from === undefined ? undefined : generations.get(app, plan.from);
+  engine.journal.transaction(() => {
+    if (slots.get(app, plan.image)?.state === "trial") slots.move(context.id, app, plan.image, "bless");
+    if (generations.get(app, plan.to)?.state === "trial") generations.move(context.id, app, plan.to, "bless");
+    if (plan.quarantine !== undefined && left !== undefined) {
+      quarantine.add(context.id, app, left.image, plan.quarantine);
+      context.note(`quarantined ${left.version}: ${plan.quarantine}`);
+    }
+    if (context.kind !== "rollback") quarantine.supersede(context.id, app, plan.image);
+  });
+  engine.watch.follow(app);
+}
+
+/** A restart is the second of the three tiers: an app that was good and turned sick gets one. */
+export async function bounce(context: Context): Promise<void> {
+  const { engine, app } = context;
+  const { to } = switchOf(context);
+  engine.watch.leave(app);
+  const running = await runningOf(engine, app, to);
+  if (running !== undefined) await stopGeneration(engine, app, to);
+  await startGeneration(engine, app, to);
+}
+
+/** The third tier: stop the app, keep everything else, say so. */
+export async function halt(context: Context): Promise<void> {
+  const { engine, app } = context;
+  const { to } = switchOf(context);
+  await stopGeneration(engine, app, to);
+  const failure = engine.journal.operations.get(context.id)?.reason?.message;
+  const reason =
+    failure === undefined ? `sick again and again: ${context.plan.cause}` : `sick after a restart: ${failure}`;
+  engine.watch.leave(app);
+  engine.journal.apps.hold(context.id, app, reason);
+  context.note(`stopped ${app}: ${reason}; its data, slots and sockets are kept`);
+}
+
+export async function again(context: Context): Promise<void> {
+  const { engine, app } = context;
+  const { from } = switchOf(context);
+  await startOld(context);
+  if (from !== undefined) engine.watch.follow(app);
+}
+
+function beginGeneration(context: Context): void {
+  const { journal } = context.engine;
+  const plan = switchOf(context);
+  const state = journal.apps.get(context.app);
+  const format = state?.data_format;
+  journal.generations.begin(context.id, {
+    app: context.app,
+    number: plan.to,
+    image: plan.image,
+    version: plan.version,
+    config: plan.config,
+    data: format === undefined ? undefined : { version: state?.data_version ?? "first", format },
+  });
+}
+
+function previousOf(context: Context, generation: number): number | undefined {
+  const older = context.engine.journal.generations.list(context.app);
+  return older.find(({ number, state }) => number < generation && state === "good")?.number;
+}

@@ -1,0 +1,85 @@
+import { EXIT_CODES } from "../../manifests/failure.ts";
+import type { OperationDocument } from "../../manifests/node.ts";
+import type { Answer, Invocation, OptionSpec } from "../../terminal/verb.ts";
+import { type Client, openClient } from "../client.ts";
+
+/** Options of every verb that asks hostd. */
+export const SOCKET_OPTION: OptionSpec = {
+  flags: "--socket <path>",
+  summary: "hostd's socket (default $HOSTD_SOCKET, else /run/hostd/hostd.sock)",
+};
+
+/** Options of every verb that begins an operation. */
+export const OPERATION_OPTIONS: readonly OptionSpec[] = [
+  SOCKET_OPTION,
+  { flags: "--request-id <id>", summary: "a repeat with the same id begins nothing and shows the first one" },
+  { flags: "--wait", summary: "wait for the end (the default)" },
+  { flags: "--no-wait", summary: "answer as soon as hostd has begun" },
+];
+
+export function clientOf(invocation: Invocation): Client {
+  return openClient(text(invocation.options["socket"]));
+}
+
+export function text(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+export function argument(invocation: Invocation, index: number): string {
+  return text(invocation.arguments[index]) ?? "";
+}
+
+/** Begins an operation and follows it; Ctrl-C detaches, the operation goes on. */
+export async function operate(
+  invocation: Invocation,
+  app: string,
+  verb: string,
+  body: Record<string, unknown>,
+): Promise<Answer> {
+  const client = clientOf(invocation);
+  const requestId = text(invocation.options["requestId"]);
+  const begun = await client.begin(app, verb, { ...body, ...(requestId === undefined ? {} : { requestId }) });
+  if (invocation.options["wait"] === false) return answerOf(begun);
+  return answerOf(await client.wait(begun, invocation.progress, invocation.signal));
+}
+
+/** The answer of a verb that began an operation; its exit code is never 0 for one that failed or was reverted. */
+export function answerOf(operation: OperationDocument): Answer {
+  return { json: operation, text: describe(operation), exitCode: exitCodeOf(operation) };
+}
+
+export function exitCodeOf(operation: OperationDocument): number {
+  if (operation.state === "done" || operation.finished === undefined) return EXIT_CODES.ok;
+  return EXIT_CODES[operation.reason?.outcome ?? "failed"];
+}
+
+function describe(operation: OperationDocument): string {
+  const about = `operation ${operation.id}: ${operation.kind} ${operation.app}${operation.version === undefined ? "" : ` ${operation.version}`}`;
+  const notes = operation.notes.map((note) => `  ${note}`);
+  return [
+    `${about}: ${howItStands(operation)}`,
+    ...reasonLines(operation),
+    ...notes,
+    ...afterwardsLines(operation),
+  ].join("\n");
+}
+
+/** How an operation stands, in words for people. */
+export function howItStands(operation: OperationDocument): string {
+  if (operation.finished === undefined) return `under way (${operation.progress?.text ?? operation.state})`;
+  const took = ` after ${((Date.parse(operation.finished) - Date.parse(operation.started)) / 1000).toFixed(1)} s`;
+  if (operation.state === "done") return `done${took}`;
+  if (operation.reason?.outcome === "refused") return "refused";
+  return operation.reverted ? `failed and taken back${took}` : `failed${took}`;
+}
+
+function reasonLines({ reason }: OperationDocument): string[] {
+  if (reason === undefined) return [];
+  return [`  why: ${reason.message}`, ...(reason.hint === undefined ? [] : [`  hint: ${reason.hint}`])];
+}
+
+function afterwardsLines({ afterwards, from }: OperationDocument): string[] {
+  if (afterwards === undefined) return [];
+  const how = afterwards.healthy ? "is healthy again" : "is NOT healthy";
+  return [`  generation ${from} ${how}: ${afterwards.detail}`];
+}

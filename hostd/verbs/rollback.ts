@@ -1,0 +1,21 @@
+import type { Verb } from "../../terminal/verb.ts";
+import { argument, OPERATION_OPTIONS, operate } from "./answer.ts";
+
+export const verb: Verb = {
+  name: "rollback",
+  summary: "go back to a version on this node: its binaries alone, unless data or config are asked for too",
+  arguments: [{ name: "<app>", summary: "the app" }],
+  options: [
+    { flags: "--to <generation>", summary: "generation number or digest (default: the last good version before)" },
+    { flags: "--with-data <snapshot>", summary: "take the data back to this snapshot; what it is now is kept as one" },
+    { flags: "--with-config", summary: "take the config back to that generation's too" },
+    ...OPERATION_OPTIONS,
+  ],
+  examples: ["hostd rollback shop", "hostd rollback shop --to 3 --with-data before-g4"],
+  run: (invocation) =>
+    operate(invocation, argument(invocation, 0), "rollback", {
+      to: invocation.options["to"],
+      withData: invocation.options["withData"],
+      withConfig: invocation.options["withConfig"],
+    }),
+};

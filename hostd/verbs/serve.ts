@@ -1,0 +1,30 @@
+import type { Verb } from "../../terminal/verb.ts";
+import { serve } from "../serve.ts";
+import { text } from "./answer.ts";
+
+export const verb: Verb = {
+  name: "serve",
+  summary: "run the daemon; apps outlive it",
+  options: [
+    { flags: "--state <dir>", summary: "what survives a reboot", default: "/var/lib/hostd" },
+    { flags: "--run <dir>", summary: "socket, mounts and sockets held for apps", default: "/run/hostd" },
+    { flags: "--repository <location>", summary: "directory or http(s) address of the repository" },
+    { flags: "--root <file>", summary: "root.json to trust, given once, on the first start" },
+    { flags: "--channel <name>", summary: "channel that is staged unless a request names one", default: "production" },
+    { flags: "--keep <count>", summary: "newest versions kept per app", default: "3" },
+    { flags: "--reserve <megabytes>", summary: "room that staging leaves free", default: "256" },
+  ],
+  examples: ["hostd serve --repository https://updates.example/repository --root root.json"],
+  async run({ options }) {
+    await serve({
+      stateDirectory: text(options["state"]) ?? "",
+      runDirectory: text(options["run"]) ?? "",
+      repository: text(options["repository"]),
+      root: text(options["root"]),
+      channel: text(options["channel"]) ?? "",
+      keep: text(options["keep"]) ?? "",
+      reserve: text(options["reserve"]) ?? "",
+    });
+    return { json: { ended: true }, text: "" };
+  },
+};

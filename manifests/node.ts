@@ -1,0 +1,257 @@
+import * as z from "zod";
+import { digestSchema } from "./digest.ts";
+import { checkDocument } from "./document.ts";
+
+// What hostd tells about itself over its socket: operations, status, changes, events. One file, since they quote each other.
+
+export const OPERATION_KINDS = ["stage", "activate", "deploy", "rollback", "restart", "halt", "snapshot"] as const;
+export const OPERATION_STATES = ["running", "reverting", "done", "failed"] as const;
+export const SLOT_STATES = ["staged", "trial", "good", "failed"] as const;
+export const GENERATION_STATES = ["trial", "good", "failed", "withdrawn"] as const;
+
+/** Stable kinds of the append-only event log; a kind is never renamed or given a second meaning. */
+export const EVENT_KINDS = [
+  "hostd.started",
+  "hostd.stopped",
+  "operation.started",
+  "operation.resumed",
+  "operation.reverting",
+  "operation.done",
+  "operation.failed",
+  "slot.staged",
+  "slot.good",
+  "slot.failed",
+  "slot.collected",
+  "slot.pinned",
+  "slot.unpinned",
+  "generation.current",
+  "data.format",
+  "snapshot.taken",
+  "snapshot.restored",
+  "snapshot.forgotten",
+  "quarantine.added",
+  "quarantine.released",
+  "quarantine.superseded",
+  "app.started",
+  "app.adopted",
+  "app.sick",
+  "app.held",
+  "app.unheld",
+  "leftover.removed",
+] as const;
+
+const time = z.iso.datetime();
+
+export const failureSchema = z.object({
+  outcome: z.enum(["failed", "usage", "refused", "busy"]),
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().optional(),
+  details: z.record(z.string(), z.unknown()).optional(),
+});
+
+export const stepDocumentSchema = z.object({
+  name: z.string(),
+  started: time.optional(),
+  done: time.optional(),
+  undone: time.optional(),
+  detail: z.string().optional(),
+});
+
+export const operationDocumentSchema = z.object({
+  schema: z.literal(1),
+  id: z.int(),
+  requestId: z.string(),
+  kind: z.enum(OPERATION_KINDS),
+  app: z.string(),
+  by: z.string(),
+  state: z.enum(OPERATION_STATES),
+  /** What it is about, as soon as that is known. */
+  image: digestSchema.optional(),
+  version: z.string().optional(),
+  /** Generations it leads from and to. */
+  from: z.int().optional(),
+  to: z.int().optional(),
+  steps: z.array(stepDocumentSchema),
+  /** Why it failed or was reverted. */
+  reason: failureSchema.optional(),
+  /** True once what it did was undone: the app runs what it ran before. */
+  reverted: z.boolean(),
+  /** Health of the old generation after a revert, judged apart from the failure. */
+  afterwards: z.object({ healthy: z.boolean(), detail: z.string() }).optional(),
+  /** What it decided and what it left, in words: data kept or taken back, quarantine, snapshots. */
+  notes: z.array(z.string()),
+  progress: z.object({ text: z.string(), fraction: z.number().optional() }).optional(),
+  started: time,
+  finished: time.optional(),
+});
+
+export const slotDocumentSchema = z.object({
+  image: digestSchema,
+  version: z.string(),
+  sequence: z.int(),
+  channel: z.string(),
+  state: z.enum(SLOT_STATES),
+  /** Reason it is pinned. */
+  pinned: z.string().optional(),
+  staged: time,
+  lastGood: time.optional(),
+});
+
+export const generationDocumentSchema = z.object({
+  number: z.int(),
+  image: digestSchema,
+  version: z.string(),
+  state: z.enum(GENERATION_STATES),
+  /** Version of the declared config values. */
+  config: z.int(),
+  data: z.object({ version: z.string(), format: z.int() }).optional(),
+  since: time,
+});
+
+export const snapshotDocumentSchema = z.object({
+  id: z.string(),
+  app: z.string(),
+  /** Data format of what it holds. */
+  format: z.int(),
+  /** The operation that made it and the generation whose data it is. */
+  operation: z.int(),
+  generation: z.int().optional(),
+  reason: z.string(),
+  taken: time,
+});
+
+export const checkDocumentSchema = z.object({
+  check: z.string(),
+  ok: z.boolean(),
+  detail: z.string(),
+  /** Milliseconds it took. */
+  took: z.number(),
+  at: time,
+});
+
+export const appStatusSchema = z.object({
+  app: z.string(),
+  health: z.enum(["healthy", "unhealthy", "judging", "stopped", "unknown"]),
+  checks: z.array(checkDocumentSchema),
+  /** Release last asked for; `current` says what runs. */
+  target: z.object({ image: digestSchema, version: z.string(), sequence: z.int() }).optional(),
+  current: generationDocumentSchema.optional(),
+  /** The generation a rollback without arguments leads to. */
+  rollbackTarget: generationDocumentSchema.optional(),
+  /** Why hostd keeps the app stopped. */
+  hold: z.string().optional(),
+  process: z.object({ pid: z.int(), started: z.string() }).optional(),
+  slots: z.array(slotDocumentSchema),
+  snapshots: z.array(snapshotDocumentSchema),
+  /** Operations under way. */
+  operations: z.array(z.int()),
+});
+
+export const quarantineDocumentSchema = z.object({
+  image: digestSchema,
+  app: z.string(),
+  reason: z.string(),
+  operation: z.int().optional(),
+  since: time,
+});
+
+export const statusDocumentSchema = z.object({
+  schema: z.literal(1),
+  hostd: z.object({ version: z.string(), pid: z.int(), started: time, state: z.string(), repository: z.string() }),
+  /** How layers are protected: checked whole before they are mounted, or by dm-verity on every read. */
+  verity: z.enum(["checked-before-mount", "every-read"]),
+  apps: z.array(appStatusSchema),
+  quarantine: z.array(quarantineDocumentSchema),
+});
+
+export const eventDocumentSchema = z.object({
+  schema: z.literal(1),
+  id: z.int(),
+  at: time,
+  kind: z.enum(EVENT_KINDS),
+  app: z.string().optional(),
+  operation: z.int().optional(),
+  detail: z.record(z.string(), z.unknown()),
+  /** SHA-256 of the event before, and of this one with that in it: a removed or changed event breaks the chain. */
+  previous: z.string(),
+  hash: z.string(),
+});
+
+export const changesDocumentSchema = z.object({ schema: z.literal(1), changes: z.array(operationDocumentSchema) });
+export const eventsDocumentSchema = z.object({ schema: z.literal(1), events: z.array(eventDocumentSchema) });
+export const healthDocumentSchema = z.object({
+  schema: z.literal(1),
+  healthy: z.boolean(),
+  apps: z.array(appStatusSchema.pick({ app: true, health: true, checks: true, hold: true })),
+});
+
+export type OperationKind = (typeof OPERATION_KINDS)[number];
+export type OperationState = (typeof OPERATION_STATES)[number];
+export type SlotState = (typeof SLOT_STATES)[number];
+export type GenerationState = (typeof GENERATION_STATES)[number];
+export type EventKind = (typeof EVENT_KINDS)[number];
+export type OperationDocument = z.infer<typeof operationDocumentSchema>;
+export type StepDocument = z.infer<typeof stepDocumentSchema>;
+export type SlotDocument = z.infer<typeof slotDocumentSchema>;
+export type GenerationDocument = z.infer<typeof generationDocumentSchema>;
+export type SnapshotDocument = z.infer<typeof snapshotDocumentSchema>;
+export type AppStatus = z.infer<typeof appStatusSchema>;
+export type StatusDocument = z.infer<typeof statusDocumentSchema>;
+export type EventDocument = z.infer<typeof eventDocumentSchema>;
+export type QuarantineDocument = z.infer<typeof quarantineDocumentSchema>;
+export type CheckResult = z.infer<typeof checkDocumentSchema>;
+export type ChangesDocument = z.infer<typeof changesDocumentSchema>;
+export type EventsDocument = z.infer<typeof eventsDocumentSchema>;
+export type HealthDocument = z.infer<typeof healthDocumentSchema>;
+
+export function parseStatus(value: unknown): StatusDocument {
+  return checkDocument(value, statusDocumentSchema, "hostd status");
+}
+
+export function parseOperation(value: unknown): OperationDocument {
+  return checkDocument(value, operationDocumentSchema, "hostd operation");
+}
+
+export function parseEvent(value: unknown): EventDocument {
+  return checkDocument(value, eventDocumentSchema, "hostd event");
+}
+
+const digestExample = `sha256:${"0".repeat(64)}` as const;
+
+export const operationExample: OperationDocument = {
+  schema: 1,
+  id: 12,
+  requestId: "0b8f7c0e",
+  kind: "activate",
+  app: "shop",
+  by: "ann@laptop",
+  state: "failed",
+  image: digestExample,
+  version: "1.5.0",
+  from: 3,
+  to: 4,
+  steps: [{ name: "mount", started: "2026-11-21T03:00:00.000Z", done: "2026-11-21T03:00:00.020Z" }],
+  reason: {
+    outcome: "failed",
+    code: "unhealthy",
+    message: "http://localhost:8080/healthz: expected status 2xx, got 500",
+  },
+  reverted: true,
+  afterwards: { healthy: true, detail: "healthy for 10000 ms" },
+  notes: ["kept the data written meanwhile (format 2)"],
+  started: "2026-11-21T03:00:00.000Z",
+  finished: "2026-11-21T03:00:31.000Z",
+};
+
+export const eventExample: EventDocument = {
+  schema: 1,
+  id: 40,
+  at: "2026-11-21T03:00:31.000Z",
+  kind: "operation.failed",
+  app: "shop",
+  operation: 12,
+  detail: { code: "unhealthy" },
+  previous: "1".repeat(64),
+  hash: "2".repeat(64),
+};
