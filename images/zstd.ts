@@ -18,7 +18,12 @@ const ZSTD_LEVEL = 3;
 const GZIP_LEVEL = 6;
 
 /** How much compressed bytes may unpack to: everything up to `free` bytes, then at most `ratio` times their size. */
-const EXPANSION = { free: 4 * 1024 ** 3, ratio: 1000 } as const;
+export interface Expansion {
+  free: number;
+  ratio: number;
+}
+
+const EXPANSION: Expansion = { free: 4 * 1024 ** 3, ratio: 1000 };
 
 /** The compression of a layer of this media type; undefined for a plain tar. Refuses any other type. */
 export function compressionOf(mediaType: string): Compression | undefined {
@@ -42,6 +47,7 @@ export function compress(source: AsyncIterable<Uint8Array>, compression: Compres
 export async function* decompress(
   source: AsyncIterable<Uint8Array>,
   compression: Compression | undefined,
+  limit: Expansion = EXPANSION,
 ): AsyncIterable<Buffer> {
   if (compression === undefined) return yield* asBuffers(source);
   const count = { input: 0 };
@@ -51,10 +57,10 @@ export async function* decompress(
   let output = 0;
   for await (const chunk of through(engine, pieces)) {
     output += chunk.length;
-    if (output > EXPANSION.free && output > count.input * EXPANSION.ratio) {
+    if (output > limit.free && output > count.input * limit.ratio) {
       throw new CompressionError(
         "compression-limit",
-        `expected at most ${EXPANSION.ratio} bytes per compressed byte, got ${output} from ${count.input}`,
+        `expected at most ${limit.ratio} bytes per compressed byte, got ${output} from ${count.input}`,
       );
     }
     yield chunk;

@@ -18,7 +18,7 @@ type State = "header" | "data" | "extended" | "padding" | "end";
  * Reads a tar archive (ustar, POSIX pax, GNU long names) as it comes, in memory bounded by one header. Throws
  * TarError, and nothing else, for whatever it would have to guess at.
  */
-export function createTarReader(visitor: TarVisitor): TarReader {
+export function createTarReader(visitor: TarVisitor, entryLimit: number = TAR_LIMITS.entries): TarReader {
   const headers = createHeaderReader();
   const scratch = Buffer.alloc(BLOCK_SIZE);
   let state: State = "header";
@@ -41,8 +41,8 @@ export function createTarReader(visitor: TarVisitor): TarReader {
       begin("extended", found.size);
       return;
     }
-    if (++entries > TAR_LIMITS.entries) {
-      throw new TarError("tar-limit", `tar: expected at most ${TAR_LIMITS.entries} entries, got more`);
+    if (++entries > entryLimit) {
+      throw new TarError("tar-limit", `tar: expected at most ${entryLimit} entries, got more`);
     }
     visitor.entry(found.entry);
     begin("data", found.entry.size);
