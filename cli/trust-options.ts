@@ -37,6 +37,12 @@ export function stringOption(options: Options, name: string): string | undefined
   return typeof value === "string" ? value : undefined;
 }
 
+/** The image that an argument names: in `name@digest` the digest decides. */
+export function referenceOf(argument: string | string[] | undefined): string {
+  const text = typeof argument === "string" ? argument : "";
+  return text.slice(text.indexOf("@") + 1);
+}
+
 async function readPassphrase(file: string): Promise<string> {
   try {
     return await readFile(file, "utf8");

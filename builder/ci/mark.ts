@@ -1,0 +1,36 @@
+import { createHash } from "node:crypto";
+import { loadImage } from "../../images/image.ts";
+import { openStore } from "../../images/store.ts";
+import { type Home, openSigner } from "../../keys/authority.ts";
+import { appendEnvelopes } from "../../keys/envelopes.ts";
+import type { Sealer } from "../../keys/seal.ts";
+import { signStatement, testResultStatement } from "../../keys/statements.ts";
+import { type Digest, digestFromHex } from "../../manifests/digest.ts";
+
+/** The suite that a person's verdict is recorded as. */
+export const MANUAL_SUITE = "manual";
+
+export interface MarkOptions {
+  home: Home;
+  store: string;
+  reference: string;
+  mark: "green" | "red";
+  reason: string;
+  sealer: Sealer | undefined;
+}
+
+/** Records a person's verdict about an image, signed by the tester key. The reason is its one test. */
+export async function markImage(options: MarkOptions): Promise<{ image: Digest; keyid: string }> {
+  const { home, mark, reason } = options;
+  const store = await openStore(options.store);
+  const { descriptor, app } = await loadImage(store, options.reference);
+  const signer = await openSigner(home, "tester", options.sealer);
+  const statement = testResultStatement(descriptor.digest, {
+    name: app?.name ?? options.reference,
+    suites: [{ name: MANUAL_SUITE, digest: digestFromHex(createHash("sha256").update(reason).digest("hex")) }],
+    passed: mark === "green" ? [reason] : [],
+    failed: mark === "red" ? [reason] : [],
+  });
+  await appendEnvelopes(options.store, descriptor.digest, [signStatement(statement, signer)]);
+  return { image: descriptor.digest, keyid: signer.key.keyid };
+}

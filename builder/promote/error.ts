@@ -1,0 +1,24 @@
+import type { Refusal } from "../../keys/judge.ts";
+import type { Digest } from "../../manifests/digest.ts";
+import { shortDigest } from "../../manifests/digest.ts";
+import { Failure, type FailureOptions } from "../../manifests/failure.ts";
+
+export type PromoteErrorCode = "image-refused" | "product-missing" | "repository-stale";
+
+/** An image that may not be promoted, or whose promotion cannot be decided. */
+export class PromoteError extends Failure {
+  declare readonly code: PromoteErrorCode;
+  constructor(code: PromoteErrorCode, message: string, options: FailureOptions = {}) {
+    super(code === "image-refused" ? "refused" : "failed", code, message, options);
+  }
+}
+
+/** One error for all refusals of an image: each with its rule, the first one's hint as the next command. */
+export function refusedImage(product: string, image: Digest, channel: string, refusals: readonly Refusal[]) {
+  const lines = refusals.map(({ rule, role, message, hint }) => `\n  ${rule} (${role}): ${message}\n    ${hint}`);
+  const head = `${product} ${shortDigest(image)} may not go to ${channel}:`;
+  return new PromoteError("image-refused", `${head}${lines.join("")}`, {
+    hint: refusals[0]?.hint,
+    details: { image, channel, refusals: [...refusals] },
+  });
+}

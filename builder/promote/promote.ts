@@ -1,0 +1,132 @@
+import { join } from "node:path";
+import { withLock } from "../../effects/lock.ts";
+import { openSource } from "../../effects/source.ts";
+import { type Image, loadImage } from "../../images/image.ts";
+import { openStore, type Store } from "../../images/store.ts";
+import { type Home, openSigners, readKeys } from "../../keys/authority.ts";
+import { appendEnvelopes, readEnvelopes } from "../../keys/envelopes.ts";
+import { judgeImage, latestMark, type Refusal } from "../../keys/judge.ts";
+import type { Sealer } from "../../keys/seal.ts";
+import { openTrust, type Trust } from "../../keys/trust.ts";
+import type { Publishing } from "../../keys/tuf/repository.ts";
+import { type Digest, shortDigest } from "../../manifests/digest.ts";
+import type { Descriptor } from "../../manifests/image.ts";
+import type { Policy } from "../../manifests/policy.ts";
+import type { Release } from "../../manifests/release.ts";
+import type { Progress } from "../../terminal/progress.ts";
+import { PromoteError, refusedImage } from "./error.ts";
+import { decideRelease } from "./release.ts";
+
+export interface PromoteOptions {
+  home: Home;
+  /** The directory of the store that holds the image and its statements. */
+  store: string;
+  /** Tag, digest or start of a digest. */
+  reference: string;
+  channel: string;
+  /** Name of the product where it is not the image's own. */
+  product?: string | undefined;
+  version?: string | undefined;
+  values: Readonly<Record<string, string>>;
+  sealer: Sealer | undefined;
+  progress: Progress;
+  now: Date;
+}
+
+export interface Promotion {
+  /** False where the channel already runs this image with these values. */
+  changed: boolean;
+  release: Release;
+  previous: Release | undefined;
+}
+
+/**
+ * Moves an image into a channel: judged first by the rules that nodes apply, then its blobs copied bit for bit into
+ * the repository, then its statements, then the release published last. Refuses an image that is not green.
+ */
+export async function promote(options: PromoteOptions): Promise<Promotion> {
+  const { home, channel, progress } = options;
+  const store = await openStore(options.store);
+  const image = await loadImage(store, options.reference);
+  const product = options.product ?? image.app?.name;
+  if (product === undefined) throw namelessImage(options.reference, image.descriptor.digest);
+  const signers = await openSigners(await readKeys(home.keys), [channel, "snapshot", "timestamp"], options.sealer);
+  const publishing: Publishing = { directory: home.repository, signers, now: options.now };
+  const { publishRelease, readFirstRoot } = await import("../../keys/tuf/repository.ts");
+  await readFirstRoot(home.repository);
+
+  return await withLock(join(home.repository, "promote"), async () => {
+    const trust = await openFreshTrust(home, publishing);
+    const envelopes = await readEnvelopes(openSource(options.store), image.descriptor.digest);
+    checkImage(trust.policy, channel, product, image.descriptor, envelopes);
+    const previous = await trust.release(channel, product);
+    const { descriptor, config } = image;
+    const release = decideRelease({ ...options, product, image: descriptor, config, previous, policy: trust.policy });
+    if (release === undefined && previous !== undefined) return { changed: false, release: previous, previous };
+    if (release === undefined) throw new TypeError("expected a release where there is no previous one");
+    await copyImage(store, await openStore(join(home.repository, "oci")), image, release, progress);
+    await appendEnvelopes(home.repository, descriptor.digest, envelopes);
+    await publishRelease(publishing, release);
+    return { changed: true, release, previous };
+  });
+}
+
+/** The repository's trust; one that has merely expired is refreshed first, as its publisher may. */
+async function openFreshTrust(home: Home, publishing: Publishing): Promise<Trust> {
+  const { refreshTimestamp } = await import("../../keys/tuf/repository.ts");
+  const open = () =>
+    openTrust({ source: openSource(home.repository), directory: home.trust, now: () => publishing.now });
+  const found = await open();
+  if (found.fresh) return found;
+  await refreshTimestamp(publishing);
+  const trust = await open();
+  if (trust.fresh) return trust;
+  throw new PromoteError("repository-stale", `${home.repository}: expected fresh metadata, got: ${trust.staleReason}`, {
+    hint: "publish with the keys of the role that is named",
+  });
+}
+
+/** What nodes would refuse, and a tester's newest mark that is red: withheld from nodes it proves nothing, here it does. */
+function checkImage(
+  policy: Policy,
+  channel: string,
+  product: string,
+  { digest }: Descriptor,
+  envelopes: readonly unknown[],
+): void {
+  const verdict = judgeImage({ policy, channel, image: digest, envelopes });
+  if (!verdict.allowed) throw refusedImage(product, digest, channel, verdict.refusals);
+  if (latestMark(policy, digest, envelopes) !== "red") return;
+  const red: Refusal = {
+    rule: "tested",
+    role: "tester",
+    digest,
+    message: `${shortDigest(digest)}: expected its newest mark to be green, got red`,
+    hint: `run it again with \`ostler ci RECIPE\`, or \`ostler mark ${shortDigest(digest)} --green --reason WHY\``,
+  };
+  throw refusedImage(product, digest, channel, [red]);
+}
+
+/** Layers and config first, then the manifest that names them, then the name. Each is read back and checked. */
+async function copyImage(store: Store, repository: Store, image: Image, release: Release, progress: Progress) {
+  const { descriptor, manifest } = image;
+  const blobs = [...manifest.layers, manifest.config, descriptor];
+  for (const [index, { digest }] of blobs.entries()) {
+    const id = `copy ${shortDigest(digest)}`;
+    progress({ id, state: "started", text: `blob ${index + 1} of ${blobs.length}`, fraction: index / blobs.length });
+    await store.copyTo(digest, repository);
+    for await (const _ of repository.stream(digest)) break;
+    progress({ id, state: "done", text: `blob ${index + 1} of ${blobs.length}` });
+  }
+  await repository.tag(`${release.product}:${release.channel}-${release.sequence}`, descriptor);
+}
+
+function namelessImage(reference: string, image: Digest): PromoteError {
+  return new PromoteError(
+    "product-missing",
+    `${reference} ${shortDigest(image)}: expected an image with an app's name`,
+    {
+      hint: "name the product: `ostler promote IMAGE --to CHANNEL --product NAME`",
+    },
+  );
+}

@@ -1,0 +1,103 @@
+import { createHash } from "node:crypto";
+import type { Source } from "../../effects/source.ts";
+import { readEnvelopes } from "../../keys/envelopes.ts";
+import { judgeImage, type Verdict } from "../../keys/judge.ts";
+import type { Trust } from "../../keys/trust.ts";
+import { type Digest, digestFromHex, hexOf } from "../../manifests/digest.ts";
+import { DOCUMENT_LIMITS } from "../../manifests/document.ts";
+import { parseManifest } from "../../manifests/image.ts";
+import type { Release } from "../../manifests/release.ts";
+
+/** A blob of an image, read and hashed. */
+export interface BlobCheck {
+  what: "manifest" | "config" | "layer";
+  digest: Digest;
+  size: number;
+  /** What is wrong with it; undefined where it is what its digest says. */
+  problem: string | undefined;
+}
+
+export interface Verification {
+  image: Digest;
+  channel: string;
+  verdict: Verdict;
+  blobs: BlobCheck[];
+  /** True when nodes would take the image from this channel and every blob is whole. */
+  allowed: boolean;
+}
+
+export interface VerifyOptions {
+  trust: Trust;
+  /** Where statements and blobs are read. */
+  source: Source;
+  /** Path of the blobs in it: `blobs/sha256` in a store, `oci/blobs/sha256` in a repository. */
+  blobs: string;
+  image: Digest;
+  channel: string;
+  release?: Release | undefined;
+}
+
+/** Verifies an image as a node does: the same judgement of the same statements, and every blob against its digest. */
+export async function verifyImage({
+  trust,
+  source,
+  blobs,
+  image,
+  channel,
+  release,
+}: VerifyOptions): Promise<Verification> {
+  const envelopes = await readEnvelopes(source, image);
+  const verdict = judgeImage({ policy: trust.policy, channel, image, envelopes, release });
+  const checks = await checkBlobs(source, blobs, image);
+  return {
+    image,
+    channel,
+    verdict,
+    blobs: checks,
+    allowed: verdict.allowed && checks.every(({ problem }) => !problem),
+  };
+}
+
+async function checkBlobs(source: Source, blobs: string, image: Digest): Promise<BlobCheck[]> {
+  const manifest = await checkManifest(source, blobs, image);
+  if (manifest.bytes === undefined) return [manifest.check];
+  const { config, layers } = parseManifest(manifest.bytes);
+  const rest = [
+    { what: "config" as const, ...config },
+    ...layers.map((layer) => ({ what: "layer" as const, ...layer })),
+  ];
+  const checks: BlobCheck[] = [manifest.check];
+  for (const { what, digest, size } of rest) {
+    checks.push({ what, digest, size, problem: await findProblem(source, `${blobs}/${hexOf(digest)}`, digest, size) });
+  }
+  return checks;
+}
+
+/** The manifest's bytes, given only when they are what the digest says. */
+async function checkManifest(source: Source, blobs: string, image: Digest) {
+  const path = `${blobs}/${hexOf(image)}`;
+  const bytes = await source.read(path, DOCUMENT_LIMITS.ociManifest);
+  const found = bytes === undefined ? undefined : digestFromHex(createHash("sha256").update(bytes).digest("hex"));
+  const problem = describe(path, image, found);
+  const check: BlobCheck = { what: "manifest", digest: image, size: bytes?.length ?? 0, problem };
+  return { check, bytes: problem === undefined ? bytes : undefined };
+}
+
+async function findProblem(source: Source, path: string, digest: Digest, size: number): Promise<string | undefined> {
+  const chunks = await source.stream(path);
+  if (chunks === undefined) return describe(path, digest, undefined);
+  const hash = createHash("sha256");
+  let read = 0;
+  for await (const chunk of chunks) {
+    read += chunk.length;
+    if (read > size) return `${path}: expected ${size} bytes, got more`;
+    hash.update(chunk);
+  }
+  if (read < size) return `${path}: expected ${size} bytes, got ${read}`;
+  return describe(path, digest, digestFromHex(hash.digest("hex")));
+}
+
+function describe(path: string, expected: Digest, found: Digest | undefined): string | undefined {
+  if (found === expected) return undefined;
+  return found === undefined ? `${path}: expected a blob, got none` : `${path}: expected ${expected}, got ${found}`;
+}
