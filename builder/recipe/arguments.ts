@@ -1,9 +1,10 @@
 import { type Draft, expandSpan } from "./draft.ts";
 import { type JsonArray, readJsonArray } from "./json.ts";
+import { LIMITS } from "./limits.ts";
 import { collecting, type Problem, ProblemFound, type ProblemText, quote } from "./problem.ts";
 import { fail, type Instruction } from "./split.ts";
 import { nearest } from "./suggest.ts";
-import { nextWord, type Span, skipRemarks } from "./words.ts";
+import { checkCount, nextWord, type Span, skipRemarks } from "./words.ts";
 
 /** A word of an instruction: where it stands, and its value once substituted. */
 export interface Argument extends Span {
@@ -31,7 +32,7 @@ export function readFlags(instruction: Instruction, draft: Draft, specs: FlagSpe
   const problems: Problem[] = [];
   const { text } = instruction.line;
   let next = skipBlanks(text, at);
-  while (text.startsWith("--", next)) {
+  while (text.startsWith("--", next) && problems.length < LIMITS.problems) {
     const word = nextWord(instruction.line, next, instruction.escape) ?? { start: next, end: next + 2 };
     next = skipBlanks(text, word.end);
     if (word.end - word.start === 2) break;
@@ -54,7 +55,7 @@ export function readArguments(
   const words: Argument[] = [];
   let array: JsonArray | undefined;
   let next = skipRemarks(line, instruction.rest);
-  while (next < line.text.length) {
+  while (next < line.text.length && problems.length < LIMITS.problems) {
     if (options.json && line.text[next] === "[" && array === undefined) {
       array = readJsonArray(line, next);
       next = skipRemarks(line, array.end);
@@ -66,6 +67,7 @@ export function readArguments(
       if (line.text.startsWith("--", word.start)) addFlag(instruction, draft, specs, flags, word);
       else words.push({ ...word, value: expandSpan(draft, instruction, word) });
     });
+    checkCount(line, word, words.length);
     next = skipRemarks(line, word.end);
   }
   if (problems.length > 0) throw new ProblemFound(...problems);

@@ -1,7 +1,8 @@
 import type { Health } from "../../manifests/app.ts";
 import { type ExpandMode, expand, type Variables } from "./expand.ts";
+import { LIMITS } from "./limits.ts";
 import type { Problem, ProblemText } from "./problem.ts";
-import { ProblemFound, quote } from "./problem.ts";
+import { collecting, ProblemFound, quote } from "./problem.ts";
 import type { AppDeclarations, DeploySection, From, ParseOptions, Section, Step } from "./recipe.ts";
 import { environmentOf, openScope, type Scope } from "./scope.ts";
 import { type Mapped, positionAt, problemAt } from "./source.ts";
@@ -44,8 +45,9 @@ export interface Base {
 }
 
 /** What is not in the scope: the scope's part is added when the recipe is finished. */
-export type Declarations = Omit<AppDeclarations, "env" | "workdir" | "user" | "labels"> & {
+export type Declarations = Omit<AppDeclarations, "env" | "workdir" | "user" | "labels" | "expose"> & {
   labels: Map<string, string>;
+  expose: Set<string>;
   /** The last HEALTHCHECK; HEALTHs stand in `health`. */
   healthcheck: Health | undefined;
 };
@@ -80,7 +82,7 @@ export function noDeclarations(): Declarations {
     labels: new Map(),
     entrypoint: undefined,
     cmd: undefined,
-    expose: [],
+    expose: new Set(),
     stopSignal: undefined,
     healthcheck: undefined,
     listen: [],
@@ -122,11 +124,13 @@ export function textOf(instruction: Instruction, end = instruction.line.text.len
 }
 
 function wordsOf(instruction: Instruction): string {
-  const words = splitWords(instruction.line, instruction.rest, instruction.escape);
+  const words = collecting([], () => splitWords(instruction.line, instruction.rest, instruction.escape));
+  if (words === undefined) return textOf(instruction);
   return [instruction.keyword, ...words.map(({ start, end }) => instruction.line.text.slice(start, end))].join(" ");
 }
 
 export function warn(draft: Draft, instruction: Instruction, span: Span, text: ProblemText): void {
+  if (draft.warnings.length >= LIMITS.problems) return;
   draft.warnings.push(problemAt(instruction.line, span.start, span.end, text));
 }
 
@@ -160,6 +164,7 @@ export function expandText(
     lookup: (name) => scope.env.get(name) ?? scope.args.get(name),
     missing(name, where, at) {
       if (scope.open || scope.args.has(name)) return "";
+      if (strictness === "lenient" && draft.warnings.length >= LIMITS.problems) return "";
       const problem = problemAt(where, at.start, at.end, unknownVariable(draft, name, mode));
       if (strictness === "strict") throw new ProblemFound(problem);
       draft.warnings.push({ ...problem, code: "suspicious", message: `${problem.message}, it becomes empty` });

@@ -19,8 +19,8 @@ export class RecipeError extends Failure {
 function render(problems: readonly Problem[]): string {
   const shown = problems.slice(0, LIMITS.problems).map(renderProblem);
   if (problems.length === 1) return shown.join("");
-  const more = problems.length > LIMITS.problems ? `, the first ${LIMITS.problems} are shown` : "";
-  return [...shown, `${problems.length} problems in ${problems[0]?.file}${more}`].join("\n\n");
+  const count = problems.length < LIMITS.problems ? String(problems.length) : `the first ${LIMITS.problems}`;
+  return [...shown, `${count} problems in ${problems[0]?.file}`].join("\n\n");
 }
 
 function toJson({ file, position, code, message, expected, suggestion, hint }: Problem) {

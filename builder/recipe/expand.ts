@@ -53,7 +53,7 @@ function expandUntil(cursor: Cursor, stops: string): string {
       value += character;
       cursor.at++;
     }
-    if (value.length > LIMITS.valueLength) tooLong(cursor, value.length);
+    if (value.length > LIMITS.valueLength) tooLong(cursor);
   }
   return value;
 }
@@ -172,13 +172,9 @@ function charge(cursor: Cursor, work: number): void {
   fail(cursor, cursor.at, cursor.at + 1, { code: "too-large", message });
 }
 
-function tooLong(cursor: Cursor, length: number): never {
-  const expected = `at most ${LIMITS.valueLength}`;
-  return fail(cursor, cursor.at - 1, cursor.at, {
-    code: "too-large",
-    message: `value has more than ${length - 1} characters`,
-    expected,
-  });
+function tooLong(cursor: Cursor): never {
+  const message = `value is longer than ${LIMITS.valueLength} characters`;
+  return fail(cursor, cursor.at - 1, cursor.at, { code: "too-large", message });
 }
 
 function nameAt(text: string, start: number, end: number): string {

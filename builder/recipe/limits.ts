@@ -6,6 +6,8 @@ export const LIMITS = {
   /** Characters of one physical line. */
   lineLength: 64 * 1024,
   instructions: 2_000,
+  /** Words of one instruction that is no shell text. */
+  words: 4_096,
   /** ENV and ARG names of one section. */
   variables: 1_000,
   /** Heredocs that one instruction opens. */
@@ -18,6 +20,6 @@ export const LIMITS = {
   substitutionDepth: 16,
   /** Bytes of a path (PATH_MAX). */
   pathBytes: 4096,
-  /** Problems shown at once. */
+  /** Problems of one instruction that are looked for, problems shown at once, warnings kept. */
   problems: 100,
 } as const;

@@ -1,6 +1,7 @@
 import { type Draft, openDraft } from "./draft.ts";
 import { RecipeError } from "./error.ts";
 import { INSTRUCTIONS } from "./instructions/table.ts";
+import { LIMITS } from "./limits.ts";
 import { isName, nameFromFile } from "./name.ts";
 import { collecting, type Problem, ProblemFound, quote } from "./problem.ts";
 import type { AppDeclarations, ParseOptions, Recipe } from "./recipe.ts";
@@ -23,14 +24,16 @@ export function parseRecipe(text: string | Uint8Array, file: string, options: Pa
   const { instructions, problems, warnings } = splitInstructions(source);
   draft.problems.push(...problems);
   draft.warnings.push(...warnings);
-  for (const instruction of instructions) collecting(draft.problems, () => apply(instruction, draft));
+  for (const instruction of instructions) {
+    if (draft.stopped || draft.problems.length >= LIMITS.problems) break;
+    collecting(draft.problems, () => apply(instruction, draft));
+  }
   const recipe = collecting(draft.problems, () => finish(draft, source));
   if (recipe === undefined || draft.problems.length > 0) throw recipeError(draft.problems);
   return recipe;
 }
 
 function apply(instruction: Instruction, draft: Draft): void {
-  if (draft.stopped) return;
   const kind = INSTRUCTIONS.get(instruction.keyword);
   if (kind === undefined) throw new ProblemFound(unknownInstruction(instruction));
   if (draft.phase === "preamble" && kind.preamble === undefined) {
@@ -64,7 +67,7 @@ function finish(draft: Draft, source: Source): Recipe {
 
 function declarations(draft: Draft): AppDeclarations {
   const { scope } = draft;
-  const { labels, healthcheck, ...image } = draft.image;
+  const { labels, expose, healthcheck, ...image } = draft.image;
   return {
     ...image,
     health: healthcheck === undefined ? image.health : [...image.health, healthcheck],
@@ -72,6 +75,7 @@ function declarations(draft: Draft): AppDeclarations {
     workdir: scope.hasWorkdir ? scope.workdir : undefined,
     user: scope.user,
     labels: sorted(labels),
+    expose: [...expose],
   };
 }
 

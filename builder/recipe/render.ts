@@ -30,20 +30,20 @@ export function renderProblem(problem: Problem): string {
 }
 
 function excerpt(source: string, start: number, length: number) {
-  const cells = cellsOf(source);
-  const first = Math.max(0, start - (cells.length > WINDOW ? LEAD : cells.length));
-  const last = Math.min(cells.length, first + WINDOW);
+  const all = Array.from(source);
+  const first = Math.max(0, start - (all.length > WINDOW ? LEAD : all.length));
+  const last = Math.min(all.length, first + WINDOW);
+  const cells = cellsOf(all.slice(first, last));
   const head = first > 0 ? "…" : "";
-  const tail = last < cells.length ? "…" : "";
-  const text = head + join(cells.slice(first, last)) + tail;
-  const before = head.length + width(cells.slice(first, start));
-  const under = Math.max(1, width(cells.slice(start, Math.min(start + length, last))));
-  return { text, before, under };
+  const tail = last < all.length ? "…" : "";
+  const before = head.length + width(cells.slice(0, start - first));
+  const under = Math.max(1, width(cells.slice(start - first, start - first + length)));
+  return { text: head + join(cells) + tail, before, under };
 }
 
-function cellsOf(source: string): Cell[] {
+function cellsOf(characters: readonly string[]): Cell[] {
   let column = 0;
-  return Array.from(source, (character) => {
+  return characters.map((character) => {
     const cell = cellOf(character, column);
     column += cell.width;
     return cell;

@@ -143,6 +143,7 @@ function lineOf(source: Source, offset: number): number {
 }
 
 function characters(text: string): number {
+  if (!/[\ud800-\udfff]/.test(text)) return text.length;
   let count = 0;
   for (const _ of text) count++;
   return count;

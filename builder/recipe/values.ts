@@ -4,6 +4,7 @@ import { LIMITS } from "./limits.ts";
 import { type ProblemText, quote } from "./problem.ts";
 import type { Mode, ModeClause, Owner } from "./recipe.ts";
 import { fail, type Instruction } from "./split.ts";
+import { nearest } from "./suggest.ts";
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 const LONGEST_DURATION = 24 * 3_600_000;
@@ -42,7 +43,14 @@ export function port(instruction: Instruction, at: Argument): number {
 export function oneOf<T extends string>(instruction: Instruction, at: Argument, what: string, known: readonly T[]): T {
   const found = known.find((value) => value === at.value);
   if (found !== undefined) return found;
-  return badValue(instruction, at, `bad ${what} ${quote(at.value)}`, { expected: known.join(" or ") });
+  return badValue(instruction, at, `bad ${what} ${quote(at.value)}`, {
+    expected: list(known),
+    suggestion: nearest(at.value, known),
+  });
+}
+
+function list(words: readonly string[]): string {
+  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
 }
 
 /** A path inside the image: absolute, or taken from `workdir`; normalised, no slash at its end. */

@@ -1,3 +1,4 @@
+import { LIMITS } from "./limits.ts";
 import { ProblemFound } from "./problem.ts";
 import { lineEndAt, type Mapped, problemAt } from "./source.ts";
 
@@ -38,8 +39,16 @@ export function splitWords(line: Mapped, at: number, escaper: string): Span[] {
   const words: Span[] = [];
   for (let word = nextWord(line, at, escaper); word !== undefined; word = nextWord(line, word.end, escaper)) {
     words.push(word);
+    checkCount(line, word, words.length);
   }
   return words;
+}
+
+/** Refuses the word that is one too many. */
+export function checkCount(line: Mapped, word: Span, count: number): void {
+  if (count <= LIMITS.words) return;
+  const message = `instruction has more than ${LIMITS.words} words`;
+  throw new ProblemFound(problemAt(line, word.start, word.end, { code: "too-large", message }));
 }
 
 /** The place at or after `at` where neither blanks nor comments stand. */

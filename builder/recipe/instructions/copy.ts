@@ -1,7 +1,7 @@
 import { type Argument, badValue, type FlagSpecs, type Flags, flag, missing, readFlags } from "../arguments.ts";
 import { addStep, type Draft, expandSpan, expandText } from "../draft.ts";
 import type { Heredoc } from "../heredoc.ts";
-import { readJsonForm } from "../json.ts";
+import { type JsonString, readJsonForm } from "../json.ts";
 import { collecting, type Problem, ProblemFound, quote } from "../problem.ts";
 import type { CopyFile, CopyPath, TreeSource } from "../recipe.ts";
 import { positionAt } from "../source.ts";
@@ -118,8 +118,16 @@ function readPath(instruction: Instruction, draft: Draft, span: Span & { value?:
     const expected = "<<NAME with no blank between, and a line NAME below";
     fail(instruction, span.start, span.end, { code: "bad-heredoc", message, expected });
   }
-  const inner = span.value === undefined ? span : { start: span.start + 1, end: span.end - 1 };
-  return { ...span, value: expandSpan(draft, instruction, inner) };
+  if (span.value === undefined) return { ...span, value: expandSpan(draft, instruction, span) };
+  return { ...span, value: expandString(instruction, draft, { ...span, value: span.value }) };
+}
+
+/** Variables in a JSON string: its quotes and escapes are gone already, so quotes in it are plain characters. */
+function expandString(instruction: Instruction, draft: Draft, { start, end, value }: JsonString): string {
+  const { source, offsets } = instruction.line;
+  const at = (index: number) => offsets[Math.min(start + 1 + index, end - 1)] ?? 0;
+  const line = { source, text: value, offsets: Array.from({ length: value.length }, (_, index) => at(index)) };
+  return expandText(draft, line, { start: 0, end: value.length }, instruction.escape, "strict", "heredoc");
 }
 
 function readFrom(instruction: Instruction, draft: Draft, flags: Flags): TreeSource {

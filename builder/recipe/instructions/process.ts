@@ -76,8 +76,7 @@ export function readExpose(instruction: Instruction, draft: Draft): void {
     const first = port(instruction, { ...word, value: from });
     const last = port(instruction, { ...word, value: to });
     if (last < first) badValue(instruction, word, `port range ${quote(word.value)} ends before it starts`);
-    const name = `${first === last ? first : `${first}-${last}`}/${protocol.toLowerCase()}`;
-    if (!draft.image.expose.includes(name)) draft.image.expose.push(name);
+    draft.image.expose.add(`${first === last ? first : `${first}-${last}`}/${protocol.toLowerCase()}`);
   }
 }
 

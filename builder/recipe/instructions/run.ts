@@ -1,6 +1,7 @@
 import { type Argument, badValue, type FlagSpecs, flag, readFlags } from "../arguments.ts";
 import { readArgv, readCommand } from "../command.ts";
 import { addStep, type Draft, sectionOf } from "../draft.ts";
+import { LIMITS } from "../limits.ts";
 import { readMount } from "../mount.ts";
 import { collecting, type Problem, ProblemFound } from "../problem.ts";
 import type { Mount, Network, RunCommand } from "../recipe.ts";
@@ -26,6 +27,7 @@ export function readMounts(instruction: Instruction, draft: Draft, flags: readon
   const problems: Problem[] = [];
   const targets = new Set<string>();
   const mounts = flags.flatMap((at) => {
+    if (problems.length >= LIMITS.problems) return [];
     const mount = collecting(problems, () => readMount(instruction, draft, at));
     if (mount?.target === undefined) return mount === undefined ? [] : [mount];
     if (targets.has(mount.target)) {
