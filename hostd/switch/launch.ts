@@ -58,8 +58,7 @@ export async function writeConfig(engine: Engine, target: Launchable): Promise<M
   const { generation, app } = target;
   const files = renderConfig(app.config, engine.journal.generations.config(generation.app, generation.config));
   if (files.length === 0) return [];
-  const relative = files.map(({ path, bytes }) => ({ path: path.slice(1), bytes }));
-  const directory = await engine.node.writeConfig(generation.app, generation.number, relative);
+  const directory = await engine.node.writeConfig(generation.app, generation.number, files);
   return files.map(({ path }) => ({ source: join(directory, path), target: path }));
 }
 

@@ -1,0 +1,77 @@
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+/**
+ * The app under test: writes numbered records to its data and answers each only once it is on disk. argv: version,
+ * then what is wrong with it: `good`, `sick` (503 from the start), `crash` (ends after 0.2 s), `turns-sick` (503 once
+ * the file /var/lib/shop/sick is there), `ends` (ends once the file /var/lib/shop/end is there).
+ */
+export const SERVER = String.raw`
+use strict; use warnings; use Socket; use IO::Handle;
+my ($version, $how) = @ARGV;
+my $data = "/var/lib/shop";
+my $draining = 0;
+$SIG{TERM} = sub { $draining = 1 };
+$| = 1;
+print "shop $version begins as $how\n";
+if ($how eq "crash") { select(undef, undef, undef, 0.2); print "about to crash\n"; exit 3 }
+open(my $listen, "+<&=", 3) or die "no socket: $!";
+sub slurp { open(my $file, "<", $_[0]) or return ""; local $/; my $text = <$file>; return $text // "" }
+sub record {
+    my $text = slurp("$data/records");
+    my $number = () = $text =~ /\n/g;
+    open(my $file, ">>", "$data/records") or die "records: $!";
+    print $file "$number by $version\n"; $file->flush; $file->sync; close $file;
+    return $number;
+}
+while (!$draining) {
+    vec(my $ready = "", 3, 1) = 1;
+    select($ready, undef, undef, 0.05) > 0 or next;
+    accept(my $client, $listen) or next;
+    sysread($client, my $request, 4096) or next;
+    exit 4 if $how eq "ends" && -e "$data/end";
+    my $sick = $how eq "sick" || ($how eq "turns-sick" && -e "$data/sick");
+    my $status = $sick && $request =~ m{^GET /healthz } ? "503 Sick" : "200 OK";
+    my $body = $request =~ m{^POST /records } ? record()
+        : $request =~ m{^GET /records } ? slurp("$data/records")
+        : $request =~ m{^GET /config } ? slurp("/etc/shop/greeting")
+        : $request =~ m{^GET /format } ? slurp("$data/format")
+        : $version;
+    syswrite($client, "HTTP/1.1 $status\r\nconnection: close\r\ncontent-length: " . length($body) . "\r\n\r\n$body");
+    close $client;
+}
+`;
+
+/** The migration of the app under test. argv: the format it leads to, and `good` or `bad` (fails half way). */
+export const MIGRATION = String.raw`
+use strict; use warnings;
+my ($format, $how) = @ARGV;
+open(my $file, ">", "/var/lib/shop/format") or die "format: $!";
+print $file "half"; close $file;
+die "cannot migrate\n" if $how eq "bad";
+open($file, ">", "/var/lib/shop/format") or die "format: $!";
+print $file $format; close $file;
+`;
+
+const PROGRAMS = ["/usr/bin/perl", "/usr/bin/dash"];
+
+/** A root tree of a few megabytes with Perl and what it needs. */
+export function makeBase(directory: string): void {
+  const libraries = new Set<string>();
+  for (const program of PROGRAMS) {
+    copy(program, directory);
+    for (const line of execFileSync("ldd", [program]).toString().split("\n")) {
+      const library = /(\/\S+) \(/.exec(line)?.[1];
+      if (library !== undefined) libraries.add(library);
+    }
+  }
+  for (const library of libraries) copy(library, directory);
+  copy(execFileSync("perl", ["-e", "print grep { m{/perl-base$} } @INC"]).toString(), directory);
+  mkdirSync(join(directory, "opt"));
+}
+
+function copy(path: string, directory: string): void {
+  mkdirSync(dirname(join(directory, path)), { recursive: true });
+  cpSync(path, join(directory, path), { recursive: true, dereference: true });
+}

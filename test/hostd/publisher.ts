@@ -1,0 +1,174 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type PackedLayer, packLayer } from "../../images/layer/pack.ts";
+import { walkDirectory } from "../../images/layer/walk.ts";
+import { openStore, type Store } from "../../images/store.ts";
+import { appendEnvelopes } from "../../keys/envelopes.ts";
+import { provenanceStatement, signStatement, testResultStatement } from "../../keys/statements.ts";
+import { initRepository, publishRelease, publishTargets, readFirstRoot } from "../../keys/tuf/repository.ts";
+import { APP_LABEL, type App } from "../../manifests/app.ts";
+import type { Digest } from "../../manifests/digest.ts";
+import { canonicalJson } from "../../manifests/document.ts";
+import { type Descriptor, MEDIA_TYPES } from "../../manifests/image.ts";
+import { allSigners, makeFoundation, signerOf } from "../foundation.ts";
+import { MIGRATION, makeBase, SERVER } from "./app.ts";
+
+/** How a version of the app under test behaves and what it declares. */
+export interface VersionOptions {
+  version: string;
+  sequence: number;
+  how?: "good" | "sick" | "crash" | "turns-sick" | "ends";
+  format?: number;
+  reads?: string;
+  migrate?: "good" | "bad";
+  greeting?: string;
+  declared?: Record<string, string>;
+  /** Statements to leave out or to sign with the wrong key. */
+  unmarked?: boolean;
+  red?: boolean;
+  wrongTester?: boolean;
+  wrongBuilder?: boolean;
+  port: number;
+  within?: number;
+  stable?: number;
+}
+
+export interface Published {
+  image: Digest;
+  layers: readonly Descriptor[];
+  version: string;
+}
+
+/** A real repository: built layers, signed statements, TUF metadata with a delegated channel. */
+export interface Publisher {
+  directory: string;
+  rootFile: string;
+  publish(options: VersionOptions): Promise<Published>;
+  revoke(image: Digest): Promise<void>;
+}
+
+export async function openPublisher(directory: string): Promise<Publisher> {
+  const repository = join(directory, "repository");
+  await initRepository({ directory: repository, signers: allSigners, now: new Date() }, makeFoundation());
+  const rootFile = join(directory, "root.json");
+  writeFileSync(rootFile, await readFirstRoot(repository));
+  const store = await openStore(join(repository, "oci"));
+  makeBase(join(directory, "base"));
+  const base = await packLayer(store, await walkDirectory(join(directory, "base")), { section: "base" });
+  return {
+    directory: repository,
+    rootFile,
+    async publish(options) {
+      const layer = await packVersion(directory, store, options);
+      const image = await writeImage(store, [base, layer], options);
+      await appendEnvelopes(repository, image.digest, envelopesOf(image.digest, options));
+      await publishRelease(
+        { directory: repository, signers: allSigners, now: new Date() },
+        {
+          schema: 1,
+          product: "shop",
+          channel: "production",
+          sequence: options.sequence,
+          version: options.version,
+          image: { digest: image.digest, size: image.size },
+          config: options.declared ?? { greeting: options.greeting ?? "hello" },
+          created: new Date().toISOString(),
+        },
+      );
+      return { image: image.digest, layers: [base.descriptor, layer.descriptor], version: options.version };
+    },
+    async revoke(image) {
+      const { policy } = makeFoundation();
+      const change = { policy: { ...policy, revoked: [{ digest: image, reason: "leaks orders" }] } };
+      await publishTargets({ directory: repository, signers: allSigners, now: new Date() }, change);
+    },
+  };
+}
+
+async function packVersion(directory: string, store: Store, options: VersionOptions): Promise<PackedLayer> {
+  const tree = join(directory, `tree-${options.version}-${options.sequence}`);
+  mkdirSync(join(tree, "opt"), { recursive: true });
+  writeFileSync(join(tree, "opt/server.pl"), SERVER);
+  writeFileSync(join(tree, "opt/migrate.pl"), MIGRATION);
+  writeFileSync(join(tree, "opt/version"), `${options.version} ${options.sequence}`);
+  return await packLayer(store, await walkDirectory(tree), { section: "deploy" });
+}
+
+async function writeImage(store: Store, layers: readonly PackedLayer[], options: VersionOptions) {
+  const config = {
+    architecture: process.arch === "x64" ? "amd64" : process.arch,
+    os: "linux",
+    config: {
+      Env: ["PATH=/usr/bin"],
+      Entrypoint: ["/usr/bin/perl", "/opt/server.pl", options.version, options.how ?? "good"],
+      Labels: { [APP_LABEL]: canonicalJson(appOf(options)) },
+    },
+    rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
+  };
+  const written = await store.write(Buffer.from(canonicalJson(config)));
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: MEDIA_TYPES.manifest,
+    config: { mediaType: MEDIA_TYPES.config, ...written },
+    layers: layers.map(({ descriptor }) => descriptor),
+  };
+  return await store.write(Buffer.from(canonicalJson(manifest)));
+}
+
+function appOf(options: VersionOptions): App {
+  const { port, format = 1, reads } = options;
+  return {
+    schema: 1,
+    name: "shop",
+    listen: [{ port, address: "127.0.0.1" }],
+    health: [
+      {
+        kind: "http",
+        url: `http://127.0.0.1:${port}/healthz`,
+        interval: 100,
+        timeout: 1_000,
+        within: options.within ?? 5_000,
+        stable: options.stable ?? 400,
+      },
+    ],
+    data: [{ path: "/var/lib/shop", format, ...(reads === undefined ? {} : { reads }) }],
+    config: [{ path: "/etc/shop/greeting", template: "{{ greeting }}" }],
+    hooks:
+      options.migrate === undefined
+        ? {}
+        : {
+            migrate: {
+              command: ["/usr/bin/perl", "/opt/migrate.pl", String(format), options.migrate],
+              timeout: 10_000,
+            },
+          },
+    stopTimeout: 2_000,
+  };
+}
+
+function envelopesOf(image: Digest, options: VersionOptions) {
+  const now = new Date();
+  const built = provenanceStatement(image, {
+    name: "shop",
+    recipe: { name: "shop.recipe", digest: image },
+    commit: "0".repeat(40),
+    clean: true,
+    bases: {},
+    formatVersion: 1,
+    epoch: 0,
+    network: [],
+    builderVersion: "test",
+    startedOn: now,
+    finishedOn: now,
+  });
+  const tested = testResultStatement(image, {
+    name: "shop",
+    suites: [{ name: "shop", digest: image }],
+    passed: options.red === true ? [] : ["it works"],
+    failed: options.red === true ? ["it works"] : [],
+  });
+  const builder = signerOf(options.wrongBuilder === true ? "tester" : "builder");
+  const tester = signerOf(options.wrongTester === true ? "stranger" : "tester");
+  const envelopes = [signStatement(built, builder)];
+  return options.unmarked === true ? envelopes : [...envelopes, signStatement(tested, tester)];
+}
