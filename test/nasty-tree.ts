@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { lchownSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 
 /** Sizes at the edges of the layout: inline or not, one block or more. */
-export const EDGE_SIZES = [0, 1, 2047, 2048, 2049, 4095, 4096, 4097, 8192];
+const EDGE_SIZES = [0, 1, 2047, 2048, 2049, 4095, 4096, 4097, 8192];
 
 /**
  * Fills a directory with what breaks careless readers and writers of trees. Needs root, mknod, mkfifo, setfattr, and

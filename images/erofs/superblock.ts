@@ -2,7 +2,7 @@ import { crc32c } from "./crc32c.ts";
 import { BLOCK_SIZE, ROOT_NID } from "./limits.ts";
 
 /** The superblock's offset in block 0. */
-export const SUPERBLOCK_OFFSET = 1024;
+const SUPERBLOCK_OFFSET = 1024;
 
 const MAGIC = 0xe0f5e1e2;
 const FEATURE_CHECKSUM = 0x1;

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
@@ -58,6 +58,24 @@ describeWith({ root: true, programs: PROGRAMS }, "a laid-down layer and the kern
       writeFileSync(image, bytes);
       expect(fsckMessages(image)).not.toBe("0");
       await expect(withErofs(image, join(work, "mount"), async () => {})).rejects.toThrow();
+    });
+  });
+
+  it("a disk that is full fails the layer, names it and leaves nothing", async () => {
+    await withTemporaryDirectory(tmpdir(), async (work) => {
+      const tar = join(work, "large.tar");
+      await withTemporaryDirectory(work, async (tree) => {
+        writeFileSync(join(tree, "large"), Buffer.alloc(8 * 1024 * 1024, "full"));
+        await packTree(tree, tar);
+      });
+      const { blob, layer, diffId } = await makeLayer(tar);
+      await withMount(["-t", "tmpfs", "-o", "size=4m"], "tmpfs", join(work, "small"), async (small) => {
+        await expect(layDown(blob, layer, diffId, join(small, "layer"))).rejects.toMatchObject({
+          code: "layer-write",
+          message: expect.stringMatching(/^layer sha256:[0-9a-f]{64}: ENOSPC: no space left on device/),
+        });
+        expect(readdirSync(small)).toEqual([]);
+      });
     });
   });
 

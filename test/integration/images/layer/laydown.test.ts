@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { TEMPORARY_NAME } from "../../../../effects/durable.ts";
 import { withTemporaryDirectory } from "../../../../effects/temporary.ts";
@@ -139,7 +140,7 @@ async function timeOf(act: () => Promise<void>): Promise<number> {
 
 /** Runs layDown in a process of its own and kills that after so many milliseconds; true if it was still at work. */
 async function killDuring({ blob, layer, diffId }: TestLayer, destination: string, after: number): Promise<boolean> {
-  const program = join(import.meta.dirname, "../../../fixtures/laydown.ts");
+  const program = fileURLToPath(new URL("../../../fixtures/laydown.ts", import.meta.url));
   const child = spawn(process.execPath, [program, JSON.stringify({ blob, layer, diffId, destination })], {
     stdio: ["ignore", "pipe", "inherit"],
   });
