@@ -62,5 +62,7 @@ async function writeAll(
 }
 
 function unpackError(directory: string, message: string): LayerError {
-  return new LayerError("unpack-target", `${directory}: expected tar to unpack the layer, got ${message}`);
+  return new LayerError("unpack-target", `${directory}: expected tar to unpack the layer, got ${message}`, {
+    hint: "check the free space and the permissions there",
+  });
 }
