@@ -1,7 +1,7 @@
 import { join } from "node:path";
+import { openBuiltStore } from "../builder/promote/open-store.ts";
 import { type Verification, verifyImage } from "../builder/promote/verify.ts";
 import { openSource, type Source } from "../effects/source.ts";
-import { openStore } from "../images/store.ts";
 import { TrustError } from "../keys/error.ts";
 import { openTrust, type Trust } from "../keys/trust.ts";
 import { type Digest, isDigest, shortDigest } from "../manifests/digest.ts";
@@ -44,7 +44,7 @@ interface Place {
 }
 
 async function fromStore(directory: string, reference: string): Promise<Place> {
-  const store = await openStore(directory);
+  const store = await openBuiltStore(directory);
   const { digest: image } = await store.resolve(reference);
   return { source: openSource(directory), blobs: "blobs/sha256", image };
 }

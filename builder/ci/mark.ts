@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { loadImage } from "../../images/image.ts";
-import { openStore } from "../../images/store.ts";
 import { type Home, openSigner } from "../../keys/authority.ts";
 import { appendEnvelopes } from "../../keys/envelopes.ts";
 import type { Sealer } from "../../keys/seal.ts";
 import { signStatement, testResultStatement } from "../../keys/statements.ts";
 import { type Digest, digestFromHex } from "../../manifests/digest.ts";
+import { openBuiltStore } from "../promote/open-store.ts";
 
 /** The suite that a person's verdict is recorded as. */
 export const MANUAL_SUITE = "manual";
@@ -22,7 +22,7 @@ export interface MarkOptions {
 /** Records a person's verdict about an image, signed by the tester key. The reason is its one test. */
 export async function markImage(options: MarkOptions): Promise<{ image: Digest; keyid: string }> {
   const { home, mark, reason } = options;
-  const store = await openStore(options.store);
+  const store = await openBuiltStore(options.store);
   const { descriptor, app } = await loadImage(store, options.reference);
   const signer = await openSigner(home, "tester", options.sealer);
   const statement = testResultStatement(descriptor.digest, {

@@ -3,7 +3,7 @@ import type { Digest } from "../../manifests/digest.ts";
 import { shortDigest } from "../../manifests/digest.ts";
 import { Failure, type FailureOptions } from "../../manifests/failure.ts";
 
-export type PromoteErrorCode = "image-refused" | "product-missing" | "repository-stale";
+export type PromoteErrorCode = "image-refused" | "product-missing" | "store-missing" | "repository-stale";
 
 /** An image that may not be promoted, or whose promotion cannot be decided. */
 export class PromoteError extends Failure {

@@ -5,9 +5,10 @@ import { type Image, loadImage } from "../../images/image.ts";
 import { openStore, type Store } from "../../images/store.ts";
 import { type Home, openSigners, readKeys } from "../../keys/authority.ts";
 import { appendEnvelopes, readEnvelopes } from "../../keys/envelopes.ts";
+import { TrustError } from "../../keys/error.ts";
 import { judgeImage, latestMark, type Refusal } from "../../keys/judge.ts";
 import type { Sealer } from "../../keys/seal.ts";
-import { openTrust, type Trust } from "../../keys/trust.ts";
+import { openTrust } from "../../keys/trust.ts";
 import type { Publishing } from "../../keys/tuf/repository.ts";
 import { type Digest, shortDigest } from "../../manifests/digest.ts";
 import type { Descriptor } from "../../manifests/image.ts";
@@ -15,6 +16,7 @@ import type { Policy } from "../../manifests/policy.ts";
 import type { Release } from "../../manifests/release.ts";
 import type { Progress } from "../../terminal/progress.ts";
 import { PromoteError, refusedImage } from "./error.ts";
+import { openBuiltStore } from "./open-store.ts";
 import { decideRelease } from "./release.ts";
 
 export interface PromoteOptions {
@@ -46,7 +48,7 @@ export interface Promotion {
  */
 export async function promote(options: PromoteOptions): Promise<Promotion> {
   const { home, channel, progress } = options;
-  const store = await openStore(options.store);
+  const store = await openBuiltStore(options.store);
   const image = await loadImage(store, options.reference);
   const product = options.product ?? image.app?.name;
   if (product === undefined) throw namelessImage(options.reference, image.descriptor.digest);
@@ -56,10 +58,9 @@ export async function promote(options: PromoteOptions): Promise<Promotion> {
   await readFirstRoot(home.repository);
 
   return await withLock(join(home.repository, "promote"), async () => {
-    const trust = await openFreshTrust(home, publishing);
+    const { trust, previous } = await openFreshTrust(home, publishing, channel, product);
     const envelopes = await readEnvelopes(openSource(options.store), image.descriptor.digest);
     checkImage(trust.policy, channel, product, image.descriptor, envelopes);
-    const previous = await trust.release(channel, product);
     const { descriptor, config } = image;
     const release = decideRelease({ ...options, product, image: descriptor, config, previous, policy: trust.policy });
     if (release === undefined && previous !== undefined) return { changed: false, release: previous, previous };
@@ -71,19 +72,29 @@ export async function promote(options: PromoteOptions): Promise<Promotion> {
   });
 }
 
-/** The repository's trust; one that has merely expired is refreshed first, as its publisher may. */
-async function openFreshTrust(home: Home, publishing: Publishing): Promise<Trust> {
+/** The repository's trust and the channel's release; what has merely expired is refreshed first, as its publisher may. */
+async function openFreshTrust(home: Home, publishing: Publishing, channel: string, product: string) {
   const { refreshTimestamp } = await import("../../keys/tuf/repository.ts");
-  const open = () =>
-    openTrust({ source: openSource(home.repository), directory: home.trust, now: () => publishing.now });
-  const found = await open();
-  if (found.fresh) return found;
+  const source = openSource(home.repository);
+  const open = async () => {
+    const trust = await openTrust({ source, directory: home.trust, now: () => publishing.now });
+    return { trust, previous: await trust.release(channel, product) };
+  };
+  const found = await open().catch(unlessExpired);
+  if (found?.trust.fresh === true) return found;
   await refreshTimestamp(publishing);
-  const trust = await open();
-  if (trust.fresh) return trust;
-  throw new PromoteError("repository-stale", `${home.repository}: expected fresh metadata, got: ${trust.staleReason}`, {
-    hint: "publish with the keys of the role that is named",
+  const refreshed = await open();
+  if (refreshed.trust.fresh) return refreshed;
+  const reason = `expected fresh metadata, got: ${refreshed.trust.staleReason}`;
+  throw new PromoteError("repository-stale", `${home.repository}: ${reason}`, {
+    hint: "`ostler keys refresh` where the keys of the role that is named are",
   });
+}
+
+/** Expired, or nothing verified here before: a home whose promotion comes late. */
+function unlessExpired(error: unknown): undefined {
+  if (error instanceof TrustError && (error.code === "metadata-missing" || error.code === "metadata-expired")) return;
+  throw error;
 }
 
 /** What nodes would refuse, and a tester's newest mark that is red: withheld from nodes it proves nothing, here it does. */

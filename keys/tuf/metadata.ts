@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { Metadata, MetaFile, Root, Signature, Snapshot, Targets, Timestamp } from "@tufjs/models";
-import { type PublicKey, shortKeyid } from "../ed25519.ts";
+import { importPublicKey, type PublicKey, shortKeyid } from "../ed25519.ts";
 import { TrustError } from "../error.ts";
 import type { Signer } from "../signer.ts";
 import { expiryOf } from "./lifetimes.ts";
@@ -31,6 +31,21 @@ export function makeRoot(version: number, roles: Readonly<Record<TopRole, RoleKe
     roles: Object.fromEntries(TOP_ROLES.map((name) => [name, roleToJson(roles[name])])),
   };
   return new Metadata(Root.fromJSON(json));
+}
+
+/** Who holds the top roles in a root. */
+export function rolesOf(root: Metadata<Root>): Record<TopRole, RoleKeys> {
+  const { keys, roles } = root.signed;
+  const roleOf = (name: TopRole): RoleKeys => {
+    const { keyIDs = [], threshold = 1 } = roles[name] ?? {};
+    return { keys: keyIDs.map((keyid) => importPublicKey(keys[keyid]?.keyVal["public"] ?? "")), threshold };
+  };
+  return {
+    root: roleOf("root"),
+    targets: roleOf("targets"),
+    snapshot: roleOf("snapshot"),
+    timestamp: roleOf("timestamp"),
+  };
 }
 
 /** Delegations to channels: each signs the targets below its own name, and nothing after it is asked. */

@@ -7,7 +7,8 @@ import type { Release } from "../../manifests/release.ts";
 import { createDirectory } from "../directory.ts";
 import { TrustError } from "../error.ts";
 import { walkMetadata } from "./client.ts";
-import type { RoleKeys, TopRole } from "./metadata.ts";
+import { isHalfSpent } from "./lifetimes.ts";
+import { type RoleKeys, rolesOf, type TopRole } from "./metadata.ts";
 import { type Foundation, planInit } from "./plan/init.ts";
 import type { RepositoryState, Signers, Write } from "./plan/metadata.ts";
 import { planRefresh } from "./plan/refresh.ts";
@@ -49,9 +50,17 @@ export async function publishTargets(publishing: Publishing, change: TargetsChan
   await publish(publishing, (state) => planTargets(state, change, publishing.signers, publishing.now));
 }
 
-/** Makes the repository fresh for another LIFETIME_DAYS.timestamp days. */
+/** Makes the repository fresh for another LIFETIME_DAYS.timestamp days (planRefresh). */
 export async function refreshTimestamp(publishing: Publishing): Promise<void> {
   await publish(publishing, (state) => planRefresh(state, publishing.signers, publishing.now));
+}
+
+/** Makes everything fresh that the signers at hand can: as refreshTimestamp, and root when half of its life is spent. */
+export async function refreshRepository(publishing: Publishing): Promise<void> {
+  await refreshTimestamp(publishing);
+  const { root } = await readRepository(publishing.directory);
+  const canRenew = publishing.signers("root").length >= (root.signed.roles["root"]?.threshold ?? 0);
+  if (isHalfSpent("root", root.signed.expires, publishing.now) && canRenew) await rotateRoot(publishing, rolesOf(root));
 }
 
 /** Publishes root N+1, which says who holds the roles from now on. */

@@ -3,10 +3,11 @@ import { describe, expect, test } from "vitest";
 import type { Envelope } from "../../../keys/dsse.ts";
 import { judgeImage, latestMark, type Rule } from "../../../keys/judge.ts";
 import { type Signer, signerFromSeed } from "../../../keys/signer.ts";
-import { type BuildFacts, provenanceStatement, signStatement, testResultStatement } from "../../../keys/statements.ts";
-import { type Digest, digestFromHex } from "../../../manifests/digest.ts";
+import { signStatement, testResultStatement } from "../../../keys/statements.ts";
+import { digestFromHex } from "../../../manifests/digest.ts";
 import { type Policy, parsePolicy } from "../../../manifests/policy.ts";
 import type { Release } from "../../../manifests/release.ts";
+import { markOf, provenanceOf } from "../../small-image.ts";
 
 const image = digestFromHex("a".repeat(64));
 const other = digestFromHex("b".repeat(64));
@@ -15,9 +16,9 @@ const tester = signerFromSeed(Buffer.alloc(32, 2));
 const stranger = signerFromSeed(Buffer.alloc(32, 3));
 
 const policy = makePolicy({});
-const built = provenance(image, builder);
-const green = mark(image, tester, { passed: ["orders are kept"] });
-const red = mark(image, tester, { failed: ["orders are kept"] });
+const built = provenanceOf(image, builder);
+const green = markOf(image, tester, { passed: ["orders are kept"] });
+const red = markOf(image, tester, { failed: ["orders are kept"] });
 
 describe("judgeImage", () => {
   test("allows an image that is built, tested and clean, and says by which keys", () => {
@@ -34,24 +35,24 @@ describe("judgeImage", () => {
     [
       "whose provenance is not by a builder key",
       "built",
-      [provenance(image, stranger), green],
+      [provenanceOf(image, stranger), green],
       "which is not a builder key",
     ],
-    ["whose provenance is by the tester key", "built", [provenance(image, tester), green], "signed by tester key"],
+    ["whose provenance is by the tester key", "built", [provenanceOf(image, tester), green], "signed by tester key"],
     [
       "whose provenance is about another image",
       "built",
-      [provenance(other, builder), green],
+      [provenanceOf(other, builder), green],
       "it is about another image",
     ],
     ["without a mark", "tested", [built], "expected a green mark by a tester key, got none"],
     [
       "marked by a key that is not a tester's",
       "tested",
-      [built, mark(image, stranger, {})],
+      [built, markOf(image, stranger, {})],
       "which is not a tester key",
     ],
-    ["marked by the builder key", "tested", [built, mark(image, builder, {})], "signed by builder key"],
+    ["marked by the builder key", "tested", [built, markOf(image, builder, {})], "signed by builder key"],
     ["marked red", "tested", [built, red], "FAILED by tester key"],
     ["marked WARNED", "tested", [built, sign(tester, { result: "WARNED" })], "WARNED by tester key"],
     [
@@ -63,10 +64,10 @@ describe("judgeImage", () => {
     [
       "built from a tree that is not clean",
       "clean",
-      [provenance(image, builder, { clean: false }), green],
+      [provenanceOf(image, builder, { clean: false }), green],
       "not committed",
     ],
-    ["built from no commit", "clean", [provenance(image, builder, { commit: undefined }), green], "not committed"],
+    ["built from no commit", "clean", [provenanceOf(image, builder, { commit: undefined }), green], "not committed"],
     ["whose statement was changed", "built", [change(built), green], "it was changed or forged"],
   ])("refuses an image %s, by the rule and with what was found", (_, rule, envelopes, found) => {
     const verdict = judge(envelopes);
@@ -92,8 +93,8 @@ describe("judgeImage", () => {
 
   test("asks for every required suite, which several greens may pass together", () => {
     const strict = makePolicy({ suites: ["unit", "vm"] });
-    const unit = mark(image, tester, { suites: ["unit"], passed: ["a"] });
-    const vm = mark(image, tester, { suites: ["vm"], passed: ["b"] });
+    const unit = markOf(image, tester, { suites: ["unit"], passed: ["a"] });
+    const vm = markOf(image, tester, { suites: ["vm"], passed: ["b"] });
     expect(refusalsOf(judge([built, unit], { policy: strict }))).toEqual([
       ["tested", "aaaaaaaaaaaa: expected green marks for suites vm, got suites unit"],
     ]);
@@ -112,7 +113,7 @@ describe("judgeImage", () => {
 
   test("refuses a policy in which one key builds and tests", () => {
     const muddled = makePolicy({ testers: [builder] });
-    const verdict = judge([built, mark(image, builder, {})], { policy: muddled });
+    const verdict = judge([built, markOf(image, builder, {})], { policy: muddled });
     expect(refusalsOf(verdict)[0]?.[0]).toBe("policy-keys");
     expect(refusalsOf(verdict)[0]?.[1]).toContain("expected one role, got builder and tester");
   });
@@ -149,12 +150,12 @@ describe("judgeImage, for any envelopes", () => {
       red,
       change(built),
       change(green),
-      provenance(image, stranger),
-      mark(image, stranger, {}),
-      mark(image, builder, {}),
-      provenance(image, tester),
-      provenance(other, builder),
-      mark(other, tester, {}),
+      provenanceOf(image, stranger),
+      markOf(image, stranger, {}),
+      markOf(image, builder, {}),
+      provenanceOf(image, tester),
+      provenanceOf(other, builder),
+      markOf(other, tester, {}),
       { ...green, payloadType: "text/plain" },
       { ...green, signatures: built.signatures },
       { ...built, signatures: [] },
@@ -181,7 +182,7 @@ describe("judgeImage, for any envelopes", () => {
 describe("latestMark", () => {
   test("is the last verdict by a tester key, others do not count", () => {
     expect(latestMark(policy, image, [built, green, red])).toBe("red");
-    expect(latestMark(policy, image, [red, green, mark(image, stranger, { failed: ["x"] })])).toBe("green");
+    expect(latestMark(policy, image, [red, green, markOf(image, stranger, { failed: ["x"] })])).toBe("green");
     expect(latestMark(policy, image, [built])).toBeUndefined();
   });
 });
@@ -210,30 +211,6 @@ function makePolicy(change: { suites?: string[]; testers?: Signer[]; revoked?: P
 
 function publicOf({ key }: Signer) {
   return { keyid: key.keyid, public: key.hex };
-}
-
-function provenance(about: Digest, signer: Signer, change: Partial<BuildFacts> = {}): Envelope {
-  const facts: BuildFacts = {
-    name: "shop",
-    recipe: { name: "shop.recipe", digest: other },
-    commit: "c".repeat(40),
-    clean: true,
-    bases: { "debian:bookworm": other },
-    formatVersion: 1,
-    epoch: 0,
-    network: [],
-    builderVersion: "0.1.0",
-    startedOn: new Date(0),
-    finishedOn: new Date(1000),
-    ...change,
-  };
-  return signStatement(provenanceStatement(about, facts), signer);
-}
-
-function mark(about: Digest, signer: Signer, change: { suites?: string[]; passed?: string[]; failed?: string[] }) {
-  const suites = (change.suites ?? ["shop"]).map((name) => ({ name, digest: other }));
-  const facts = { name: "shop", suites, passed: change.passed ?? ["it runs"], failed: change.failed ?? [] };
-  return signStatement(testResultStatement(about, facts), signer);
 }
 
 function sign(signer: Signer, change: object): Envelope {
