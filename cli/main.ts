@@ -23,6 +23,7 @@ process.exitCode = await runProgram(
       promote: async () => (await import("./promote.ts")).verb,
       "keys init": async () => (await import("./keys-init.ts")).verb,
       "keys list": async () => (await import("./keys-list.ts")).verb,
+      "keys refresh": async () => (await import("./keys-refresh.ts")).verb,
       deploy: async () => (await import("./deploy.ts")).verb,
       status: async () => (await import("./status.ts")).verb,
       history: async () => (await import("./history.ts")).verb,
