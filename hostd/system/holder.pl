@@ -20,7 +20,8 @@ use Socket qw(:DEFAULT inet_pton IPPROTO_TCP);
 
 use constant BACKLOG        => 4096;
 use constant READ_SIZE      => 65536;
-use constant SUBREAPER      => 36;                                          # prctl PR_SET_CHILD_SUBREAPER
+use constant SUBREAPER      => 36;             # prctl PR_SET_CHILD_SUBREAPER
+use constant LAST_WORDS     => 2;              # seconds in which a sandbox that failed ends by itself
 use constant REQUEST_LIMIT  => 4 * 1024 * 1024;
 my ($PRCTL, $CLOCK_GETTIME) = (POSIX::uname())[4] eq "x86_64" ? (157, 228) : (167, 113);
 
@@ -99,7 +100,8 @@ sub status {
     answer($client, "ok", map { record($generations{$_}) } sort { $a <=> $b } keys %generations);
 }
 
-# Opens what is new before it closes what is no longer wanted: a kept port is never closed.
+# Opens what is new before it closes what is no longer wanted: a kept port is never closed. Only one address in place
+# of another on the same port must let go first; if that fails, it goes back.
 sub listen_on {
     my ($client, @wanted) = @_;
     my (@names, %new);
@@ -107,10 +109,13 @@ sub listen_on {
     my %keep = map { $_ => 1 } @names;
     for my $name (grep { !$sockets{$_} } @names) {
         my ($address, $port) = split / /, $name;
-        for my $old (grep { !$keep{$_} && / $port$/ } keys %sockets) { close delete $sockets{$old} }
-        my $socket = listening($address, $port);
-        return answer($client, "error", $! == EADDRINUSE ? "port-in-use" : "listen", $address, $port, "$!") if !$socket;
-        $new{$name} = $socket;
+        my @rivals = grep { !$keep{$_} && / $port$/ } keys %sockets;
+        close delete $sockets{$_} for @rivals;
+        $new{$name} = listening($address, $port);
+        next if $new{$name};
+        my ($code, $text) = ($! == EADDRINUSE ? "port-in-use" : "listen", "$!");
+        $sockets{$_} = listening(split / /, $_) for @rivals;
+        return answer($client, "error", $code, $address, $port, $text);
     }
     %sockets = (%sockets, %new);
     for my $old (grep { !$keep{$_} } keys %sockets) { close delete $sockets{$old} }
@@ -181,7 +186,8 @@ sub reported {
     if ($g->{told} ne "") {
         $g->{failed} = $client;
         return finished($g) if $g->{ended};
-        return kill_all($g);
+        $g->{deadline} = now() + LAST_WORDS;
+        return;
     }
     keep($g);
     answer($client, "ok", record($g));

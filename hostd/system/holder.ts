@@ -41,7 +41,7 @@ export async function askHolder(
 ): Promise<string[] | undefined> {
   const bytes = encodeFields(request);
   const answer = await exchange(socketPath(paths, app), bytes);
-  return answer === undefined ? undefined : decodeAnswer(answer, app);
+  return answer.length === 0 ? undefined : decodeAnswer(answer, app);
 }
 
 export function holderGone(paths: Paths, app: string): NodeError {
@@ -83,7 +83,8 @@ async function startHolder(paths: Paths, app: string): Promise<void> {
   }
 }
 
-async function exchange(path: string, request: Buffer): Promise<Buffer | undefined> {
+/** Empty where nobody listens, or where the holder was killed before it answered. */
+async function exchange(path: string, request: Buffer): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     const socket = createConnection({ path, allowHalfOpen: true });
@@ -93,8 +94,7 @@ async function exchange(path: string, request: Buffer): Promise<Buffer | undefin
       resolve(Buffer.concat(chunks));
     });
     socket.once("error", (error) => {
-      if (hasErrno(error, "ENOENT", "ECONNREFUSED")) resolve(undefined);
-      else if (hasErrno(error, "ECONNRESET", "EPIPE")) resolve(Buffer.alloc(0));
+      if (hasErrno(error, "ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE")) resolve(Buffer.alloc(0));
       else reject(error);
     });
     socket.end(request);

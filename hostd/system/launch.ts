@@ -51,7 +51,7 @@ export function launchCommand(sandbox: Sandbox, listenFds: number): string[] {
     ...["--ro-bind", "/usr", "/usr", "--ro-bind-try", "/lib", "/lib", "--ro-bind-try", "/lib64", "/lib64"],
     ...["--ro-bind", ENTER, "/enter.pl", "--ro-bind", sandbox.at, "/app"],
     ...["--proc", "/app/proc", "--dev", "/app/dev"],
-    ...["--perms", "1777", "--tmpfs", "/app/tmp", "--perms", "1777", "--tmpfs", "/app/run"],
+    ...["/app/tmp", "/app/run", "/app/dev/shm"].flatMap((path) => ["--perms", "1777", "--tmpfs", path]),
     ...(sandbox.data === undefined ? [] : ["--bind", sandbox.data.source, `/app${sandbox.data.target}`]),
     ...sandbox.files.flatMap(({ source, target }) => ["--ro-bind", source, `/app${target}`]),
     ...["--cap-drop", "ALL", ...ENTER_CAPABILITIES.flatMap((name) => ["--cap-add", name]), "--clearenv"],

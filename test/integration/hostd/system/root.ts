@@ -1,6 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { afterAll, beforeAll } from "vitest";
 
 /** Programs of the machine that make a small root with a shell and a language that has sockets. */
 const PROGRAMS = ["/usr/bin/perl", "/usr/bin/dash", "/usr/bin/sleep", "/usr/bin/cat", "/usr/bin/id"];
@@ -10,21 +12,36 @@ const PROGRAMS = ["/usr/bin/perl", "/usr/bin/dash", "/usr/bin/sleep", "/usr/bin/
  * argv: version, what to do at SIGTERM (`drain` exits 0, `ignore` goes on).
  */
 const SERVER = String.raw`
-use strict; use warnings; use Socket;
+use strict; use warnings; use Errno; use Socket;
 my ($version, $at_term) = @ARGV;
-$SIG{TERM} = $at_term eq "ignore" ? "IGNORE" : sub { print "draining\n"; exit 0 };
+my $draining = 0;
+$SIG{TERM} = $at_term eq "ignore" ? "IGNORE" : sub { print "draining\n"; $draining = 1 };
 $| = 1;
 open(my $listen, "+<&=", 3) or die "no socket: $!";
 print "serving $version as $$ $ENV{LISTEN_FDS} $ENV{LISTEN_PID}\n";
-while (1) {
+while (!$draining) {
+    vec(my $ready = "", 3, 1) = 1;
+    select($ready, undef, undef, 0.05) > 0 or next;
     accept(my $client, $listen) or next;
-    sysread($client, my $request, 4096) or next;
+    my $request = "";
+    1 while !defined sysread($client, $request, 4096) && $!{EINTR};
     my $body = $request =~ m{^GET /pid } ? $$ : $version;
     my $status = $request =~ m{^GET /sick } ? "503 Sick" : "200 OK";
     syswrite($client, "HTTP/1.1 $status\r\nconnection: close\r\ncontent-length: " . length($body) . "\r\n\r\n$body");
     close $client;
 }
 `;
+
+/** One root tree for all tests of a file, who only read it; removed after the last. */
+export function useRoot(): () => string {
+  let directory = "";
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), "root-"));
+    makeRoot(directory);
+  });
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+  return () => directory;
+}
 
 /** Makes a root tree of about 10 MB, without /proc, /dev, /tmp, /run, /etc or /var. */
 export function makeRoot(directory: string): void {

@@ -1,0 +1,83 @@
+import { mkdirSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { withTemporaryDirectory } from "../../../../effects/temporary.ts";
+import { unmount } from "../../../../hostd/system/mount.ts";
+import { readMounts } from "../../../../hostd/system/mountinfo.ts";
+import { type NodeSystem, openNode, type StartSpec } from "../../../../hostd/system/node.ts";
+
+/** A node on directories of its own; its holders and mounts are undone whatever happens. */
+export interface Fixture {
+  node: NodeSystem;
+  directory: string;
+  state: string;
+  run: string;
+}
+
+export async function withNode(use: (fixture: Fixture) => Promise<void>): Promise<void> {
+  await withTemporaryDirectory(tmpdir(), async (directory) => {
+    const state = join(directory, "state");
+    const run = join(directory, "run");
+    const node = await openNode({ stateDirectory: state, runDirectory: run });
+    try {
+      await use({ node, directory, state, run });
+    } finally {
+      for (const app of await readdir(join(run, "apps")).catch(() => [])) await node.removeHolder(app);
+      await unmountBelow(directory);
+    }
+  });
+}
+
+/** Unmounts everything below a directory, the last mounted first. */
+export async function unmountBelow(directory: string): Promise<void> {
+  for (const { mountPoint } of (await readMounts()).reverse()) {
+    if (mountPoint.startsWith(`${directory}/`)) await unmount(mountPoint, { lazy: true });
+  }
+}
+
+/** How to start the test app (root.ts) from a root tree. */
+export function serverSpec(root: string, generation: number, options: Partial<StartSpec> = {}): StartSpec {
+  return {
+    app: "shop",
+    generation,
+    root,
+    command: ["/usr/bin/perl", "/opt/server.pl", `v${generation}`, "drain"],
+    env: {},
+    workdir: "/",
+    config: [],
+    listenFds: 1,
+    ...options,
+  };
+}
+
+export function shellSpec(root: string, generation: number, script: string, options: Partial<StartSpec> = {}) {
+  return serverSpec(root, generation, { command: ["/bin/sh", "-c", script], listenFds: 0, ...options });
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+/** Asks again until the answer is there; fails after ten seconds with the last one. */
+export async function eventually<T>(ask: () => Promise<T>, accept: (answer: T) => boolean): Promise<T> {
+  const end = Date.now() + 10_000;
+  for (;;) {
+    const answer = await ask();
+    if (accept(answer)) return answer;
+    if (Date.now() > end) throw new Error(`waited ten seconds, last answer ${JSON.stringify(answer)}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+export function makeDirectory(...parts: string[]): string {
+  const path = join(...parts);
+  mkdirSync(path, { recursive: true });
+  return path;
+}

@@ -1,0 +1,219 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { basename, join } from "node:path";
+import { expect, test } from "vitest";
+import { backingInode } from "../../../../hostd/system/losetup.ts";
+import { mountAt, readMounts } from "../../../../hostd/system/mountinfo.ts";
+import { packLayer } from "../../../../images/layer/pack.ts";
+import { walkDirectory } from "../../../../images/layer/walk.ts";
+import { openStore } from "../../../../images/store.ts";
+import { digestFromHex } from "../../../../manifests/digest.ts";
+import { type Descriptor, type Digest, verityOf } from "../../../../manifests/image.ts";
+import { describeWith } from "../../../needs.ts";
+import { type Fixture, makeDirectory, withNode } from "./fixture.ts";
+
+const ONE = digestFromHex("11".repeat(32));
+const TWO = digestFromHex("22".repeat(32));
+const OPERATE = join(import.meta.dirname, "operate.ts");
+
+interface Made {
+  blob: string;
+  layer: Descriptor;
+  diffId: Digest;
+  root: string;
+}
+
+/** A layer from files given as path -> content. */
+async function makeLayer({ directory }: Fixture, name: string, files: Record<string, string>): Promise<Made> {
+  const tree = makeDirectory(directory, "trees", name);
+  for (const [path, content] of Object.entries(files)) {
+    makeDirectory(tree, path, "..");
+    writeFileSync(join(tree, path), content);
+  }
+  const store = await openStore(join(directory, "store"));
+  const { descriptor, diffId } = await packLayer(store, await walkDirectory(tree), { section: "deploy" });
+  return { blob: store.pathOf(descriptor.digest), layer: descriptor, diffId, root: verityOf(descriptor).root };
+}
+
+async function layDownAll(fixture: Fixture) {
+  const base = await makeLayer(fixture, "base", { "etc/name": "base", "usr/big": "x".repeat(50_000) });
+  const top = await makeLayer(fixture, "top", { "etc/name": "top" });
+  for (const made of [base, top]) await fixture.node.layDownLayer(made);
+  return { base, top, baseVerity: verityOf(base.layer), topVerity: verityOf(top.layer) };
+}
+
+async function mountCount(directory: string): Promise<number> {
+  return (await readMounts()).filter((mount) => mount.mountPoint.startsWith(`${directory}/`)).length;
+}
+
+function flipByte(file: string, offset: number): void {
+  const byte = readFileSync(file)[offset] ?? 0;
+  const handle = openSync(file, "r+");
+  writeSync(handle, Buffer.from([byte ^ 1]), 0, 1, offset);
+  closeSync(handle);
+}
+
+describeWith({ root: true }, "layers and slots", () => {
+  test("a layer is laid down once and known by its verity root", () =>
+    withNode(async (fixture) => {
+      const { node, state } = fixture;
+      const { base, baseVerity, topVerity } = await layDownAll(fixture);
+      const before = statSync(join(state, "layers", `${base.root}.erofs`)).ino;
+      await node.layDownLayer(base);
+      expect(statSync(join(state, "layers", `${base.root}.erofs`)).ino).toBe(before);
+      expect(await node.hasLayer(baseVerity)).toBe(true);
+      expect(await node.hasLayer({ ...baseVerity, root: "0".repeat(64) })).toBe(false);
+      expect(await node.layers()).toEqual([base.root, topVerity.root].sort());
+    }));
+
+  test("a slot shows the upper layer over the lower one, read-only", () =>
+    withNode(async (fixture) => {
+      const { node } = fixture;
+      const { baseVerity, topVerity } = await layDownAll(fixture);
+      const slot = await node.mountSlot({ app: "shop", image: ONE, layers: [baseVerity, topVerity] });
+      expect(basename(slot)).toBe("1".repeat(12));
+      expect(readFileSync(join(slot, "etc/name"), "utf8")).toBe("top");
+      expect(readFileSync(join(slot, "usr/big"), "utf8").length).toBe(50_000);
+      expect(() => writeFileSync(join(slot, "new"), "")).toThrow("EROFS");
+      expect(await node.mountedSlots()).toEqual([{ app: "shop", image: ONE }]);
+    }));
+
+  test("an image of one layer is a slot with nothing of ours in it", () =>
+    withNode(async (fixture) => {
+      const { baseVerity } = await layDownAll(fixture);
+      const slot = await fixture.node.mountSlot({ app: "shop", image: ONE, layers: [baseVerity] });
+      expect(readdirSync(slot)).toEqual(["etc", "usr"]);
+    }));
+
+  test("layers are mounted once for all slots and stay until the last slot is gone", () =>
+    withNode(async (fixture) => {
+      const { node, run } = fixture;
+      const { base, baseVerity, topVerity } = await layDownAll(fixture);
+      await node.mountSlot({ app: "shop", image: ONE, layers: [baseVerity, topVerity] });
+      await node.mountSlot({ app: "shop", image: TWO, layers: [baseVerity] });
+      await node.mountSlot({ app: "shop", image: TWO, layers: [baseVerity] });
+      expect(await mountCount(run)).toBe(4);
+      await expect(node.removeLayer(base.root)).rejects.toMatchObject({ code: "layer-in-use" });
+      await node.unmountSlot("shop", ONE);
+      await node.unmountSlot("shop", ONE);
+      expect(await mountCount(run)).toBe(2);
+      await node.unmountSlot("shop", TWO);
+      expect(await mountCount(run)).toBe(0);
+      await node.removeLayer(base.root);
+      expect(await node.hasLayer(baseVerity)).toBe(false);
+      await expect(node.checkLayer(baseVerity)).rejects.toMatchObject({ code: "layer-missing" });
+    }));
+
+  test("many callers at once mount each thing once", () =>
+    withNode(async (fixture) => {
+      const { node, run } = fixture;
+      const { baseVerity, topVerity } = await layDownAll(fixture);
+      const mount = (image: Digest) => node.mountSlot({ app: "shop", image, layers: [baseVerity, topVerity] });
+      await Promise.all([mount(ONE), mount(TWO), mount(ONE), mount(TWO), mount(ONE)]);
+      expect(await mountCount(run)).toBe(4);
+    }));
+
+  test("a flipped byte is refused naming file and block, and the slot already mounted goes on", () =>
+    withNode(async (fixture) => {
+      const { node, state } = fixture;
+      const { base, baseVerity } = await layDownAll(fixture);
+      const slot = await node.mountSlot({ app: "shop", image: ONE, layers: [baseVerity] });
+      const file = join(state, "layers", `${base.root}.erofs`);
+      flipByte(file, 3 * 4096 + 5);
+      const refusal = { code: "image-damaged", details: { file, block: 3, offset: 3 * 4096 } };
+      await expect(node.checkLayer(baseVerity)).rejects.toMatchObject(refusal);
+      await expect(node.mountSlot({ app: "shop", image: TWO, layers: [baseVerity] })).rejects.toMatchObject(refusal);
+      expect(await node.mountedSlots()).toEqual([{ app: "shop", image: ONE }]);
+      expect(readFileSync(join(slot, "etc/name"), "utf8")).toBe("base");
+      flipByte(file, 3 * 4096 + 5);
+      await node.checkLayer(baseVerity);
+    }));
+
+  test("an unchanged layer is not read again, a touched one is", () =>
+    withNode(async (fixture) => {
+      const { node, state } = fixture;
+      const { base, baseVerity } = await layDownAll(fixture);
+      const file = join(state, "layers", `${base.root}.erofs`);
+      const record = join(state, "layers", `${base.root}.checked`);
+      const first = statSync(record).ino;
+      await node.checkLayer(baseVerity);
+      expect(statSync(record).ino).toBe(first);
+      execFileSync("touch", ["--date=2001-01-01", file]);
+      await node.checkLayer(baseVerity);
+      expect(JSON.parse(readFileSync(record, "utf8")).modified).toMatch(/^9783/);
+      writeFileSync(record, "{");
+      await node.checkLayer(baseVerity);
+    }));
+
+  test("a mount whose file was replaced is not used for a new slot", () =>
+    withNode(async (fixture) => {
+      const { node, state, run } = fixture;
+      const { base, baseVerity } = await layDownAll(fixture);
+      const slot = await node.mountSlot({ app: "shop", image: ONE, layers: [baseVerity] });
+      const file = join(state, "layers", `${base.root}.erofs`);
+      copyFileSync(file, `${file}.new`);
+      renameSync(`${file}.new`, file);
+      expect(await node.mountSlot({ app: "shop", image: ONE, layers: [baseVerity] })).toBe(slot);
+      const device = mountAt(await readMounts(), join(run, "layers", base.root))?.source ?? "";
+      expect(await backingInode(device)).toBe(statSync(file).ino);
+      expect(await mountCount(run)).toBe(2);
+      expect(readFileSync(join(slot, "etc/name"), "utf8")).toBe("base");
+    }));
+
+  test("a half-made layer file of a killed daemon is removed at the next start", () =>
+    withNode(async ({ state, run, node }) => {
+      const half = join(state, "layers", ".abc.erofs.1x2y3z.tmp");
+      writeFileSync(half, "");
+      expect(await node.layers()).toEqual([]);
+      execFileSync(process.execPath, [OPERATE, state, run, "layers"]);
+      expect(existsSync(half)).toBe(false);
+    }));
+
+  test("kill -9 at any moment of mounting leaves what the next call completes", () =>
+    withNode(async (fixture) => {
+      const { node, state, run } = fixture;
+      const { baseVerity, topVerity } = await layDownAll(fixture);
+      const input = { app: "shop", image: ONE, layers: [baseVerity, topVerity] };
+      for (const wait of [0, 5, 10, 20, 30, 45]) {
+        const child = spawn(process.execPath, [OPERATE, state, run, "mountSlot", JSON.stringify(input)], {
+          stdio: ["ignore", "pipe", "inherit"],
+        });
+        const started = Date.now();
+        while (Date.now() - started < 5000 && (await mountCount(run)) === 0 && child.exitCode === null) {
+          await new Promise((resolve) => setTimeout(resolve, 2));
+        }
+        await new Promise((resolve) => setTimeout(resolve, wait));
+        child.kill("SIGKILL");
+        if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+        const slot = await node.mountSlot(input);
+        expect(readFileSync(join(slot, "etc/name"), "utf8")).toBe("top");
+        expect(await mountCount(run)).toBe(3);
+        await node.unmountSlot("shop", ONE);
+        expect(await mountCount(run)).toBe(0);
+      }
+    }));
+
+  test("more layers than mount options hold are refused with their size", () =>
+    withNode(async ({ node }) => {
+      const layers = Array.from({ length: 63 }, (_, i) => ({
+        root: i.toString(16).padStart(64, "0"),
+        size: 4096,
+        format: 1,
+      }));
+      await expect(node.mountSlot({ app: "shop", image: ONE, layers })).rejects.toMatchObject({
+        code: "too-many-layers",
+      });
+    }));
+});
