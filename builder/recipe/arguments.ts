@@ -135,8 +135,8 @@ function addFlag(
     const message = `flag --${name} needs a value`;
     fail(instruction, word.start, word.end, { code: "bad-flag", message, expected: `--${name}=VALUE` });
   }
-  const span = { start: Math.min(nameEnd + 1, word.end), end: word.end };
-  const value = spec.kind === "raw" ? "" : expandSpan(draft, instruction, span);
+  const span = equals < 0 ? word : { start: nameEnd + 1, end: word.end };
+  const value = spec.kind === "raw" || equals < 0 ? "" : expandSpan(draft, instruction, span);
   if (spec.kind === "switch" && equals >= 0 && value !== "true" && value !== "false") {
     fail(instruction, span.start, span.end, {
       code: "bad-flag",

@@ -182,11 +182,12 @@ export function expandFrom(draft: Draft, instruction: Instruction, span: Span): 
     work: draft.work,
     lookup: (name) => args.get(name),
     missing(name, where, at) {
+      const declared = args.has(name);
       const text: ProblemText = {
         code: "unknown-variable",
-        message: `unknown variable ${quote(name)}`,
-        expected: args.has(name) ? `a value for ARG ${name}` : "an ARG above FROM",
-        suggestion: suggestVariable(name, args.keys()),
+        message: declared ? `ARG ${quote(name)} has no value` : `unknown variable ${quote(name)}`,
+        expected: declared ? "a default, or a value given to the build" : "an ARG above FROM",
+        suggestion: declared ? undefined : suggestVariable(name, args.keys()),
       };
       throw new ProblemFound(problemAt(where, at.start, at.end, text));
     },

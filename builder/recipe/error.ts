@@ -9,7 +9,7 @@ export class RecipeError extends Failure {
   readonly problems: readonly Problem[];
 
   constructor(problems: readonly [Problem, ...Problem[]]) {
-    const ordered = [...problems].sort(byPosition);
+    const ordered = [...problems].sort(byPosition).slice(0, LIMITS.problems);
     const first = ordered[0] ?? problems[0];
     super("failed", first.code, render(ordered), { details: { problems: ordered.map(toJson) } });
     this.problems = ordered;

@@ -41,7 +41,8 @@ function expandUntil(cursor: Cursor, stops: string): string {
   let value = "";
   let quoted = false;
   while (cursor.at < cursor.end) {
-    const character = text[cursor.at] ?? "";
+    const from = cursor.at;
+    const character = text[from] ?? "";
     if (!quoted && stops.includes(character)) break;
     if (character === cursor.variables.escape) value += readEscape(cursor, quoted);
     else if (character === "$") value += readVariable(cursor);
@@ -53,7 +54,7 @@ function expandUntil(cursor: Cursor, stops: string): string {
       value += character;
       cursor.at++;
     }
-    if (value.length > LIMITS.valueLength) tooLong(cursor);
+    if (value.length > LIMITS.valueLength) tooLong(cursor, from);
   }
   return value;
 }
@@ -172,9 +173,9 @@ function charge(cursor: Cursor, work: number): void {
   fail(cursor, cursor.at, cursor.at + 1, { code: "too-large", message });
 }
 
-function tooLong(cursor: Cursor): never {
+function tooLong(cursor: Cursor, from: number): never {
   const message = `value is longer than ${LIMITS.valueLength} characters`;
-  return fail(cursor, cursor.at - 1, cursor.at, { code: "too-large", message });
+  return fail(cursor, from, cursor.at, { code: "too-large", message });
 }
 
 function nameAt(text: string, start: number, end: number): string {

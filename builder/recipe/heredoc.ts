@@ -1,5 +1,5 @@
 import { LIMITS } from "./limits.ts";
-import { ProblemFound, quote } from "./problem.ts";
+import { type Problem, ProblemFound, quote } from "./problem.ts";
 import { lineEndAt, type Mapped, problemAt, type Source } from "./source.ts";
 import type { Instruction } from "./split.ts";
 
@@ -77,15 +77,7 @@ export function takeHeredocs(
   let at = from;
   return markers.map((marker) => {
     const end = endOf(marker.name, marker.dash, at);
-    if (end === undefined) {
-      const problem = problemAt(line, marker.start, marker.end, {
-        code: "bad-heredoc",
-        message: `heredoc ${quote(marker.name)} has no end`,
-        expected: `a line ${quote(marker.name)} below it${marker.dash ? "" : ", with nothing before or after"}`,
-      });
-      problem.message = `heredoc ${quote(marker.name)} that starts in line ${problem.position.line} has no end`;
-      throw new ProblemFound(problem);
-    }
+    if (end === undefined) throw new ProblemFound(unterminated(source, line, marker, at));
     const heredoc = {
       ...marker,
       body: bodyOf(source, at, end, marker.dash),
@@ -95,6 +87,19 @@ export function takeHeredocs(
     at = end + 1;
     return heredoc;
   });
+}
+
+function unterminated(source: Source, line: Mapped, marker: Marker, from: number): Problem {
+  const name = quote(marker.name);
+  const padded = source.lines.findIndex((text, index) => index >= from && text.trim() === marker.name);
+  const problem = problemAt(line, marker.start, marker.end, {
+    code: "bad-heredoc",
+    message: `heredoc ${name} has no end`,
+    expected: `a line ${name} below it${marker.dash ? "" : ", with nothing before or after"}`,
+    hint:
+      padded < 0 ? undefined : `line ${padded + 1} has blanks around it; <<-${marker.name} lets tabs stand before it`,
+  });
+  return { ...problem, message: `heredoc ${name} that starts in line ${problem.position.line} has no end` };
 }
 
 function readMarker(instruction: Instruction, start: number, ends: Ends): Marker | undefined {
@@ -168,5 +173,5 @@ function bodyOf(source: Source, from: number, to: number, dash: boolean): Mapped
     text += `${content.slice(skipped)}\n`;
     for (let index = 0; index <= content.length - skipped; index++) offsets.push(start + index);
   }
-  return { source, text, offsets };
+  return { source, text, offsets, end: source.starts[to] ?? 0 };
 }

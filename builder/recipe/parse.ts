@@ -81,11 +81,12 @@ function declarations(draft: Draft): AppDeclarations {
 
 function unknownInstruction(instruction: Instruction): Problem {
   const words = [...INSTRUCTIONS.keys()];
+  const suggestion = nearest(instruction.word, words);
   return atKeyword(instruction, {
     code: "unknown-instruction",
     message: `unknown instruction ${quote(instruction.word)}`,
-    expected: `one of ${words.toSorted().join(", ")}`,
-    suggestion: nearest(instruction.word, words),
+    expected: suggestion === undefined ? `one of ${words.toSorted().join(", ")}` : "an instruction",
+    suggestion,
   });
 }
 

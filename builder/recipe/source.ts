@@ -15,6 +15,8 @@ export interface Mapped {
   source: Source;
   text: string;
   offsets: readonly number[];
+  /** Offset of the place behind the last character. */
+  end: number;
 }
 
 /** Checks limits and encoding and splits into lines; leaves with ProblemFound at the first line that is no text. */
@@ -39,9 +41,9 @@ export function readSource(input: string | Uint8Array, file: string): Source {
 
 /** A problem at characters `start` to `end` (exclusive) of a mapped text; only its first line is underlined. */
 export function problemAt(mapped: Mapped, start: number, end: number, text: ProblemText): Problem {
-  const { source, offsets } = mapped;
-  const first = offsetOf(offsets, start);
-  const last = end > start ? offsetOf(offsets, end - 1) + 1 : first;
+  const { source } = mapped;
+  const first = offsetOf(mapped, start);
+  const last = end > start ? offsetOf(mapped, end - 1) + 1 : first;
   const line = lineOf(source, first);
   const from = first - (source.starts[line] ?? 0);
   const content = source.lines[line] ?? "";
@@ -56,7 +58,7 @@ export function problemAt(mapped: Mapped, start: number, end: number, text: Prob
 }
 
 export function positionAt(mapped: Mapped, start: number): Position {
-  const offset = offsetOf(mapped.offsets, start);
+  const offset = offsetOf(mapped, start);
   const line = lineOf(mapped.source, offset);
   const before = (mapped.source.lines[line] ?? "").slice(0, offset - (mapped.source.starts[line] ?? 0));
   return { line: line + 1, column: characters(before) + 1 };
@@ -64,10 +66,10 @@ export function positionAt(mapped: Mapped, start: number): Position {
 
 /** The place in a joined text where the physical line of the character at `index` ends. */
 export function lineEndAt(mapped: Mapped, index: number): number {
-  const line = lineOf(mapped.source, offsetOf(mapped.offsets, index));
+  const line = lineOf(mapped.source, offsetOf(mapped, index));
   const end = (mapped.source.starts[line] ?? 0) + (mapped.source.lines[line] ?? "").length;
   let next = index;
-  while (next < mapped.text.length && offsetOf(mapped.offsets, next) < end) next++;
+  while (next < mapped.text.length && offsetOf(mapped, next) < end) next++;
   return next;
 }
 
@@ -75,7 +77,12 @@ export function lineEndAt(mapped: Mapped, index: number): number {
 export function mapLine(source: Source, line: number, from: number, to: number): Mapped {
   const start = source.starts[line] ?? 0;
   const text = (source.lines[line] ?? "").slice(from, to);
-  return { source, text, offsets: Array.from({ length: text.length }, (_, index) => start + from + index) };
+  return {
+    source,
+    text,
+    offsets: Array.from({ length: text.length }, (_, index) => start + from + index),
+    end: start + to,
+  };
 }
 
 function checkLines(source: Source, broken: boolean): void {
@@ -124,11 +131,8 @@ function startsOf(lines: readonly string[]): number[] {
   });
 }
 
-function offsetOf(offsets: readonly number[], index: number): number {
-  const offset = offsets[index];
-  if (offset !== undefined) return offset;
-  const last = offsets.at(-1);
-  return last === undefined ? 0 : last + 1;
+function offsetOf(mapped: Mapped, index: number): number {
+  return mapped.offsets[index] ?? mapped.end;
 }
 
 function lineOf(source: Source, offset: number): number {

@@ -32,7 +32,10 @@ interface Joined {
   next: number;
 }
 
-/** Cuts a source into instructions: comments go, continued lines are joined, heredocs are taken along. */
+/**
+ * Cuts a source into instructions: comments go, continued lines are joined, heredocs are taken along. A heredoc without
+ * an end stops it: what follows may be its body.
+ */
 export function splitInstructions(source: Source): Split {
   const split: Split = { instructions: [], problems: [], warnings: [] };
   const directives = collecting(split.problems, () => readDirectives(source)) ?? { escape: "\\" as const, lines: 0 };
@@ -51,12 +54,14 @@ export function splitInstructions(source: Source): Split {
       split.problems.push(problemAt(joined.line, instruction.start, instruction.rest, { code: "too-large", message }));
       return split;
     }
-    collecting(split.problems, () => {
+    const whole = collecting(split.problems, () => {
       const markers = findHeredocs(instruction, (name, dash) => index.firstFrom(name, dash, at) !== undefined);
       instruction.heredocs = takeHeredocs(source, joined.line, markers, at, index.firstFrom);
       at = instruction.heredocs.at(-1)?.lastLine ?? at;
       instruction.lastLine = at;
+      return true;
     });
+    if (whole === undefined) return split;
     split.instructions.push(instruction);
   }
   return split;
@@ -123,6 +128,7 @@ function concat(source: Source, parts: readonly Mapped[]): Mapped {
     source,
     text: parts.map((part) => part.text).join(""),
     offsets: parts.flatMap((part) => part.offsets as number[]),
+    end: parts.at(-1)?.end ?? 0,
   };
 }
 

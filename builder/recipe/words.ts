@@ -9,7 +9,7 @@ export interface Span {
 }
 
 /**
- * The next word at or after `at`, cut at `separators` outside of quotes; undefined at the end of the line. A word that
+ * The next word at or after `at`, cut at `separators` outside of quotes and of `${}`; undefined at the end of the line. A word that
  * starts with `#` is a comment up to the end of its physical line.
  */
 export function nextWord(
@@ -25,8 +25,11 @@ export function nextWord(
   if (text[start] === "#") start = skipRemarks(line, start);
   if (start >= limit) return undefined;
   let end = start;
-  while (end < limit && !separators.includes(text[end] ?? "")) {
+  let braces = 0;
+  while (end < limit && (braces > 0 || !separators.includes(text[end] ?? ""))) {
     const character = text[end];
+    if (character === "$" && text[end + 1] === "{") braces++;
+    else if (character === "}" && braces > 0) braces--;
     if (character === escaper) end += 2;
     else if (character === "'" || character === '"') end = closeQuote(line, end, escaper, limit);
     else end++;

@@ -126,7 +126,8 @@ function readPath(instruction: Instruction, draft: Draft, span: Span & { value?:
 function expandString(instruction: Instruction, draft: Draft, { start, end, value }: JsonString): string {
   const { source, offsets } = instruction.line;
   const at = (index: number) => offsets[Math.min(start + 1 + index, end - 1)] ?? 0;
-  const line = { source, text: value, offsets: Array.from({ length: value.length }, (_, index) => at(index)) };
+  const letters = Array.from({ length: value.length }, (_, index) => at(index));
+  const line = { source, text: value, offsets: letters, end: at(value.length) };
   return expandText(draft, line, { start: 0, end: value.length }, instruction.escape, "strict", "heredoc");
 }
 
@@ -192,7 +193,7 @@ function checkClosure(instruction: Instruction, flags: Flags, from: TreeSource, 
   const at = flag(flags, "closure");
   if (at === undefined) return;
   const refuse = (message: string, expected: string) =>
-    fail(instruction, at.start - "--closure".length - 1, at.end, { code: "bad-flag", message, expected });
+    fail(instruction, at.start, at.end, { code: "bad-flag", message, expected });
   if (from.tree === "context")
     refuse("--closure needs a tree that holds the libraries", "--from=bootstrap or --from=IMAGE");
   if (heredocs.length > 0) refuse("--closure does not go with heredocs", "sources that are programs or libraries");

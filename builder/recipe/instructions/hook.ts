@@ -27,7 +27,9 @@ export function readHook(instruction: Instruction, draft: Draft): void {
   if (draft.image.hooks[name] !== undefined) {
     const first = draft.declared.find((other) => other.keyword === instruction.keyword);
     const message = `second ${instruction.keyword}: the first is in line ${first?.firstLine}`;
-    throw new ProblemFound(atKeyword(instruction, { code: "duplicate", message, expected: "one command a hook" }));
+    throw new ProblemFound(
+      atKeyword(instruction, { code: "duplicate", message, expected: "one command for each hook" }),
+    );
   }
   const timeoutAt = flag(flags, "timeout");
   const timeout = timeoutAt === undefined ? HOOK_TIMEOUT : duration(instruction, timeoutAt);
