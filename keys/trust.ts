@@ -77,17 +77,17 @@ export async function openHeldTrust(directory: string): Promise<Trust> {
 
 /** Gives a client's directory its first root, once. Refuses bytes that are no self-signed root, and a second root. */
 export async function seedTrust(directory: string, root: Uint8Array): Promise<void> {
-  const { checkRoot } = await import("./tuf/client.ts");
   const bytes = Buffer.from(root);
-  checkRoot(bytes);
-  await mkdir(directory, { recursive: true });
   const present = await unlessMissing(readFile(seedPath(directory)));
   if (present?.equals(bytes)) return;
+  const { checkRoot } = await import("./tuf/client.ts");
+  checkRoot(bytes);
   if (present !== undefined) {
     throw new TrustError("already-seeded", `${directory}: expected no root.json or the same one, got another root`, {
       hint: "a client follows one root; to trust another one, give it an empty directory",
     });
   }
+  await mkdir(directory, { recursive: true });
   await writeDurably(seedPath(directory), bytes);
 }
 
