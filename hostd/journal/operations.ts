@@ -9,7 +9,14 @@ import {
   type StepDocument,
 } from "../../manifests/node.ts";
 import { HostdError } from "../error.ts";
-import { type LockName, OPERATION_TRANSITIONS, OPERATIONS, type OperationAction, type StepName } from "../states.ts";
+import {
+  type LockName,
+  lockOf,
+  OPERATION_TRANSITIONS,
+  OPERATIONS,
+  type OperationAction,
+  type StepName,
+} from "../states.ts";
 import { type Database, json } from "./database.ts";
 import type { Events } from "./events.ts";
 import { transition } from "./transition.ts";
@@ -52,6 +59,8 @@ export type StepMark = "started" | "done" | "undone";
 export interface Operations {
   /** Begins an operation under the lock its first step needs; throws `busy` with the holder's id. */
   begin(input: { requestId: string; kind: OperationKind; app: string; caller: string; plan: object }): OperationRow;
+  /** Throws `busy` where another operation holds the lock that this kind begins with. */
+  refuseBusy(app: string, kind: OperationKind): void;
   get(id: number): OperationRow | undefined;
   byRequest(requestId: string): OperationRow | undefined;
   unfinished(app?: string): OperationRow[];
@@ -95,14 +104,15 @@ export function openOperations(database: Database, events: Events, date: () => D
     events.append(kind, { app: operation.app, operation: id, detail: { ...detail } });
   }
 
+  function holderOf(app: string, name: LockName): number | undefined {
+    const sql = "SELECT operation FROM locks WHERE app = ? AND name = ?";
+    return database.one(z.object({ operation: z.int() }), sql, [app, name])?.operation;
+  }
+
   function lock(operation: { id: number; app: string }, name: LockName): void {
-    const holder = database.one(
-      z.object({ operation: z.int() }),
-      "SELECT operation FROM locks WHERE app = ? AND name = ?",
-      [operation.app, name],
-    );
-    if (holder?.operation === operation.id) return;
-    if (holder !== undefined) throw busy(operation.app, get(holder.operation));
+    const holder = holderOf(operation.app, name);
+    if (holder === operation.id) return;
+    if (holder !== undefined) throw busy(operation.app, get(holder));
     database.run("INSERT INTO locks (app, name, operation) VALUES (?, ?, ?)", [operation.app, name, operation.id]);
   }
 
@@ -123,10 +133,14 @@ export function openOperations(database: Database, events: Events, date: () => D
         steps.forEach((name, position) => {
           database.run("INSERT INTO steps (operation, position, name) VALUES (?, ?, ?)", [id, position, name]);
         });
-        lock({ id, app }, kind === "stage" || kind === "deploy" ? "stage" : "switch");
+        lock({ id, app }, firstLock(kind));
         events.append("operation.started", { app, operation: id, detail: { kind, by: caller } });
         return get(id);
       }),
+    refuseBusy(app, kind) {
+      const holder = holderOf(app, firstLock(kind));
+      if (holder !== undefined) throw busy(app, get(holder));
+    },
     get: (id) => database.one(row, "SELECT * FROM operations WHERE id = ?", [id]),
     byRequest: (requestId) => database.one(row, "SELECT * FROM operations WHERE request_id = ?", [requestId]),
     unfinished: (app) =>
@@ -144,12 +158,7 @@ export function openOperations(database: Database, events: Events, date: () => D
     steps: (id) => database.all(stepRow, "SELECT * FROM steps WHERE operation = ? ORDER BY position", [id]).map(toStep),
     lock: (id, name) => database.transaction(() => lock(get(id), name)),
     requireLock(id, app, name) {
-      const held = database.one(
-        z.object({ operation: z.int() }),
-        "SELECT operation FROM locks WHERE app = ? AND name = ?",
-        [app, name],
-      );
-      if (held?.operation === id) return;
+      if (holderOf(app, name) === id) return;
       throw new HostdError("lock-not-held", `operation ${id} changes ${app} without holding its lock ${name}`);
     },
     mark(id, position, mark, detail) {
@@ -192,12 +201,16 @@ export function openOperations(database: Database, events: Events, date: () => D
   };
 }
 
+function firstLock(kind: OperationKind): LockName {
+  return lockOf(OPERATIONS[kind][0]);
+}
+
 function busy(app: string, holder: OperationRow): HostdError {
   return new HostdError(
     "busy",
     `${app} is busy: operation ${holder.id} (${holder.kind}, by ${holder.caller}) is under way`,
     {
-      hint: `hostd changes ${holder.id} shows it`,
+      hint: `hostd changes ${holder.id} shows it, hostd abort ${holder.id} takes it back`,
       details: { operation: holder.id, kind: holder.kind, by: holder.caller, since: holder.started_at },
     },
   );

@@ -58,6 +58,7 @@ export function openSubmit(engineOf: () => Engine): Submit {
     const requestId = asked.requestId ?? randomUUID();
     const known = engine.journal.operations.byRequest(requestId);
     if (known !== undefined) return known;
+    engine.journal.operations.refuseBusy(asked.app, kind);
     const operation = engine.journal.transaction(() =>
       engine.journal.operations.begin({ requestId, kind, app: asked.app, caller: asked.by, plan: plan() }),
     );

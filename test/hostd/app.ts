@@ -29,7 +29,9 @@ while (!$draining) {
     vec(my $ready = "", 3, 1) = 1;
     select($ready, undef, undef, 0.05) > 0 or next;
     accept(my $client, $listen) or next;
-    sysread($client, my $request, 4096) or next;
+    my ($request, $got);
+    do { $got = sysread($client, $request, 4096) } while (!defined $got && $! == 4); # SIGTERM drops no request
+    $got or next;
     exit 4 if $how eq "ends" && -e "$data/end";
     my $sick = $how eq "sick" || ($how eq "turns-sick" && -e "$data/sick");
     my $status = $sick && $request =~ m{^GET /healthz } ? "503 Sick" : "200 OK";

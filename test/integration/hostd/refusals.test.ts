@@ -115,7 +115,10 @@ describeWith(NEEDS, "what hostd refuses, while the running version goes on", () 
       await rig.publish({ version: "1.1.0", stable: 20_000 });
       await rig.operate("stage");
       const begun = await rig.client.begin("shop", "activate", {});
-      await eventually(() => rig.get("/version"), (version) => version === "1.1.0");
+      await eventually(
+        () => rig.get("/version"),
+        (version) => version === "1.1.0",
+      );
       await rig.client.abort(begun.id);
       const ended = await rig.client.wait(begun, () => {}, AbortSignal.timeout(20_000));
       expect(ended).toMatchObject({ state: "failed", reverted: true, reason: { code: "aborted" } });

@@ -1,0 +1,73 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "vitest";
+import type { OperationDocument } from "../../manifests/node.ts";
+import { eventually, type Rig } from "./rig.ts";
+
+/** Version names hold the rig's port, so that its processes can be told from those of other tests. */
+export function versionOf(rig: Rig, number: number): string {
+  return `${number}.0.0-${rig.port}`;
+}
+
+export async function prepare(rig: Rig, kind: "activate" | "rollback", number: number): Promise<void> {
+  await rig.publish({ version: versionOf(rig, number), stable: 150 });
+  expect(await rig.operate(kind === "activate" ? "stage" : "deploy")).toMatchObject({ state: "done" });
+}
+
+export async function write(rig: Rig): Promise<string> {
+  const number = await rig.record();
+  return `${number} by ${await rig.get("/version")}`;
+}
+
+/** Starts the daemon with a fault, begins the operation, and waits until the fault has killed it. */
+export async function crash(rig: Rig, kind: string, fault: string, number: number): Promise<void> {
+  await rig.kill();
+  await rig.start({ fault });
+  const requestId = `${fault}-${number}`;
+  await rig.client.begin("shop", kind, { requestId }).catch(() => undefined);
+  await rig.ended();
+}
+
+/** Starts the daemon again and answers the operation it found unfinished, once that has ended. */
+export async function restartAndWait(rig: Rig): Promise<OperationDocument> {
+  await rig.start();
+  const newest = async () => (await rig.client.changes({ app: "shop", limit: 1 })).changes[0];
+  const ended = await eventually(newest, (operation) => operation?.finished !== undefined);
+  if (ended === undefined) throw new Error("expected an operation");
+  return ended;
+}
+
+/** One generation runs, in one process, healthy, with every record it ever acknowledged, and nothing is left over. */
+export async function expectWhole(rig: Rig, name: string, expected: object | undefined, written: readonly string[]) {
+  const status = await eventually(
+    () => rig.client.app("shop"),
+    (app) => app.health === "healthy",
+  );
+  expect({ name, current: status.current }).toMatchObject({ name, current: expected });
+  expect(await rig.get("/version")).toBe(status.current?.version);
+  expect({ name, processes: processesOf(rig) }).toEqual({ name, processes: [status.current?.version] });
+  expect(await rig.records()).toEqual(written);
+  expect(status.operations).toEqual([]);
+  expect(status.slots.filter(({ state }) => state === "trial")).toEqual([]);
+  expect(readdirSync(join(rig.state, "parts"))).toEqual([]);
+  expect(readdirSync(join(rig.state, "failures")).filter((file) => !/^\d+\.json$/.test(file))).toEqual([]);
+}
+
+/** Versions of the app's processes that live, one each; the sandbox's own processes are not the app's. */
+export function processesOf(rig: Rig): (string | undefined)[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => argumentsOf(pid))
+    .filter(
+      (words) => words[0] === "/usr/bin/perl" && words[1] === "/opt/server.pl" && words[2]?.endsWith(`-${rig.port}`),
+    )
+    .map((words) => words[2]);
+}
+
+function argumentsOf(pid: string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    return []; // it ended while we looked
+  }
+}
