@@ -1,0 +1,29 @@
+import type { Store } from "../../images/store.ts";
+import type { App } from "../../manifests/app.ts";
+import { canonicalJson } from "../../manifests/document.ts";
+import { type Descriptor, MEDIA_TYPES } from "../../manifests/image.ts";
+import { type ConfigInput, imageConfig } from "./config.ts";
+
+export interface WrittenImage {
+  descriptor: Descriptor;
+  /** Its name in the store: `shop:latest`. */
+  reference: string;
+  app: App | undefined;
+}
+
+/** Writes config and manifest (image-spec manifest.md) and tags the image NAME:latest. One input gives one digest. */
+export async function writeImage(store: Store, input: ConfigInput): Promise<WrittenImage> {
+  const { config, app } = imageConfig(input);
+  const written = await store.write(Buffer.from(canonicalJson(config)));
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: MEDIA_TYPES.manifest,
+    config: { mediaType: MEDIA_TYPES.config, digest: written.digest, size: written.size },
+    layers: input.layers.map((layer) => layer.descriptor),
+  };
+  const { digest, size } = await store.write(Buffer.from(canonicalJson(manifest)));
+  const descriptor: Descriptor = { mediaType: MEDIA_TYPES.manifest, digest, size };
+  const reference = `${input.recipe.name}:latest`;
+  await store.tag(reference, descriptor);
+  return { descriptor, reference, app };
+}

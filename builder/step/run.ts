@@ -1,0 +1,100 @@
+import { chmod, chown, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { quoteCommand } from "../../effects/process.ts";
+import { BuildError } from "../error.ts";
+import type { RunStep } from "../recipe/recipe.ts";
+import { makeMounts } from "../sandbox/mounts.ts";
+import { runInSandbox } from "../sandbox/sandbox.ts";
+import { programOf } from "../sandbox/shell.ts";
+import type { ListedEntry } from "../tree/listing.ts";
+import { scanTree } from "../tree/scan.ts";
+import type { Tree } from "../tree/tree.ts";
+import { type BindMount, boundEntries } from "./bound.ts";
+import { inputsOf, recordRead } from "./inputs.ts";
+import { type PreparedStep, placeOf, type StepPlace, type StepShop } from "./shop.ts";
+
+const OUTPUT_LINES = 20;
+/** Questions of debconf have nobody to answer them. */
+const RUN_ENV = { DEBIAN_FRONTEND: "noninteractive" };
+
+/** A RUN is keyed by the tree below, its command, environment and mounts, and the content of what it binds. */
+export async function prepareRun(step: RunStep, place: StepPlace, shop: StepShop): Promise<PreparedStep> {
+  const reads: Record<string, string> = {};
+  for (const mount of step.mounts) {
+    if (mount.type !== "bind") continue;
+    const entries = await boundEntries(mount, shop, place.epoch);
+    reads[`RUN --mount source=${mount.source}`] = await recordRead(shop.cache, entries, mount.from.tree !== "context");
+  }
+  return {
+    inputs: inputsOf(step, place.below.id, place.epoch, reads),
+    make: (tree, work) => makeRun(step, place, shop, tree, work),
+  };
+}
+
+async function makeRun(
+  step: RunStep,
+  place: StepPlace,
+  shop: StepShop,
+  directory: string,
+  work: string,
+): Promise<ListedEntry[]> {
+  const tree = await shop.views(place.below);
+  const upper = join(directory, "root");
+  await makeUpper(upper, tree);
+  const bound = (mount: BindMount) => boundEntries(mount, shop, place.epoch);
+  const cacheMounts = join(shop.cache.directory, "mounts");
+  const made = await makeMounts(step.mounts, { cacheMounts, work, secrets: shop.secrets, bound });
+  const output = lastLines();
+  const end = await runInSandbox({
+    work,
+    layers: place.below.trees.map((one) => one.directory),
+    tree,
+    upper,
+    program: programOf(step.command, tree),
+    env: { ...RUN_ENV, SOURCE_DATE_EPOCH: String(place.epoch), ...step.env, ...made.env },
+    workdir: step.workdir,
+    user: step.user,
+    network: step.network === "default",
+    mounts: made.mounts,
+    locks: made.locks,
+    signal: shop.signal,
+    onOutput(text) {
+      output.push(text);
+      shop.onOutput(text);
+    },
+  });
+  if (end.exitCode !== 0) throw runFailed(step, shop, end.exitCode, output.text());
+  return scanTree(upper, place.epoch);
+}
+
+/** An upper directory shows its own attributes as the root's: they start as the tree's. */
+async function makeUpper(upper: string, tree: Tree): Promise<void> {
+  const root = tree.at("");
+  await mkdir(upper);
+  await chown(upper, root?.uid ?? 0, root?.gid ?? 0);
+  await chmod(upper, root?.mode ?? 0o755);
+}
+
+function runFailed(step: RunStep, shop: StepShop, exitCode: number, output: string): BuildError {
+  const noNetwork = step.network === "none" && /resolv|network|connect|EAI_AGAIN|ENOTFOUND/i.test(output);
+  const command = step.command.form === "exec" ? quoteCommand(step.command.command) : step.text;
+  return new BuildError(
+    "run-failed",
+    `${placeOf(shop, step)} ${command}: exit code ${exitCode}${output === "" ? "" : `\n${output}`}`,
+    {
+      details: { line: step.position.line, command, exitCode, output },
+      hint: noNetwork ? "this step has no network: RUN --network=default gives it one" : undefined,
+    },
+  );
+}
+
+/** Keeps the end of a step's output, both streams in the order they came. */
+export function lastLines(): { push(text: string): void; text(): string } {
+  let kept = "";
+  return {
+    push(text) {
+      kept = (kept + text).slice(-64 * 1024);
+    },
+    text: () => kept.trimEnd().split("\n").slice(-OUTPUT_LINES).join("\n"),
+  };
+}
