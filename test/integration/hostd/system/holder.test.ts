@@ -126,6 +126,10 @@ describeWith(NEEDS, "processes of an app", () => {
     withNode(async ({ node }) => {
       await node.ensureHolder("shop", []);
       await node.start(shellSpec(root(), 1, "echo first; sleep 1000"));
+      await eventually(
+        () => node.logs("shop", 1),
+        (text) => text === "first\n",
+      );
       await expect(node.start(shellSpec(root(), 1, "sleep 1000"))).rejects.toMatchObject({ code: "already-running" });
       await node.stop("shop", 1, 1000);
       await node.start(shellSpec(root(), 1, "echo second; sleep 1000"));
@@ -210,6 +214,7 @@ describeWith(NEEDS, "LISTEN sockets", () => {
       kept.write("GET / HTTP/1.0\r\n\r\n");
       await node.start(serverSpec(root(), 1));
       expect(String((await answer)[0])).toMatch(/v1$/);
+      kept.destroy();
       await expect(connect(one)).rejects.toMatchObject({ code: "ECONNREFUSED" });
       await reach(three);
       await node.stop("shop", 1, 5000);
@@ -377,6 +382,7 @@ async function operateAndKill(state: string, run: string, name: string, ...value
 async function reach(port: number): Promise<void> {
   const socket = createConnection(port, "127.0.0.1");
   await once(socket, "connect");
+  socket.on("error", () => {}); // nobody accepted it, so its end may be a reset
   socket.destroy();
 }
 

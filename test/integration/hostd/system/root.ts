@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
@@ -37,6 +37,7 @@ export function useRoot(): () => string {
   let directory = "";
   beforeAll(() => {
     directory = mkdtempSync(join(tmpdir(), "root-"));
+    chmodSync(directory, 0o755); // the app's user enters its root
     makeRoot(directory);
   });
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
