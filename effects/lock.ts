@@ -9,7 +9,7 @@ import { hasErrno } from "./errno.ts";
 const RETRY_MS = 20;
 
 /** Another process holds the lock and did not give it back in time. */
-export class LockError extends Failure {
+class LockError extends Failure {
   declare readonly code: "locked";
   constructor(path: string, waited: number) {
     super("busy", "locked", `${path}: another command has been changing it for ${waited} ms`, {

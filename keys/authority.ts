@@ -13,7 +13,7 @@ import { seedPath } from "./truststate.ts";
 
 // The operator's side: who holds which key in a home, and how a home begins.
 
-export const ROLES = [
+const ROLES = [
   "root",
   "targets",
   "snapshot",

@@ -2,7 +2,7 @@ import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto
 import { isCanonical, isOnCurve, isSmallOrder } from "./curve.ts";
 import { TrustError } from "./error.ts";
 
-export const PUBLIC_KEY_BYTES = 32;
+const PUBLIC_KEY_BYTES = 32;
 export const SIGNATURE_BYTES = 64;
 
 /** An Ed25519 public key that passed import. */
@@ -39,7 +39,7 @@ export function importPublicKey(key: Uint8Array | string): PublicKey {
   return { keyid: keyidOf(bytes), hex, object: createPublicKey({ key: jwk, format: "jwk" }) };
 }
 
-export function keyidOf(bytes: Uint8Array): string {
+function keyidOf(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 

@@ -8,7 +8,7 @@ import { findRoleProblems, policyAssignments } from "./roles.ts";
 export type Rule = "policy-keys" | "channel" | "revoked" | "built" | "tested" | "clean" | "release" | "floor";
 
 /** Something that was found: shown by `verify`, and what a verdict rests on. */
-export interface Fact {
+interface Fact {
   kind: "built" | "green" | "red" | "ignored" | "release";
   message: string;
   keyid?: string;

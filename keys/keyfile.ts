@@ -12,7 +12,7 @@ const KEY_FILE_LIMIT = 16 * 1024;
 const KEY_FILE_MODE = 0o600;
 
 /** Roles are TUF role names, `builder`, `tester` and names of channels. */
-export const roleSchema = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, "expected a role's name");
+const roleSchema = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, "expected a role's name");
 
 /** A key file: one key, one role. Its secret is plain, or sealed with a passphrase. */
 const keyFileSchema = z.strictObject({

@@ -23,7 +23,7 @@ export const sealedSchema = z.strictObject({
   sealed: base64,
 });
 
-export type Sealed = z.infer<typeof sealedSchema>;
+type Sealed = z.infer<typeof sealedSchema>;
 
 /** Seals and opens secrets with one passphrase. */
 export interface Sealer {

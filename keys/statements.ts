@@ -11,7 +11,7 @@ import {
 import { type Envelope, signEnvelope } from "./dsse.ts";
 import type { Signer } from "./signer.ts";
 
-export const BUILDER_ID = "https://ostler.dev/builder/v1";
+const BUILDER_ID = "https://ostler.dev/builder/v1";
 
 /** What a builder says about an image that it made. */
 export interface BuildFacts {

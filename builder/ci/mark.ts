@@ -8,7 +8,7 @@ import { type Digest, digestFromHex } from "../../manifests/digest.ts";
 import { openBuiltStore } from "../promote/open-store.ts";
 
 /** The suite that a person's verdict is recorded as. */
-export const MANUAL_SUITE = "manual";
+const MANUAL_SUITE = "manual";
 
 export interface MarkOptions {
   home: Home;

@@ -9,7 +9,7 @@ import { parseManifest } from "../../manifests/image.ts";
 import type { Release } from "../../manifests/release.ts";
 
 /** A blob of an image, read and hashed. */
-export interface BlobCheck {
+interface BlobCheck {
   what: "manifest" | "config" | "layer";
   digest: Digest;
   size: number;
