@@ -114,6 +114,22 @@ describeWith(TOOLS, "packLayer", () => {
     });
   });
 
+  test("packs a file of half a gigabyte in memory that does not grow with it", async () => {
+    const tree = await directory("tree");
+    await run(["truncate", "--size=512M", join(tree, "large")]);
+    const program = `
+      const [{ openStore }, { packLayer }, { walkDirectory }] = await Promise.all(process.argv.slice(3).map((file) => import(file)));
+      const directory = process.argv[1];
+      const store = await openStore(process.argv[2]);
+      await packLayer(store, await walkDirectory(directory), { section: "base" });
+      console.log(process.resourceUsage().maxRSS);`;
+    const modules = ["store.ts", "layer/pack.ts", "layer/walk.ts"].map((name) =>
+      join(import.meta.dirname, "../../../../images", name),
+    );
+    const command = [process.execPath, "--input-type=module", "-e", program, tree, store.directory, ...modules];
+    expect(Number((await run(command)).stdout)).toBeLessThan(300_000);
+  });
+
   test("refuses a file that grows while it is packed, and leaves no blob", async () => {
     const tree = await directory("tree");
     await writeFile(join(tree, "log"), "one");
