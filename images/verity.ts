@@ -63,10 +63,18 @@ async function* checkedBlocks(region: Region, first: number, count: number, dige
 
 async function readWhole({ file, path }: Region, target: Buffer, offset: number): Promise<void> {
   for (let at = 0; at < target.length; ) {
-    const { bytesRead } = await file.read(target, at, target.length - at, offset + at);
-    if (bytesRead === 0) throw new ErofsError("image-damaged", `${path}: expected more bytes at offset ${offset + at}`);
+    const { bytesRead } = await file.read(target, at, target.length - at, offset + at).catch((cause: unknown) => {
+      throw unreadable(path, offset + at, cause);
+    });
+    if (bytesRead === 0) throw unreadable(path, offset + at);
     at += bytesRead;
   }
+}
+
+function unreadable(path: string, offset: number, cause?: unknown): ErofsError {
+  const why = cause instanceof Error ? cause.message : "the file ends there";
+  const message = `${path}: expected bytes at byte offset ${offset}, got none: ${why}`;
+  return new ErofsError("image-damaged", message, { hint: HINT, details: { file: path, offset }, cause });
 }
 
 function damaged({ path, start, what }: Region, block: number): ErofsError {

@@ -6,6 +6,9 @@ import { expect, it } from "vitest";
 import { run } from "../../../../effects/process.ts";
 import { withTemporaryDirectory } from "../../../../effects/temporary.ts";
 import { layDown } from "../../../../images/layer/laydown.ts";
+import { packLayer } from "../../../../images/layer/pack.ts";
+import { walkDirectory } from "../../../../images/layer/walk.ts";
+import { openStore } from "../../../../images/store.ts";
 import { verifyErofs } from "../../../../images/verity.ts";
 import { verityOf } from "../../../../manifests/image.ts";
 import { describeTree } from "../../../compare-trees.ts";
@@ -45,6 +48,24 @@ describeWith({ root: true, programs: PROGRAMS }, "a laid-down layer and the kern
             expect(lstatSync(join(mount, absent), { throwIfNoEntry: false })).toBeUndefined();
           }
         });
+      }),
+    );
+  });
+
+  it("what the builder packs and signs is what a node lays down and mounts", async () => {
+    await withTemporaryDirectory(tmpdir(), (work) =>
+      withMemoryFilesystem(join(work, "memory"), async (source) => {
+        makeNastyTree(source);
+        const store = await openStore(join(work, "store"));
+        for (const compression of ["zstd", "gzip"] as const) {
+          const image = join(work, `${compression}.erofs`);
+          const options = { section: "bootstrap", compression } as const;
+          const { descriptor, diffId } = await packLayer(store, await walkDirectory(source), options);
+          await layDown(store.pathOf(descriptor.digest), descriptor, diffId, image);
+          await withErofs(image, join(work, compression), async (mount) => {
+            expect(describeTree(mount)).toEqual(describeTree(source));
+          });
+        }
       }),
     );
   });

@@ -1,5 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Entry } from "../../../../images/entry.ts";
+import { ErofsError } from "../../../../images/erofs/error.ts";
 import { createErofsWriter } from "../../../../images/erofs/write.ts";
 import { entryOf, messageOf, type TestEntry, writeImage } from "../../../erofs-image.ts";
 import { type ReadInode, readErofs } from "../../../erofs-reader.ts";
@@ -133,6 +135,25 @@ describe("createErofsWriter", () => {
       }),
       { numRuns: 150 },
     );
+  });
+
+  it("any sequence of entries gives an image that reads back whole, or is refused", () => {
+    const part = fc.constantFrom("a", "b", ".wh.a", ".wh.b", ".wh..wh..opq", "..");
+    const path = fc.array(part, { maxLength: 3 }).map((parts) => parts.join("/"));
+    const type = fc.constantFrom<Entry["type"]>("directory", "directory", "file", "symlink", "hardlink", "fifo");
+    let accepted = 0;
+    fc.assert(
+      fc.property(fc.array(fc.record({ path, type, link: path }), { maxLength: 12 }), (entries) => {
+        try {
+          readErofs(writeImage(entries).image);
+          accepted++;
+        } catch (error) {
+          expect(error).toBeInstanceOf(ErofsError);
+        }
+      }),
+      { numRuns: 1000 },
+    );
+    expect(accepted).toBeGreaterThan(50);
   });
 
   it("the pieces in which content comes change nothing", () => {
