@@ -10,7 +10,7 @@ import type { Descriptor } from "../manifests/image.ts";
 import { StoreError } from "./store-error.ts";
 import { createIndex } from "./store-index.ts";
 
-export interface BlobSize {
+interface BlobSize {
   digest: Digest;
   size: number;
 }

@@ -9,7 +9,7 @@ export interface TarSink {
 const MESSAGE_LIMIT = 4000;
 
 /** How GNU tar extracts exactly what an archive says, names as they are. The directory holds no symlinks to follow. */
-export function extractCommand(directory: string): string[] {
+function extractCommand(directory: string): string[] {
   return [
     ...["--extract", "--file=-", `--directory=${directory}`, "--absolute-names"],
     ...["--preserve-permissions", "--same-owner", "--numeric-owner", "--xattrs", "--xattrs-include=*"],

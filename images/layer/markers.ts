@@ -2,8 +2,8 @@ import { type Entry, parentOf, type SourceEntry } from "../entry.ts";
 import { layerError } from "./error.ts";
 
 /** How a layer says what is gone (image-spec layer.md, "Whiteouts"). */
-export const WHITEOUT_PREFIX = ".wh.";
-export const OPAQUE_NAME = ".wh..wh..opq";
+const WHITEOUT_PREFIX = ".wh.";
+const OPAQUE_NAME = ".wh..wh..opq";
 
 /** How overlayfs says it in a directory. */
 export const OPAQUE_XATTR = "trusted.overlay.opaque";

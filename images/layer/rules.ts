@@ -8,7 +8,7 @@ export interface LayerRules {
   kindOf(path: string): EntryKind | undefined;
 }
 
-export type EntryKind = "directory" | "other";
+type EntryKind = "directory" | "other";
 
 /**
  * What holds between the entries of one layer. A layer carries every parent directory, before what is in it: one that

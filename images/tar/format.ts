@@ -22,7 +22,6 @@ export const FIELDS = {
 } as const satisfies Record<string, readonly [number, number]>;
 
 export const MAGIC_POSIX = "ustar\u{0}";
-export const MAGIC_GNU = "ustar ";
 
 export const TYPE_FLAGS: Readonly<Record<EntryType, string>> = {
   file: "0",
