@@ -1,7 +1,8 @@
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Failure, toFailureDocument } from "../manifests/failure.ts";
 import { table } from "../terminal/table.ts";
 import { ask, heading, type Place, say, type, typeInBackground } from "./console.ts";
@@ -44,7 +45,8 @@ async function story(): Promise<void> {
   const trust = `--repository ${repository} --root ${join(repository, "metadata", "1.root.json")} --channel production`;
   const hostd = typeInBackground(place, `hostd serve ${paths} ${trust}`, log);
   try {
-    await type(place, "hostd status --wait", 0);
+    await untilThere(place.environment["HOSTD_SOCKET"] ?? "");
+    await type(place, "hostd status", 0);
     await firstVersion();
     await migration();
     await redVersion();
@@ -55,8 +57,8 @@ async function story(): Promise<void> {
     await type(place, "ostler status", 0);
   } finally {
     heading("leaving nothing behind");
-    await type(place, "hostd reset --wipe", 0);
     await hostd.stop();
+    await type(place, `hostd reset --wipe ${paths}`, 0);
     closeSync(log);
   }
 }
@@ -141,6 +143,13 @@ async function act<T>(name: string, outcome: string, work: () => Promise<T>): Pr
 
 function row({ act: name, took, outcome }: (typeof results)[number]): string[] {
   return [name, (took / 1000).toFixed(1), outcome];
+}
+
+async function untilThere(path: string): Promise<void> {
+  for (let attempt = 0; !existsSync(path); attempt += 1) {
+    if (attempt === 100) throw new Error(`expected ${path} within 10 s, found nothing`);
+    await sleep(100);
+  }
 }
 
 async function expectFreePort(): Promise<void> {

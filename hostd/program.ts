@@ -17,6 +17,7 @@ export const PROGRAM: Program = {
     abort: async () => (await import("./verbs/abort.ts")).verb,
     pin: async () => (await import("./verbs/pin.ts")).verb,
     release: async () => (await import("./verbs/release.ts")).verb,
+    reset: async () => (await import("./verbs/reset.ts")).verb,
     "snapshot create": async () => (await import("./verbs/snapshot-create.ts")).verb,
     "snapshot list": async () => (await import("./verbs/snapshot-list.ts")).verb,
   },

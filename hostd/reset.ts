@@ -1,0 +1,59 @@
+import { readdir, rm, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { unlessMissing } from "../effects/errno.ts";
+import { HostdError } from "./error.ts";
+import { openJournal } from "./journal/journal.ts";
+import { openNode } from "./system/open.ts";
+
+export interface ResetOptions {
+  stateDirectory: string;
+  runDirectory: string;
+  /** Also forget the apps' data and snapshots, their user ids, and what the node trusts. */
+  wipe: boolean;
+}
+
+export interface ResetReport {
+  stopped: string[];
+  unmounted: number;
+  removed: string[];
+}
+
+const JOURNAL = "hostd.db";
+const KEPT_WITHOUT_WIPE = ["data", "users.json", "trust"];
+
+/** Stops every app and takes the node back to empty. Refuses while hostd runs; may be repeated after a crash. */
+export async function reset(options: ResetOptions): Promise<ResetReport> {
+  const [stateDirectory, runDirectory] = [resolve(options.stateDirectory), resolve(options.runDirectory)];
+  const journal = await holdJournal(stateDirectory);
+  try {
+    const node = await openNode({ stateDirectory, runDirectory });
+    const stopped = (await unlessMissing(readdir(join(runDirectory, "apps")))) ?? [];
+    for (const app of stopped) await node.removeHolder(app);
+    const slots = await node.mountedSlots();
+    for (const { app, image } of slots) await node.unmountSlot(app, image);
+    const removed = await removeState(stateDirectory, options.wipe ? [] : KEPT_WITHOUT_WIPE);
+    await rm(runDirectory, { recursive: true, force: true });
+    return { stopped, unmounted: slots.length, removed };
+  } finally {
+    journal.close();
+  }
+}
+
+/** The journal's lock keeps hostd out; its file is what tells a state directory from any other. */
+async function holdJournal(stateDirectory: string): Promise<{ close(): void }> {
+  const file = join(stateDirectory, JOURNAL);
+  if ((await unlessMissing(stat(file))) === undefined) {
+    throw new HostdError("journal", `${file}: expected the journal of a node, found nothing`, {
+      hint: "name the directory that hostd serve was given as --state",
+    });
+  }
+  return openJournal(file, () => new Date());
+}
+
+/** The journal goes last, so that a reset cut short can be begun again. */
+async function removeState(stateDirectory: string, kept: readonly string[]): Promise<string[]> {
+  const names = (await readdir(stateDirectory)).filter((name) => !kept.includes(name));
+  const removed = names.sort((a, b) => Number(a.startsWith(JOURNAL)) - Number(b.startsWith(JOURNAL)));
+  for (const name of removed) await rm(join(stateDirectory, name), { recursive: true, force: true });
+  return removed;
+}

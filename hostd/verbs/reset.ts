@@ -1,0 +1,34 @@
+import { Failure } from "../../manifests/failure.ts";
+import type { Verb } from "../../terminal/verb.ts";
+import { reset } from "../reset.ts";
+import { text } from "./answer.ts";
+
+export const verb: Verb = {
+  name: "reset",
+  summary: "stop every app and take the node back to empty; hostd must not run",
+  options: [
+    { flags: "--state <dir>", summary: "what survives a reboot", default: "/var/lib/hostd" },
+    { flags: "--run <dir>", summary: "socket, mounts and sockets held for apps", default: "/run/hostd" },
+    { flags: "--keep-data", summary: "keep the apps' data, their user ids and what the node trusts" },
+    { flags: "--wipe", summary: "keep nothing" },
+  ],
+  examples: ["hostd reset --keep-data", "hostd reset --wipe --state /var/lib/hostd"],
+  async run({ options }) {
+    const wipe = options["wipe"] === true;
+    if (wipe === (options["keepData"] === true)) {
+      throw new Failure("usage", "bad-option", "expected one of --keep-data and --wipe", {
+        hint: "hostd reset --help",
+      });
+    }
+    const report = await reset({
+      stateDirectory: text(options["state"]) ?? "",
+      runDirectory: text(options["run"]) ?? "",
+      wipe,
+    });
+    const stopped = report.stopped.length === 0 ? "no app ran" : `stopped ${report.stopped.join(", ")}`;
+    return {
+      json: { ...report, wipe },
+      text: `${stopped}; unmounted ${report.unmounted} slots; removed ${report.removed.join(", ") || "nothing"}`,
+    };
+  },
+};
