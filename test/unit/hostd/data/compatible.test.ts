@@ -1,0 +1,39 @@
+import { describe, expect, test } from "vitest";
+import { canRead, formatAfter, readableSnapshots } from "../../../../hostd/data/compatible.ts";
+import { type App, appSchema } from "../../../../manifests/app.ts";
+
+const app = (data: App["data"]): App => appSchema.parse({ schema: 1, name: "shop", data });
+const path = "/var/lib/shop";
+
+describe("canRead", () => {
+  test.each<[App["data"], number | undefined, boolean]>([
+    [[], 7, true],
+    [[{ path, format: 2 }], undefined, true],
+    [[{ path, format: 2 }], 2, true],
+    [[{ path, format: 2 }], 1, false],
+    [[{ path, format: 1 }], 2, false],
+    [[{ path, format: 2, reads: ">=1 <3" }], 1, true],
+    [[{ path, format: 2, reads: ">=1 <3" }], 3, false],
+    [[{ path, format: 3, reads: "^3 || 1" }], 1, true],
+    [[{ path, format: 3, reads: "^3 || 1" }], 2, false],
+    [[{ path, format: 3, reads: "nonsense" }], 3, false],
+  ])("data %j with format %s: %s", (data, format, expected) => {
+    expect(canRead(app(data), format)).toBe(expected);
+  });
+});
+
+test("formatAfter: an image raises the format of the data and never lowers it", () => {
+  expect(formatAfter(app([{ path, format: 2 }]), undefined)).toBe(2);
+  expect(formatAfter(app([{ path, format: 2 }]), 1)).toBe(2);
+  expect(formatAfter(app([{ path, format: 1, reads: ">=1" }]), 2)).toBe(2);
+  expect(formatAfter(app([]), 2)).toBe(2);
+});
+
+test("readableSnapshots: those the image could work with, newest first", () => {
+  const snapshot = (id: string, format: number) => ({ id, app: "shop", format, operation: 1, reason: "", taken: "" });
+  const snapshots = [snapshot("c", 3), snapshot("b", 2), snapshot("a", 1)];
+  expect(readableSnapshots(app([{ path, format: 2, reads: "1 || 2" }]), snapshots).map(({ id }) => id)).toEqual([
+    "b",
+    "a",
+  ]);
+});

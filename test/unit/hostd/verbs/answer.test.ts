@@ -1,0 +1,34 @@
+import { describe, expect, test } from "vitest";
+import { answerOf, exitCodeOf } from "../../../../hostd/verbs/answer.ts";
+import { type OperationDocument, operationExample } from "../../../../manifests/node.ts";
+
+const done: OperationDocument = { ...operationExample, state: "done", reverted: false };
+
+function failed(outcome: "failed" | "refused" | "busy" | "usage"): OperationDocument {
+  return { ...operationExample, reason: { outcome, code: "x", message: "because" } };
+}
+
+describe("the exit code of an operation", () => {
+  test.each<[string, OperationDocument, number]>([
+    ["done is 0", done, 0],
+    ["failed and taken back is never 0", failed("failed"), 1],
+    ["refused by policy is 3", failed("refused"), 3],
+    ["busy is 4", failed("busy"), 4],
+  ])("%s", (_title, operation, expected) => {
+    expect(exitCodeOf(operation)).toBe(expected);
+  });
+
+  test("of one that we left under way is 0: it goes on", () => {
+    const { finished: _, reason: __, ...running } = done;
+    expect(exitCodeOf({ ...running, state: "running" })).toBe(0);
+  });
+});
+
+test("the text of a revert says that it failed, why, what was kept, and how the old generation is", () => {
+  const { text, json } = answerOf(operationExample);
+  expect(text).toContain("failed and taken back after 31.0 s");
+  expect(text).toContain("why: http://localhost:8080/healthz: expected status 2xx, got 500");
+  expect(text).toContain("kept the data written meanwhile (format 2)");
+  expect(text).toContain("generation 3 is healthy again");
+  expect(json).toBe(operationExample);
+});
