@@ -21,7 +21,7 @@ export interface ProcessResult {
   stderr: string;
 }
 
-/** The most output kept per stream; more fails the process rather than filling memory. */
+/** The most output kept per stream, in bytes. A program that writes more is killed, unless its output is watched. */
 const OUTPUT_LIMIT = 64 * 1024 * 1024;
 const LAST_LINES = 20;
 
@@ -70,8 +70,8 @@ export async function run(command: readonly string[], options: RunOptions = {}):
   const started = Date.now();
   const kill = () => child.kill("SIGKILL");
   options.signal?.addEventListener("abort", kill);
-  const stdout = collect(child.stdout, options.onOutput);
-  const stderr = collect(child.stderr, options.onOutput);
+  const stdout = collect(child.stdout, options.onOutput, kill);
+  const stderr = collect(child.stderr, options.onOutput, kill);
   child.stdin?.on("error", () => {}); // a program may end before it has read its input; its exit code decides
   child.stdin?.end(options.input);
   const end = await new Promise<ProcessEnd>((resolve, reject) => {
@@ -95,12 +95,15 @@ export function quoteCommand(command: readonly string[]): string {
   return command.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(" ");
 }
 
-function collect(stream: NodeJS.ReadableStream | null, onOutput: ((text: string) => void) | undefined) {
+/** Who watches the output as it comes needs only its end here; for anybody else a cut output would be a wrong answer. */
+function collect(stream: NodeJS.ReadableStream | null, onOutput: RunOptions["onOutput"], overflow: () => void) {
   const chunks: Buffer[] = [];
   let size = 0;
   stream?.on("data", (chunk: Buffer) => {
     size += chunk.length;
-    if (size <= OUTPUT_LIMIT) chunks.push(chunk);
+    chunks.push(chunk);
+    if (size > OUTPUT_LIMIT && onOutput === undefined) overflow();
+    while (size > OUTPUT_LIMIT) size -= chunks.shift()?.length ?? size;
     onOutput?.(chunk.toString());
   });
   return { text: () => Buffer.concat(chunks).toString() };

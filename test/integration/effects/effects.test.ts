@@ -58,6 +58,10 @@ describe("run", () => {
     expect((failure as ProcessError).timedOut).toBe(true);
   });
 
+  test("a program whose output fills memory is killed rather than cut short in silence", async () => {
+    await expect(run(["sh", "-c", "exec cat /dev/zero"])).rejects.toThrow("killed by SIGKILL");
+  });
+
   test("a missing program is named", async () => {
     await expect(run(["no-such-program"])).rejects.toThrow("no-such-program: program not found");
   });
