@@ -40,6 +40,10 @@ export interface BuildOptions {
   /** Values of ARGs. */
   args?: Readonly<Record<string, string>> | undefined;
   secrets?: Readonly<Record<string, SecretSource>> | undefined;
+  /** Another build cache than `home`/cache. */
+  cacheDirectory?: string | undefined;
+  /** false leaves NAME:latest where it is. */
+  tag?: boolean | undefined;
 }
 
 export interface BuiltLayer {
@@ -105,7 +109,7 @@ async function buildImage(options: BuildOptions): Promise<BuildResult> {
   const { text, digest } = await readRecipeFile(options.recipeFile);
   const parse = (known: object) => parseRecipe(text, basename(recipeFile), { ...known, args: options.args ?? {} });
   parse({}); // a mistake in the recipe is told before anything is opened
-  const cache = await openCache(join(home, "cache"));
+  const cache = await openCache(options.cacheDirectory ?? join(home, "cache"));
   const store = await openStore(join(home, "store"));
   const views = openViews(cache);
 
@@ -129,7 +133,8 @@ async function buildImage(options: BuildOptions): Promise<BuildResult> {
   const steps = await takeSteps({ plan, bases, epoch, shop, noCache: options.noCache === true, progress });
   const layers = await packSections(plan, steps, bases, { cache, store, views, compression }, progress);
   const inherited = bases.baseOf(bases.recipe.deploy?.from ?? bases.recipe.base)?.config;
-  const image = await writeImage(store, { recipe: bases.recipe, context: sources.context, inherited, layers, epoch });
+  const input = { recipe: bases.recipe, context: sources.context, inherited, layers, epoch };
+  const image = await writeImage(store, input, options.tag ?? true);
   await sources.save();
   return {
     name: bases.recipe.name,

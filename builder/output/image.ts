@@ -11,8 +11,8 @@ export interface WrittenImage {
   app: App | undefined;
 }
 
-/** Writes config and manifest (image-spec manifest.md) and tags the image NAME:latest. One input gives one digest. */
-export async function writeImage(store: Store, input: ConfigInput): Promise<WrittenImage> {
+/** Writes config and manifest (image-spec manifest.md) and, where `tag` says so, moves NAME:latest to it. One input gives one digest. */
+export async function writeImage(store: Store, input: ConfigInput, tag: boolean): Promise<WrittenImage> {
   const { config, app } = imageConfig(input);
   const written = await store.write(Buffer.from(canonicalJson(config)));
   const manifest = {
@@ -24,6 +24,6 @@ export async function writeImage(store: Store, input: ConfigInput): Promise<Writ
   const { digest, size } = await store.write(Buffer.from(canonicalJson(manifest)));
   const descriptor: Descriptor = { mediaType: MEDIA_TYPES.manifest, digest, size };
   const reference = `${input.recipe.name}:latest`;
-  await store.tag(reference, descriptor);
+  if (tag) await store.tag(reference, descriptor);
   return { descriptor, reference, app };
 }

@@ -38,7 +38,7 @@ const CAPABILITIES = [
 ];
 
 /** Leaves `mounted` behind once the overlay stands, so that a failure to mount is told from a failure of the step. */
-const MOUNT_SCRIPT = `cd "$1" && mount -t overlay overlay -o "$2" merged && : > mounted || exit 125; shift 2; exec "$@"`;
+const MOUNT_SCRIPT = `umask 022 && cd "$1" && mount -t overlay overlay -o "$2" merged && : > mounted || exit 125; shift 2; exec "$@"`;
 
 /**
  * The whole command of a sandbox. Every program but the last replaces itself by the next, so killing the one process

@@ -1,6 +1,6 @@
-import { closeSync, mkdirSync, openSync, symlinkSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { hostPath } from "../../images/entry.ts";
+import { chmodSync, closeSync, mkdirSync, openSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { hostPath, parentOf } from "../../images/entry.ts";
 import { BuildError } from "../error.ts";
 
 /** The kernel takes at most 500 lower directories. */
@@ -57,10 +57,15 @@ export function prepareOverlay(input: OverlayInput): string {
 }
 
 function makeMountPoint(scaffold: string, point: MountPoint): void {
-  const path = hostPath(scaffold, point.path);
-  if (point.directory) mkdirSync(path, { recursive: true, mode: 0o755 });
-  else {
-    mkdirSync(dirname(String(path)), { recursive: true, mode: 0o755 });
-    closeSync(openSync(path, "a", 0o644));
-  }
+  const parent = parentOf(point.path);
+  if (point.path !== parent) makeDirectory(scaffold, point.directory ? point.path : parent);
+  if (!point.directory) closeSync(openSync(hostPath(scaffold, point.path), "a", 0o644));
+}
+
+/** With mode 0755 all the way, whatever the umask: users other than root must get through. */
+function makeDirectory(scaffold: string, path: string): void {
+  const host = hostPath(scaffold, path);
+  if (path !== "") makeDirectory(scaffold, parentOf(path));
+  mkdirSync(host, { recursive: true });
+  chmodSync(host, 0o755);
 }
