@@ -12,7 +12,7 @@ export interface Argument extends Span {
 }
 
 /** `value`: `--name=VALUE`. `switch`: `--name`. `raw`: like value, but its reader substitutes it piece by piece. */
-export interface FlagSpec {
+interface FlagSpec {
   kind: "value" | "switch" | "raw";
   many?: true;
 }

@@ -38,7 +38,7 @@ export interface Draft {
   work: { spent: number };
 }
 
-export interface Base {
+interface Base {
   from: From;
   /** `FROM x AS alias`: another word for bootstrap. */
   alias: string | undefined;

@@ -1,4 +1,4 @@
-import type { App, DataPath, Health, Hook, Listen } from "../../manifests/app.ts";
+import type { App, DataPath, Health, Listen } from "../../manifests/app.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import type { Problem } from "./problem.ts";
 
@@ -236,5 +236,3 @@ export interface ParseOptions {
   base?: Inherited;
   deployBase?: Inherited;
 }
-
-export type { DataPath, Health, Hook, Listen };

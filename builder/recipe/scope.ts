@@ -1,7 +1,7 @@
 import type { From, Inherited } from "./recipe.ts";
 
 /** PATH where the base image says nothing else (design section 3: made bases, scratch). */
-export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** What instructions of a section leave behind for those below them. */
 export interface Scope {
