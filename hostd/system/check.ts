@@ -1,5 +1,6 @@
+import { type LookupAddress, lookup } from "node:dns";
 import { request } from "node:http";
-import { createConnection } from "node:net";
+import { createConnection, type LookupFunction } from "node:net";
 import type { Health } from "../../manifests/app.ts";
 import { runEntered } from "./entered.ts";
 import { besideCommand } from "./launch.ts";
@@ -8,6 +9,11 @@ import { environmentOf, workdirOf } from "./proc.ts";
 
 /** Bytes of an answer's body that are kept for the detail. */
 const BODY_LIMIT = 4096;
+
+const LOOPBACK: [LookupAddress, LookupAddress] = [
+  { address: "127.0.0.1", family: 4 },
+  { address: "::1", family: 6 },
+];
 
 type Verdict = Omit<HealthResult, "took">;
 
@@ -34,7 +40,7 @@ async function judge(health: Health, running: Running | undefined, user: number)
 
 function checkHttp(url: string, timeout: number): Promise<Verdict> {
   return new Promise((resolve) => {
-    const call = request(url, { agent: false, headers: { connection: "close" } });
+    const call = request(url, { agent: false, headers: { connection: "close" }, lookup: lookupHost });
     const timer = setTimeout(() => call.destroy(new Error(`no answer within ${timeout} ms`)), timeout);
     const settle = (verdict: Verdict) => {
       clearTimeout(timer);
@@ -63,7 +69,7 @@ function checkHttp(url: string, timeout: number): Promise<Verdict> {
 
 function checkTcp(host: string, port: number, timeout: number): Promise<Verdict> {
   return new Promise((resolve) => {
-    const socket = createConnection({ host, port });
+    const socket = createConnection({ host, port, lookup: lookupHost });
     const timer = setTimeout(() => socket.destroy(new Error(`no connection within ${timeout} ms`)), timeout);
     const settle = (verdict: Verdict) => {
       clearTimeout(timer);
@@ -83,6 +89,13 @@ async function checkExec(command: readonly string[], pid: number, user: number, 
   if (timedOut) return { ok: false, detail: `no end within ${timeout} ms` };
   return { ok: exitCode === 0, detail: `exit code ${exitCode}${said === "" ? "" : `: ${said}`}` };
 }
+
+/** `localhost` is this machine (RFC 6761) also where no /etc/hosts says so, as on a bare Debian. */
+const lookupHost: LookupFunction = (name, options, answer) => {
+  if (name !== "localhost") return lookup(name, options, answer);
+  if (options.all === true) answer(null, LOOPBACK);
+  else answer(null, LOOPBACK[0].address, LOOPBACK[0].family);
+};
 
 /** A name with several addresses fails with one error for each. */
 function describeError(error: Error): string {

@@ -26,6 +26,7 @@ export function openConfig(paths: Paths, userOf: (app: string) => Promise<number
       await rm(paths.config(app, generation), { recursive: true, force: true });
       await rm(paths.log(app, generation), { force: true });
       await rm(`${paths.log(app, generation)}.1`, { force: true });
+      await rm(paths.mountPoints(app, String(generation)), { recursive: true, force: true });
     },
   };
 }

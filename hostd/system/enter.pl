@@ -30,6 +30,7 @@ drop_privileges($uid);
 chdir $workdir or fail("working directory $workdir: $!");
 $env{LISTEN_FDS} = $sockets, $env{LISTEN_PID} = $$ if $sockets;
 %ENV = %env;
+$SIG{TERM} = "DEFAULT";
 syswrite($report, "entered\n");
 exec { $rest[0] } @rest or fail("$rest[0]: $!");
 

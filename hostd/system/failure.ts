@@ -14,8 +14,7 @@ export type NodeErrorCode =
   | "path-too-long"
   | "wrong-name"
   | "no-user-id"
-  | "data-missing"
-  | "data-in-use";
+  | "data-missing";
 
 /** An effect on the node that could not be done. */
 export class NodeError extends Failure {

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 # The holder of one app. It owns the app's LISTEN sockets, which stay open whatever is started or stopped behind
 # them, and it is the parent of the app's processes, so that exit codes are known after hostd died (ADR 0004).
-# It never accepts a connection, decides nothing, and needs perl-base alone. Apps die with it.
+# It never accepts a connection, decides nothing, and needs perl-base alone. Apps die with it; told to end by SIGTERM, as
+# at a shutdown, it first asks them to end and waits.
 #
 # usage: holder.pl DIRECTORY     DIRECTORY (this app's run directory) gets holder.lock, holder.sock, generations/N
 #
@@ -21,11 +22,12 @@ use Socket qw(:DEFAULT inet_pton IPPROTO_TCP);
 use constant BACKLOG        => 4096;
 use constant READ_SIZE      => 65536;
 use constant SUBREAPER      => 36;             # prctl PR_SET_CHILD_SUBREAPER
+use constant END_LIMIT      => 10;             # seconds from SIGTERM to the end of the last app
 use constant LAST_WORDS     => 2;              # seconds in which a sandbox that failed ends by itself
 use constant REQUEST_LIMIT  => 4 * 1024 * 1024;
 my ($PRCTL, $CLOCK_GETTIME) = (POSIX::uname())[4] eq "x86_64" ? (157, 228) : (167, 113);
 
-my (%sockets, @order, %generations, @clients);
+my (%sockets, @order, %generations, @clients, $ending);
 umask 077;
 $SIG{PIPE} = "IGNORE";
 $SIG{HUP}  = "IGNORE";
@@ -36,6 +38,7 @@ syscall($PRCTL, SUBREAPER, 1, 0, 0, 0) == 0 or die "prctl: $!\n";
 pipe(my $wake, my $waker) or die "pipe: $!\n";
 nonblocking($wake, $waker);
 $SIG{CHLD} = sub { syswrite($waker, ".") };
+$SIG{TERM} = sub { $ending = 1; syswrite($waker, ".") };
 mkdir "generations";
 bury($_) for glob "generations/*";
 my $control = control();
@@ -63,6 +66,18 @@ sub serve {
     reap();
     for my $g (values %generations) { kill_all($g) if $g->{deadline} && $g->{deadline} <= now() }
     @clients = grep { !$_->{done} } @clients;
+    end() if $ending;
+}
+
+# SIGTERM: at a shutdown the apps get theirs from the system too, and the bwraps around them ignore it (run_child).
+sub end {
+    my @alive = grep { !$_->{ended} } values %generations;
+    exit 0 if !@alive;
+    for my $g (grep { !$_->{asked} } @alive) {
+        $g->{asked} = 1;
+        $g->{deadline} //= now() + END_LIMIT;
+        kill "TERM", $g->{pid} if alive($g->{pid}, $g->{start});
+    }
 }
 
 sub accepted {
@@ -161,6 +176,7 @@ sub start {
 sub run_child {
     my ($output, $listen, $spec, $reporter, @command) = @_;
     $SIG{$_} = "DEFAULT" for qw(PIPE HUP CHLD);
+    $SIG{TERM} = "IGNORE"; # until enter.pl: bwrap would die of it and take the app along
     umask 022;
     open(my $null, "<", "/dev/null");
     my @high = map { fcntl($_, F_DUPFD, 200) } $null, $output, $output, @$listen, $spec, $reporter;

@@ -32,7 +32,7 @@ export interface Sandbox {
 }
 
 /** Descriptors of the process to come: sockets from 3 on, then these two. */
-export function descriptorsOf(listenFds: number) {
+function descriptorsOf(listenFds: number) {
   return { spec: 3 + listenFds, report: 4 + listenFds };
 }
 

@@ -1,6 +1,6 @@
 import { ProcessError, run } from "../../effects/process.ts";
 import { NodeError } from "./failure.ts";
-import { makeLoopNodes } from "./losetup.ts";
+import { hasLoopControl, makeLoopNodes } from "./losetup.ts";
 
 /** Tries until a free loop device is had: another process may take the one that was free a moment ago. */
 const LOOP_TRIES = 4;
@@ -16,9 +16,10 @@ export async function mountLayerFile(file: string, directory: string): Promise<v
       return void (await run(command));
     } catch (error) {
       if (!(error instanceof ProcessError)) throw error;
-      if (!/loop device/.test(error.output)) throw mountFailed(file, error);
+      const made = await makeLoopNodes();
+      const noLoop = made || /loop device/.test(error.output) || !(await hasLoopControl());
+      if (!noLoop) throw mountFailed(file, error);
       if (left === 0) throw noLoopDevice(file, error);
-      await makeLoopNodes();
     }
   }
 }

@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { run as runProgram } from "../../../../effects/process.ts";
 import { withTemporaryDirectory } from "../../../../effects/temporary.ts";
@@ -18,7 +19,7 @@ import { type NodeSystem, openNode } from "../../../../hostd/system/node.ts";
 import { describeWith } from "../../../needs.ts";
 import { unmountBelow } from "./fixture.ts";
 
-const OPERATE = join(import.meta.dirname, "operate.ts");
+const OPERATE = fileURLToPath(new URL("./operate.ts", import.meta.url));
 const USER = 61184;
 
 interface Place {

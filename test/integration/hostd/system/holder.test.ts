@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { withTemporaryDirectory } from "../../../../effects/temporary.ts";
 import { openNode } from "../../../../hostd/system/node.ts";
@@ -12,7 +13,7 @@ import { describeWith } from "../../../needs.ts";
 import { eventually, freePort, serverSpec, shellSpec, withNode } from "./fixture.ts";
 import { useRoot } from "./root.ts";
 
-const OPERATE = join(import.meta.dirname, "operate.ts");
+const OPERATE = fileURLToPath(new URL("./operate.ts", import.meta.url));
 const NEEDS = { root: true, programs: ["bwrap", "perl"] };
 const root = useRoot();
 
@@ -325,6 +326,24 @@ describeWith(NEEDS, "holders and the death of others", () => {
       expect((await node.running("shop")).map(({ generation }) => generation)).toEqual([1, 2]);
       await node.start(serverSpec(root(), 3));
       expect(await ask(port)).toBe("v3");
+    }));
+
+  test("SIGTERM to everything, as at a shutdown, lets the app end by itself and keeps its exit code", () =>
+    withNode(async ({ node, run }) => {
+      const port = await freePort();
+      await node.ensureHolder("shop", [{ address: "127.0.0.1", port }]);
+      const command = ["/bin/sh", "-c", "trap 'sleep 0.3; echo saved; exit 6' TERM; while :; do sleep 0.05; done"];
+      await node.start(serverSpec(root(), 1, { command }));
+      const holder = holderPid(run);
+      const [monitor] = readFileSync(`/proc/${holder}/task/${holder}/children`, "utf8").split(" ");
+      process.kill(Number(monitor), "SIGTERM");
+      process.kill(holder, "SIGTERM");
+      await eventually(
+        async () => readdirSync("/proc").includes(String(holder)),
+        (there) => !there,
+      );
+      expect((await node.running("shop"))[0]?.exited).toMatchObject({ code: 6 });
+      expect(await node.logs("shop", 1)).toBe("saved\n");
     }));
 
   test("one holder an app: two starts at once end with one", () =>

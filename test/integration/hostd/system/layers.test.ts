@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   closeSync,
@@ -13,6 +13,7 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { backingInode } from "../../../../hostd/system/losetup.ts";
 import { mountAt, readMounts } from "../../../../hostd/system/mountinfo.ts";
@@ -26,7 +27,7 @@ import { type Fixture, makeDirectory, withNode } from "./fixture.ts";
 
 const ONE = digestFromHex("11".repeat(32));
 const TWO = digestFromHex("22".repeat(32));
-const OPERATE = join(import.meta.dirname, "operate.ts");
+const OPERATE = fileURLToPath(new URL("./operate.ts", import.meta.url));
 
 interface Made {
   blob: string;
@@ -203,6 +204,22 @@ describeWith({ root: true }, "layers and slots", () => {
         await node.unmountSlot("shop", ONE);
         expect(await mountCount(run)).toBe(0);
       }
+    }));
+
+  test("where no loop device can be had, the failure says so and what to do", () =>
+    withNode(async (fixture) => {
+      const { directory, state, run } = fixture;
+      const { baseVerity } = await layDownAll(fixture);
+      const programs = makeDirectory(directory, "programs");
+      const fakes = { mount: "echo 'mount: x: failed to setup loop device for y.' >&2", mknod: ":", losetup: ":" };
+      for (const [name, script] of Object.entries(fakes)) {
+        writeFileSync(join(programs, name), `#!/bin/sh\n${script}\nexit 1\n`, { mode: 0o755 });
+      }
+      const input = JSON.stringify({ app: "shop", image: ONE, layers: [baseVerity] });
+      const { stderr } = spawnSync(process.execPath, [OPERATE, state, run, "mountSlot", input], {
+        env: { ...process.env, PATH: `${programs}:${process.env["PATH"]}` },
+      });
+      expect(stderr.toString()).toMatch(/no loop device can be had[\s\S]*code: 'no-loop-device'[\s\S]*modprobe loop/);
     }));
 
   test("more layers than mount options hold are refused with their size", () =>

@@ -97,8 +97,9 @@ describeWith(NEEDS, "the sandbox", () => {
 
   test("names resolve in an image made from scratch", () =>
     withRoot(async (fixture) => {
-      const { output } = await hook(fixture, "cat /etc/hosts");
-      expect(output).toBe(readFileSync("/etc/hosts", "utf8"));
+      for (const file of ["/etc/hosts", "/etc/resolv.conf"].filter(existsSync)) {
+        expect((await hook(fixture, `cat ${file}`)).output).toBe(readFileSync(file, "utf8"));
+      }
       const other = makeDirectory(fixture.directory, "root");
       makeRoot(other);
       makeDirectory(other, "etc");
@@ -198,7 +199,7 @@ describeWith(NEEDS, "health checks", () => {
       const at = { app: "shop", generation: 1 };
       expect(await node.check(http("/"), at)).toMatchObject({ ok: true, detail: "200 OK" });
       expect(await node.check(http("/sick"), at)).toMatchObject({ ok: false, detail: "503 Sick: v1" });
-      expect(await node.check({ ...http("/"), kind: "tcp", host: "127.0.0.1", port } as Health, at)).toMatchObject({
+      expect(await node.check({ ...http("/"), kind: "tcp", host: "localhost", port } as Health, at)).toMatchObject({
         ok: true,
       });
       await node.stop("shop", 1, 5000);
