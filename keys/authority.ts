@@ -13,16 +13,7 @@ import { seedPath } from "./truststate.ts";
 
 // The operator's side: who holds which key in a home, and how a home begins.
 
-const ROLES = [
-  "root",
-  "targets",
-  "snapshot",
-  "timestamp",
-  "production",
-  "staging",
-  "builder",
-  "tester",
-] as const;
+const ROLES = ["root", "targets", "snapshot", "timestamp", "production", "staging", "builder", "tester"] as const;
 
 const PRIVATE_DIRECTORY_MODE = 0o700;
 

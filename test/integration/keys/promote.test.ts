@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,15 +10,15 @@ import { openTrust } from "../../../keys/trust.ts";
 import { type Digest, hexOf, shortDigest } from "../../../manifests/digest.ts";
 import type { Descriptor } from "../../../manifests/image.ts";
 import { signerOf } from "../../foundation.ts";
+import { runOstler } from "../../run-ostler.ts";
 import { markOf, provenanceOf, storeSmallImage } from "../../small-image.ts";
-
-const MAIN = join(import.meta.dirname, "../../../cli/main.ts");
 
 let home: string;
 let store: string;
 let builder: Signer;
 let tester: Signer;
 let image: Descriptor;
+const ostler = (...args: string[]) => runOstler(home, args);
 
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), "ostler-promote-"));
@@ -252,20 +251,4 @@ async function released() {
   const { repository, trust: directory } = homeOf(home);
   const trust = await openTrust({ source: openSource(repository), directory, now: () => new Date() });
   return await trust.release("production", "shop");
-}
-
-/** Runs the real program; --home goes first so that a case can name another. */
-async function ostler(...args: string[]) {
-  const environment = { ...process.env, OSTLER_HOME: home };
-  const child = spawn(process.execPath, [MAIN, ...args], { env: environment, stdio: ["ignore", "pipe", "pipe"] });
-  const output = { stdout: "", stderr: "" };
-  child.stdout.on("data", (chunk) => {
-    output.stdout += chunk;
-  });
-  child.stderr.on("data", (chunk) => {
-    output.stderr += chunk;
-  });
-  const exitCode = await new Promise<number | null>((resolve) => child.once("close", resolve));
-  const json: unknown = output.stdout.startsWith("{") ? JSON.parse(output.stdout) : undefined;
-  return { ...output, exitCode, json };
 }
