@@ -1,7 +1,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { EXIT_CODES, Failure, toFailureDocument } from "../manifests/failure.ts";
+import { nearest } from "./nearest.ts";
 import { openProgress, PROGRESS_KINDS, type ProgressKind } from "./progress.ts";
-import { suggest } from "./suggest.ts";
 import type { Answer, OptionSpec, Verb } from "./verb.ts";
 
 /** A command with verbs, each loaded only when it is called. */
@@ -89,7 +89,7 @@ async function withoutVerb(program: Program, argv: readonly string[]): Promise<n
   const group = Object.keys(program.verbs).filter((name) => name.split(" ")[0] === word);
   const asksForHelp = word === undefined || word === "--help" || word === "-h" || word === "help";
   if (!asksForHelp && group.length === 0) {
-    const near = suggest(argv[0] ?? "", Object.keys(program.verbs));
+    const near = nearest(argv[0] ?? "", Object.keys(program.verbs));
     throw new Failure("usage", "unknown-verb", `expected a verb of ${program.name}, got "${word}"`, {
       hint: near === undefined ? `${program.name} --help lists the verbs` : `did you mean ${program.name} ${near}?`,
     });

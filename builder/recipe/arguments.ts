@@ -1,9 +1,9 @@
+import { nearest } from "../../terminal/nearest.ts";
 import { type Draft, expandSpan } from "./draft.ts";
 import { type JsonArray, readJsonArray } from "./json.ts";
 import { LIMITS } from "./limits.ts";
 import { collecting, type Problem, ProblemFound, type ProblemText, quote } from "./problem.ts";
 import { fail, type Instruction } from "./split.ts";
-import { nearest } from "./suggest.ts";
 import { checkCount, nextWord, type Span, skipRemarks } from "./words.ts";
 
 /** A word of an instruction: where it stands, and its value once substituted. */

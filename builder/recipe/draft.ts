@@ -1,4 +1,5 @@
 import type { Health } from "../../manifests/app.ts";
+import { nearest } from "../../terminal/nearest.ts";
 import { type ExpandMode, expand, type Variables } from "./expand.ts";
 import { LIMITS } from "./limits.ts";
 import type { Problem, ProblemText } from "./problem.ts";
@@ -7,7 +8,6 @@ import type { AppDeclarations, DeploySection, From, ParseOptions, Section, Step 
 import { environmentOf, openScope, type Scope } from "./scope.ts";
 import { type Mapped, positionAt, problemAt } from "./source.ts";
 import type { Instruction } from "./split.ts";
-import { nearest } from "./suggest.ts";
 import { type Span, splitWords } from "./words.ts";
 
 /** A recipe while its instructions are read, top to bottom. */

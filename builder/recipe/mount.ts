@@ -1,9 +1,9 @@
+import { nearest } from "../../terminal/nearest.ts";
 import { type Argument, badValue } from "./arguments.ts";
 import { type Draft, expandSpan } from "./draft.ts";
 import { quote } from "./problem.ts";
 import type { Mount, TreeSource } from "./recipe.ts";
 import { fail, type Instruction } from "./split.ts";
-import { nearest } from "./suggest.ts";
 import { readTreeSource } from "./tree.ts";
 import { contextPath, imagePath, oneOf, whole } from "./values.ts";
 import { nextWord } from "./words.ts";

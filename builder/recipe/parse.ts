@@ -1,3 +1,4 @@
+import { nearest } from "../../terminal/nearest.ts";
 import { type Draft, openDraft } from "./draft.ts";
 import { RecipeError } from "./error.ts";
 import { INSTRUCTIONS } from "./instructions/table.ts";
@@ -8,7 +9,6 @@ import type { AppDeclarations, ParseOptions, Recipe } from "./recipe.ts";
 import { openScope, sorted } from "./scope.ts";
 import { mapLine, problemAt, readSource, type Source } from "./source.ts";
 import { atKeyword, type Instruction, splitInstructions } from "./split.ts";
-import { nearest } from "./suggest.ts";
 
 /** ARGs every build knows, and those of proxies: a value for one that the recipe does not declare is no mistake. */
 const PREDEFINED = /^(?:(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT)|SOURCE_DATE_EPOCH|(?:https?|ftp|no|all)_proxy)$/i;

@@ -1,10 +1,10 @@
 import { isDigest } from "../../manifests/digest.ts";
+import { nearest } from "../../terminal/nearest.ts";
 import type { Argument } from "./arguments.ts";
 import { type ProblemText, quote } from "./problem.ts";
 import type { From } from "./recipe.ts";
 import { positionAt } from "./source.ts";
 import { fail, type Instruction } from "./split.ts";
-import { nearest } from "./suggest.ts";
 
 const LONGEST = 512;
 const TAG = /^\w[\w.-]{0,127}$/;

@@ -1,10 +1,10 @@
+import { nearest } from "../../terminal/nearest.ts";
 import { type Argument, badValue } from "./arguments.ts";
 import type { Draft } from "./draft.ts";
 import { quote } from "./problem.ts";
 import type { TreeSource } from "./recipe.ts";
 import { readReference } from "./reference.ts";
 import { fail, type Instruction } from "./split.ts";
-import { nearest } from "./suggest.ts";
 
 /** Whose files `--from=` and a mount's `from=` read: `bootstrap` (or the name FROM gave it), or another image. */
 export function readTreeSource(instruction: Instruction, draft: Draft, at: Argument): TreeSource {

@@ -1,10 +1,10 @@
 import { posix } from "node:path";
+import { nearest } from "../../terminal/nearest.ts";
 import { type Argument, badValue } from "./arguments.ts";
 import { LIMITS } from "./limits.ts";
 import { type ProblemText, quote } from "./problem.ts";
 import type { Mode, ModeClause, Owner } from "./recipe.ts";
 import { fail, type Instruction } from "./split.ts";
-import { nearest } from "./suggest.ts";
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 const LONGEST_DURATION = 24 * 3_600_000;

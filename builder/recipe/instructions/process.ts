@@ -1,11 +1,11 @@
 import { constants } from "node:os";
+import { nearest } from "../../../terminal/nearest.ts";
 import { badValue, onlyWord, readArguments } from "../arguments.ts";
 import { readArgv, readCommand } from "../command.ts";
 import { addStep, type Draft, keywordSpan, warn } from "../draft.ts";
 import { readJsonArray } from "../json.ts";
 import { quote } from "../problem.ts";
 import { fail, type Instruction } from "../split.ts";
-import { nearest } from "../suggest.ts";
 import { imagePath, owner, port } from "../values.ts";
 
 /** `WORKDIR path`: made when it is missing; a relative path goes on from the one above. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { nameFromFile } from "../../../../builder/recipe/name.ts";
-import { nearest } from "../../../../builder/recipe/suggest.ts";
+import { nearest } from "../../../../terminal/nearest.ts";
 import { read } from "./read.ts";
 
 const DIGEST = `sha256:${"a".repeat(64)}`;
