@@ -44,7 +44,8 @@ export interface Promotion {
 
 /**
  * Moves an image into a channel: judged first by the rules that nodes apply, then its blobs copied bit for bit into
- * the repository, then its statements, then the release published last. Refuses an image that is not green.
+ * the repository, then its statements, then the release published last. Refuses an image that is not green. Where the
+ * channel has this release already, statements that are new and blobs that are missing still go there.
  */
 export async function promote(options: PromoteOptions): Promise<Promotion> {
   const { home, channel, progress } = options;
@@ -62,13 +63,13 @@ export async function promote(options: PromoteOptions): Promise<Promotion> {
     const envelopes = await readEnvelopes(openSource(options.store), image.descriptor.digest);
     checkImage(trust.policy, channel, product, image.descriptor, envelopes);
     const { descriptor, config } = image;
-    const release = decideRelease({ ...options, product, image: descriptor, config, previous, policy: trust.policy });
-    if (release === undefined && previous !== undefined) return { changed: false, release: previous, previous };
+    const decided = decideRelease({ ...options, product, image: descriptor, config, previous, policy: trust.policy });
+    const release = decided ?? previous;
     if (release === undefined) throw new TypeError("expected a release where there is no previous one");
     await copyImage(store, await openStore(join(home.repository, "oci")), image, release, progress);
     await appendEnvelopes(home.repository, descriptor.digest, envelopes);
-    await publishRelease(publishing, release);
-    return { changed: true, release, previous };
+    if (decided !== undefined) await publishRelease(publishing, decided);
+    return { changed: decided !== undefined, release, previous };
   });
 }
 

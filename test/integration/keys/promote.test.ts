@@ -55,6 +55,14 @@ describe("ostler promote", () => {
     expect(again).toMatchObject({ exitCode: 0, json: { changed: false, release: { sequence: 1 } } });
   });
 
+  test("takes new statements about a released image along, though its release stays", async () => {
+    await sign(image.digest, provenanceOf(image.digest, builder), markOf(image.digest, tester));
+    await ostler("promote", "shop");
+    await sign(image.digest, markOf(image.digest, tester, { suites: ["vm"] }));
+    expect(await ostler("promote", "shop")).toMatchObject({ exitCode: 0, json: { changed: false } });
+    expect(await readEnvelopes(openSource(join(home, "repository")), image.digest)).toHaveLength(3);
+  });
+
   test("raises the sequence, keeps values that were not set again, and takes the version from the sequence", async () => {
     await sign(image.digest, provenanceOf(image.digest, builder), markOf(image.digest, tester));
     await ostler("promote", "shop", "--set", "greeting=hello");
