@@ -13,7 +13,7 @@ no warnings "exec";    # a failed exec is reported, not printed
 use Fcntl qw(F_SETFD FD_CLOEXEC);
 use POSIX ();
 
-use constant { MNT_DETACH => 2, CAPBSET_DROP => 24, NO_NEW_PRIVS => 38, CAPABILITY_VERSION_3 => 0x20080522 };
+use constant { MNT_DETACH => 2, PDEATHSIG => 1, CAPBSET_DROP => 24, NO_NEW_PRIVS => 38, CAPABILITY_VERSION_3 => 0x20080522 };
 my %X86 = (pivot_root => 155, umount2 => 166, prctl => 157, capset => 126, setns => 308);
 my %ARM = (pivot_root => 41,  umount2 => 39,  prctl => 167, capset => 91,  setns => 268);
 my %CALL = (POSIX::uname())[4] eq "x86_64" ? %X86 : %ARM;
@@ -27,6 +27,7 @@ my %env = map { /^([^=]*)=(.*)$/s } splice @rest, 0, shift @rest;
 defined $beside ? join_namespaces($beside) : swap_root("/app");
 close_others($sockets);
 drop_privileges($uid);
+die_with_parent() if defined $beside;
 chdir $workdir or fail("working directory $workdir: $!");
 $env{LISTEN_FDS} = $sockets, $env{LISTEN_PID} = $$ if $sockets;
 %ENV = %env;
@@ -53,6 +54,7 @@ sub swap_root {
 # A pid namespace is entered by children only, so one is made; this process then waits and ends as it ended.
 sub join_namespaces {
     my ($pid) = @_;
+    die_with_parent();
     my @spaces = map { open(my $space, "<", "/proc/$pid/ns/$_") or fail("process $pid: $!"); $space } qw(ipc uts pid mnt);
     for my $space (@spaces) { syscall($CALL{setns}, fileno($space), 0) == 0 or fail("setns: $!") }
     my $child = fork // fail("fork: $!");
@@ -61,6 +63,10 @@ sub join_namespaces {
     waitpid($child, 0);
     POSIX::_exit(POSIX::WIFEXITED($?) ? POSIX::WEXITSTATUS($?) : 128 + POSIX::WTERMSIG($?));
 }
+
+# A program beside an app goes when hostd is gone; what it forked goes with the app at the latest. A change of user
+# forgets this, so it is said before and after.
+sub die_with_parent { syscall($CALL{prctl}, PDEATHSIG, 9, 0, 0, 0) == 0 or fail("pdeathsig: $!") }
 
 # Whatever the caller had open besides the sockets is not the app's.
 sub close_others {

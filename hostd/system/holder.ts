@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdir, open } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { dirname } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { hasErrno } from "../../effects/errno.ts";
 import type { Listen } from "../../manifests/app.ts";
@@ -13,7 +14,7 @@ import { whoListens } from "./port.ts";
 /** Linux keeps a unix socket's path in 108 bytes with its end. */
 const SOCKET_PATH_LIMIT = 107;
 
-/** A holder is ready in milliseconds; this long means that it cannot work. */
+/** A holder listens milliseconds after it took its lock; this long means that it cannot work. */
 const START_LIMIT_MS = 10_000;
 
 const HOLDER = fileURLToPath(new URL("./holder.pl", import.meta.url));
@@ -64,23 +65,28 @@ async function startHolder(paths: Paths, app: string): Promise<void> {
     child.unref();
     const { stdout } = child;
     const first = await new Promise<string>((resolve) => {
-      const timer = setTimeout(() => resolve("too slow"), START_LIMIT_MS);
-      const settle = (text: string) => {
-        clearTimeout(timer);
-        resolve(text);
-      };
-      child.once("error", (error) => settle(error.message));
-      child.once("close", () => settle("ended"));
-      stdout?.once("data", (text: Buffer) => settle(text.toString().trim()));
+      child.once("error", (error) => resolve(error.message));
+      child.once("close", () => resolve("its end"));
+      stdout?.once("data", (text: Buffer) => resolve(text.toString().trim()));
     });
     stdout?.destroy();
-    if (first === "ready" || first === "held") return; // held: another start was quicker
+    if (first === "ready") return;
+    if (first === "held" && (await becomesReady(paths, app))) return;
     throw new NodeError("holder-failed", `${app}: expected a ready holder, got ${JSON.stringify(first)}`, {
       hint: `${paths.holderLog(app)} may say why`,
     });
   } finally {
     await log.close();
   }
+}
+
+/** Another start was quicker, by so little that its holder may not listen yet. */
+async function becomesReady(paths: Paths, app: string): Promise<boolean> {
+  for (const end = Date.now() + START_LIMIT_MS; Date.now() < end; ) {
+    if ((await askHolder(paths, app, ["status"])) !== undefined) return true;
+    await setTimeout(10);
+  }
+  return false;
 }
 
 /** Empty where nobody listens, or where the holder was killed before it answered. */

@@ -17,7 +17,7 @@ interface Checked {
   device: string;
 }
 
-type LayerFiles = Pick<NodeSystem, "layDownLayer" | "hasLayer" | "checkLayer" | "layers"> & {
+type LayerFiles = Pick<NodeSystem, "layDownLayer" | "hasLayer" | "checkLayer" | "scrubLayer" | "layers"> & {
   /** Deletes the file; the caller has unmounted it. */
   deleteLayer(root: string): Promise<void>;
 };
@@ -27,20 +27,22 @@ export async function openLayers(paths: Paths): Promise<LayerFiles> {
   await mkdir(paths.layerFiles, { recursive: true });
   await removeHalfMade(paths.layerFiles);
 
-  async function checkLayer(verity: LayerVerity): Promise<void> {
+  async function verify(verity: LayerVerity, isKnown: (record: string, now: Checked) => boolean): Promise<void> {
     const file = paths.layerFile(verity.root);
     const before = await look(file);
     if (before === undefined) throw missing(file);
-    const known = await unlessMissing(readFile(paths.layerChecked(verity.root), "utf8"));
-    if (known !== undefined && sameFile(known, before)) return;
+    const record = await unlessMissing(readFile(paths.layerChecked(verity.root), "utf8"));
+    if (record !== undefined && isKnown(record, before)) return;
     await verifyErofs(file, verity);
     await remember(verity.root, before);
   }
 
+  const checkLayer = (verity: LayerVerity) => verify(verity, sameFile);
   const remember = (root: string, found: Checked) => writeDurably(paths.layerChecked(root), JSON.stringify(found));
 
   return {
     checkLayer,
+    scrubLayer: (verity) => verify(verity, () => false),
     async layDownLayer({ blob, layer, diffId }) {
       const verity = verityOf(layer);
       const file = paths.layerFile(verity.root);

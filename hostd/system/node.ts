@@ -74,7 +74,7 @@ export interface Snapshot {
   id: string;
   /** RFC 3339. */
   createdAt: string;
-  /** Bytes held by it alone, where the driver can say. */
+  /** Bytes that the copy took on the disk; said by snapshot() alone, and where it was a full copy. */
   bytes?: number;
 }
 
@@ -88,6 +88,8 @@ export interface NodeSystem {
   hasLayer(verity: LayerVerity): Promise<boolean>;
   /** Verifies the whole file unless it is unchanged since it was last verified; the error names file and block. */
   checkLayer(verity: LayerVerity): Promise<void>;
+  /** Verifies the whole file whatever is remembered: a disk may lose what nobody wrote. */
+  scrubLayer(verity: LayerVerity): Promise<void>;
   /** Unmounts and deletes it; refuses (`layer-in-use`) while a mounted slot needs it. `root` = verity root. */
   removeLayer(root: string): Promise<void>;
   /** Verity roots of all layers laid down. */
@@ -103,7 +105,8 @@ export interface NodeSystem {
 
   /**
    * Starts the app's holder or adopts the living one, and gives it exactly these sockets; those it has already stay
-   * open without a gap. `port-in-use` names the port and who has it; the earlier sockets are then kept.
+   * open without a gap. `port-in-use` names the port and who has it; the earlier sockets are then kept. Another address
+   * on the same port needs the generations that listen there stopped first.
    */
   ensureHolder(app: string, listen: readonly Listen[]): Promise<void>;
   /** Resolves when the program has been executed; `start-failed` says why it could not be. */

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -74,6 +74,18 @@ export async function eventually<T>(ask: () => Promise<T>, accept: (answer: T) =
     if (Date.now() > end) throw new Error(`waited ten seconds, last answer ${JSON.stringify(answer)}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** Command lines of all processes, their words ended by NUL. */
+export function allCommands(): string[] {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return pids.map((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+    } catch {
+      return ""; // it ended while we looked
+    }
+  });
 }
 
 export function makeDirectory(...parts: string[]): string {

@@ -10,7 +10,7 @@ import { withTemporaryDirectory } from "../../../../effects/temporary.ts";
 import { openNode } from "../../../../hostd/system/node.ts";
 import { isAlive } from "../../../../hostd/system/proc.ts";
 import { describeWith } from "../../../needs.ts";
-import { eventually, freePort, serverSpec, shellSpec, withNode } from "./fixture.ts";
+import { allCommands, eventually, freePort, serverSpec, shellSpec, withNode } from "./fixture.ts";
 import { useRoot } from "./root.ts";
 
 const OPERATE = fileURLToPath(new URL("./operate.ts", import.meta.url));
@@ -96,16 +96,7 @@ describeWith(NEEDS, "processes of an app", () => {
         () => node.running("shop"),
         ([one]) => one?.exited?.code === 5,
       );
-      const commands = readdirSync("/proc")
-        .filter((name) => /^\d+$/.test(name))
-        .map((pid) => {
-          try {
-            return readFileSync(`/proc/${pid}/cmdline`, "utf8");
-          } catch {
-            return ""; // it ended while we looked
-          }
-        });
-      expect(commands.filter((line) => line === "sleep\x00987654\0")).toEqual([]);
+      expect(allCommands().filter((line) => line === "sleep\x00987654\0")).toEqual([]);
     }));
 
   test("a program that is not there is a failed start that names it, and no running generation", () =>
@@ -332,8 +323,16 @@ describeWith(NEEDS, "holders and the death of others", () => {
     withNode(async ({ node, run }) => {
       const port = await freePort();
       await node.ensureHolder("shop", [{ address: "127.0.0.1", port }]);
-      const command = ["/bin/sh", "-c", "trap 'sleep 0.3; echo saved; exit 6' TERM; while :; do sleep 0.05; done"];
+      const command = [
+        "/bin/sh",
+        "-c",
+        "trap 'sleep 0.3; echo saved; exit 6' TERM; echo ready; while :; do sleep 0.05; done",
+      ];
       await node.start(serverSpec(root(), 1, { command }));
+      await eventually(
+        () => node.logs("shop", 1),
+        (text) => text === "ready\n",
+      );
       const holder = holderPid(run);
       const [monitor] = readFileSync(`/proc/${holder}/task/${holder}/children`, "utf8").split(" ");
       process.kill(Number(monitor), "SIGTERM");
@@ -343,7 +342,7 @@ describeWith(NEEDS, "holders and the death of others", () => {
         (there) => !there,
       );
       expect((await node.running("shop"))[0]?.exited).toMatchObject({ code: 6 });
-      expect(await node.logs("shop", 1)).toBe("saved\n");
+      expect(await node.logs("shop", 1)).toBe("ready\nsaved\n");
     }));
 
   test("one holder an app: two starts at once end with one", () =>

@@ -158,6 +158,20 @@ describeWith({ root: true }, "layers and slots", () => {
       await node.checkLayer(baseVerity);
     }));
 
+  test("a scrub finds what changed without a trace", () =>
+    withNode(async ({ node, state, ...fixture }) => {
+      const { base, baseVerity } = await layDownAll({ node, state, ...fixture });
+      await node.scrubLayer(baseVerity);
+      const file = join(state, "layers", `${base.root}.erofs`);
+      flipByte(file, 4096);
+      const { size, mtimeNs, ctimeNs, ino, dev } = statSync(file, { bigint: true });
+      const record = { size, modified: mtimeNs, changed: ctimeNs, inode: ino, device: dev };
+      const text = JSON.stringify(record, (_, value) => (typeof value === "bigint" ? String(value) : value));
+      writeFileSync(join(state, "layers", `${base.root}.checked`), text);
+      await node.checkLayer(baseVerity);
+      await expect(node.scrubLayer(baseVerity)).rejects.toMatchObject({ details: { block: 1 } });
+    }));
+
   test("a mount whose file was replaced is not used for a new slot", () =>
     withNode(async (fixture) => {
       const { node, state, run } = fixture;

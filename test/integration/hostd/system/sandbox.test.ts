@@ -1,17 +1,28 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { chmodSync, existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { withTemporaryDirectory } from "../../../../effects/temporary.ts";
 import type { HookResult } from "../../../../hostd/system/node.ts";
 import type { Health } from "../../../../manifests/app.ts";
 import { describeWith } from "../../../needs.ts";
-import { eventually, type Fixture, freePort, makeDirectory, serverSpec, shellSpec, withNode } from "./fixture.ts";
+import {
+  allCommands,
+  eventually,
+  type Fixture,
+  freePort,
+  makeDirectory,
+  serverSpec,
+  shellSpec,
+  withNode,
+} from "./fixture.ts";
 import { makeRoot, useRoot } from "./root.ts";
 
 const NEEDS = { root: true, programs: ["bwrap", "perl"] };
 
+const OPERATE = fileURLToPath(new URL("./operate.ts", import.meta.url));
 const root = useRoot();
 
 const withRoot = (use: (fixture: Fixture & { root: string }) => Promise<void>) =>
@@ -138,10 +149,31 @@ describeWith(NEEDS, "hooks", () => {
       expect(result).toMatchObject({ timedOut: true, output: "begun\n" });
       expect(performance.now() - started).toBeLessThan(5000);
       await eventually(
-        async () => execFileSync("sh", ["-c", "cat /proc/[0-9]*/cmdline 2>/dev/null || true"]).toString(),
-        (all) => !all.includes("sleep\x0054321"),
+        async () => allCommands().includes("sleep\x0054321\0"),
+        (there) => !there,
       );
     }));
+});
+
+describeWith(NEEDS, "what hostd runs itself", () => {
+  test.each([
+    ["a hook", "runHook", "71001"],
+    ["an exec check", "check", "71002"],
+  ])("%s dies with a hostd that is killed", (_, method, seconds) =>
+    withRoot(async ({ node, root, state, run }) => {
+      await node.ensureHolder("shop", []);
+      await node.start(shellSpec(root, 1, "sleep 71000"));
+      const hookInput = { ...shellSpec(root, 2, `sleep ${seconds}; true`), timeoutMs: 60_000 };
+      const checkInput = exec(["sh", "-c", `exec sleep ${seconds}`], 60_000);
+      const input = method === "runHook" ? [hookInput] : [checkInput, { app: "shop", generation: 1 }];
+      const child = spawn(process.execPath, [OPERATE, state, run, method, ...input.map((one) => JSON.stringify(one))]);
+      const commands = async () => allCommands().filter((line) => line === `sleep\0${seconds}\0`).length;
+      await eventually(commands, (count) => count === 1);
+      child.kill("SIGKILL");
+      await eventually(commands, (count) => count === 0);
+      expect((await node.running("shop"))[0]?.exited).toBeUndefined();
+    }),
+  );
 });
 
 describeWith(NEEDS, "health checks", () => {
