@@ -130,7 +130,7 @@ async function buildImage(options: BuildOptions): Promise<BuildResult> {
     imageTree: bases.chainOf,
   };
   const { epoch } = sources;
-  const steps = await takeSteps({ plan, bases, epoch, shop, noCache: options.noCache === true, progress });
+  const steps = await takeSteps({ plan, bases, recipeFile, epoch, shop, noCache: options.noCache === true, progress });
   const layers = await packSections(plan, steps, bases, { cache, store, views, compression }, progress);
   const inherited = bases.baseOf(bases.recipe.deploy?.from ?? bases.recipe.base)?.config;
   const input = { recipe: bases.recipe, context: sources.context, inherited, layers, epoch };

@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Digest } from "../../manifests/digest.ts";
+import { EMPTY_CHAIN } from "../chain.ts";
 import { scanTree } from "../tree/scan.ts";
 import { machineCodename, machineSources, sourcesFor } from "./apt.ts";
 import { makeDebian } from "./debian.ts";
@@ -33,7 +34,7 @@ export async function importDebian(
     const layer = await packBase([entries], shop);
     const base: Base = {
       digest: layer.diffId,
-      trees: [await shop.cache.keepTree(tree, entries)],
+      trees: [await shop.cache.keepTree(tree, entries, EMPTY_CHAIN.id)],
       layers: [layer],
       config: undefined,
     };

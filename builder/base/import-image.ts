@@ -9,6 +9,7 @@ import { openStore, type Store } from "../../images/store.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import { type Descriptor, LAYER_ANNOTATIONS } from "../../manifests/image.ts";
 import type { CachedTree } from "../cache/cache.ts";
+import { EMPTY_CHAIN, extendChain } from "../chain.ts";
 import { BuildError } from "../error.ts";
 import type { From } from "../recipe/recipe.ts";
 import type { ListedEntry } from "../tree/listing.ts";
@@ -80,6 +81,7 @@ async function importFrom(source: Store, from: ImageFrom, reference: string, sho
 
 async function unpackLayers(source: Store, image: Image, shop: BaseShop) {
   const unpacked: { tree: CachedTree; entries: ListedEntry[] }[] = [];
+  let chain = EMPTY_CHAIN;
   for (const [index, layer] of image.manifest.layers.entries()) {
     const diffId = image.config.rootfs.diff_ids[index];
     unpacked.push(
@@ -89,7 +91,9 @@ async function unpackLayers(source: Store, image: Image, shop: BaseShop) {
         const options = { missingParents: index === 0 ? "create" : "refuse" } as const;
         await unpackLayer(source.stream(layer.digest), layer.mediaType, diffId, join(tree, "root"), options);
         const entries = await scanTree(join(tree, "root"), Number.MAX_SAFE_INTEGER);
-        return { tree: await shop.cache.keepTree(tree, entries), entries };
+        const kept = await shop.cache.keepTree(tree, entries, chain.id);
+        chain = extendChain(chain, kept);
+        return { tree: kept, entries };
       }),
     );
   }

@@ -5,6 +5,7 @@ import { hasErrno } from "../../effects/errno.ts";
 import { READ_SIZE } from "../../effects/source.ts";
 import { unpackLayer } from "../../images/layer/unpack.ts";
 import { MEDIA_TYPES } from "../../manifests/image.ts";
+import { EMPTY_CHAIN } from "../chain.ts";
 import { BuildError } from "../error.ts";
 import type { From } from "../recipe/recipe.ts";
 import { hashFile } from "../source/hashes.ts";
@@ -25,7 +26,7 @@ export async function importTar(path: string, from: From, shop: BaseShop): Promi
     await unpackLayer(bytes, mediaType, undefined, root, { missingParents: "create" });
     const entries = await scanTree(root, shop.epoch);
     const layer = await packBase([entries], shop);
-    const trees = [await shop.cache.keepTree(tree, entries)];
+    const trees = [await shop.cache.keepTree(tree, entries, EMPTY_CHAIN.id)];
     const base: Base = { digest: layer.diffId, trees, layers: [layer], config: undefined };
     await remember(key, base, shop);
     return base;

@@ -11,12 +11,12 @@ import { removeAbandoned, withWorkDirectory } from "./work.ts";
 // Layout of the build cache. Invariants:
 // - trees/<id>/ is complete and on disk before it has its name: it is made in work/, synced, then renamed.
 // - a record (any JSON file) is written after the trees it names, by writeDurably, and only for a finished result.
-// - a tree is named by its content, so two builds that make the same one at once agree: the first rename wins.
+// - a tree is named by its content and by what it lies on, so two builds that make the same one at once agree: the first rename wins.
 // - what a killed build leaves lies in work/<pid>-<start>-.../ and is removed by the next build.
 
 /** One step's result: the upper directory and the list of what is in it. */
 export interface CachedTree {
-  /** 32 hex digits of the content (builder/tree/listing.ts). */
+  /** 32 hex digits: the content, and that of the trees below it. One chain never holds one tree twice. */
   id: string;
   directory: string;
 }
@@ -28,8 +28,8 @@ export interface Cache {
   readonly directory: string;
   /** A directory of one's own on the cache's file system for as long as `use` runs. */
   withWork<T>(use: (directory: string) => Promise<T>): Promise<T>;
-  /** Takes over `<work>/root` with its listing as a finished tree. */
-  keepTree(work: string, entries: readonly ListedEntry[]): Promise<CachedTree>;
+  /** Takes over `<work>/root` with its listing as a finished tree on top of the chain that `below` names. */
+  keepTree(work: string, entries: readonly ListedEntry[], below: string): Promise<CachedTree>;
   /** A kept tree; undefined where there is none. */
   tree(id: string): Promise<CachedTree | undefined>;
   listing(tree: CachedTree): Promise<ListedEntry[]>;
@@ -38,6 +38,7 @@ export interface Cache {
 }
 
 const KINDS: readonly RecordKind[] = ["steps", "bases", "packs", "facts", "reads", "last", "hashes"];
+const ID_LENGTH = 32;
 /** Up to this many entries are synced one by one; more, by one barrier for the whole file system. */
 const SYNC_ONE_BY_ONE = 64;
 
@@ -57,8 +58,9 @@ export async function openCache(directory: string): Promise<Cache> {
   const cache: Cache = {
     directory,
     withWork: (use) => withWorkDirectory(join(directory, "work"), use),
-    async keepTree(work, entries) {
-      const id = listingId(entries);
+    async keepTree(work, entries, below) {
+      // overlayfs refuses one directory in two places of a stack, and steps may well make the same thing twice
+      const id = keyOf([below, listingId(entries)]).slice(0, ID_LENGTH);
       await writeFile(join(work, "listing"), encodeListing(entries));
       await (entries.length <= SYNC_ONE_BY_ONE ? syncSmallTree(work, entries) : syncFilesystem(work));
       await moveUnlessThere(work, treePath(id));

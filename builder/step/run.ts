@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { quoteCommand } from "../../effects/process.ts";
 import { BuildError } from "../error.ts";
 import type { RunStep } from "../recipe/recipe.ts";
-import { makeMounts } from "../sandbox/mounts.ts";
+import { boundPath, makeMounts } from "../sandbox/mounts.ts";
 import { runInSandbox } from "../sandbox/sandbox.ts";
 import { programOf } from "../sandbox/shell.ts";
+import { joinPath } from "../tree/bytes.ts";
 import type { ListedEntry } from "../tree/listing.ts";
 import { scanTree } from "../tree/scan.ts";
 import type { Tree } from "../tree/tree.ts";
@@ -22,7 +23,9 @@ export async function prepareRun(step: RunStep, place: StepPlace, shop: StepShop
   const reads: Record<string, string> = {};
   for (const mount of step.mounts) {
     if (mount.type !== "bind") continue;
-    const entries = await boundEntries(mount, shop, place.epoch);
+    const entries = (await boundEntries(mount, shop, place.epoch)).map((entry) => {
+      return { ...entry, path: joinPath(boundPath(mount.source), entry.path) };
+    });
     reads[`RUN --mount source=${mount.source}`] = await recordRead(shop.cache, entries, mount.from.tree !== "context");
   }
   return {

@@ -25,6 +25,8 @@ export interface StepReport {
 export interface StepsInput {
   plan: Plan;
   bases: Bases;
+  /** Whole path: the last build that misses are explained from is this recipe's. */
+  recipeFile: string;
   /** DEPLOY's file times, seconds since 1970. */
   epoch: number;
   shop: Omit<StepShop, "bootstrap" | "onOutput">;
@@ -45,7 +47,7 @@ export interface TakenSteps {
 export async function takeSteps(input: StepsInput): Promise<TakenSteps> {
   const { plan, bases, shop } = input;
   const { recipe } = bases;
-  const lastKey = keyOf(["last", shop.recipeFile, shop.context.directory]);
+  const lastKey = keyOf(["last", input.recipeFile, shop.context.directory]);
   const last = await shop.cache.get<LastBuild>("last", lastKey);
   const reports: StepReport[] = [];
   const taken: TakenStep[] = [];

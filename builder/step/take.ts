@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Chain, extendChain } from "../chain.ts";
 import type { Step } from "../recipe/recipe.ts";
+import type { ListedEntry } from "../tree/listing.ts";
 import { prepareCopy } from "./copy.ts";
 import { type StepInputs, stepKey } from "./inputs.ts";
 import { prepareRun } from "./run.ts";
@@ -57,11 +58,21 @@ export async function makeStep(step: Step, prepared: PreparedStep, below: Chain,
       const directory = join(work, "tree");
       await mkdir(directory);
       const entries = await prepared.make(directory, work);
-      // only the root was listed: nothing changed but, for a RUN, perhaps the root itself
-      const changed = entries.length > 1 || step.kind === "run";
-      const tree = changed ? await shop.cache.keepTree(directory, entries) : undefined;
+      const isChange = entries.length > 1 || !isSameRoot(entries[0], (await shop.views(below)).at(""));
+      const tree = isChange ? await shop.cache.keepTree(directory, entries, below.id) : undefined;
       await shop.cache.put("steps", key, { tree: tree?.id } satisfies StepRecord);
       return { ...made, chain: tree === undefined ? below : extendChain(below, tree), tree };
     }),
   );
+}
+
+/** A step that leaves the tree as it was makes none of its own: no empty layer, no needless overlay. */
+function isSameRoot(made: ListedEntry | undefined, before: ListedEntry | undefined): boolean {
+  const attributes = (entry: ListedEntry | undefined) => [
+    entry?.mode,
+    entry?.uid,
+    entry?.gid,
+    [...(entry?.xattrs ?? [])],
+  ];
+  return JSON.stringify(attributes(made)) === JSON.stringify(attributes(before));
 }

@@ -18,7 +18,7 @@ export function comparePaths(a: string, b: string): number {
   return compareBytes(a.replaceAll("/", "\0"), b.replaceAll("/", "\0"));
 }
 
-/** `a/b` below `directory`, where the empty string is the root. */
+/** `name` below `directory`; the empty string is the root, or the directory itself. */
 export function joinPath(directory: string, name: string): string {
-  return directory === "" ? name : `${directory}/${name}`;
+  return directory === "" || name === "" ? directory + name : `${directory}/${name}`;
 }

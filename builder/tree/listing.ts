@@ -13,13 +13,13 @@ export function isOpaque(entry: Entry): boolean {
   return entry.type === "directory" && entry.xattrs.has(OPAQUE_XATTR);
 }
 
-/** Names a step's result by everything that a later step or a layer could see of it (32 hex digits). */
+/** Digest (hex) of a step's result: everything that a later step or a layer could see of it. */
 export function listingId(entries: readonly ListedEntry[]): string {
   const hash = createHash("sha256");
   for (const entry of entries) {
     if (!isVolatile(entry.path)) hash.update(`${JSON.stringify(toRow(entry))}\n`);
   }
-  return hash.digest("hex").slice(0, 32);
+  return hash.digest("hex");
 }
 
 /** A listing as text: one JSON row per entry. */
