@@ -1,9 +1,9 @@
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { withTemporaryDirectory } from "../../../../effects/temporary.ts";
+import { onTestFinished } from "vitest";
 import { unmount } from "../../../../hostd/system/mount.ts";
 import { readMounts } from "../../../../hostd/system/mountinfo.ts";
 import { type NodeSystem, openNode, type StartSpec } from "../../../../hostd/system/node.ts";
@@ -17,17 +17,17 @@ export interface Fixture {
 }
 
 export async function withNode(use: (fixture: Fixture) => Promise<void>): Promise<void> {
-  await withTemporaryDirectory(tmpdir(), async (directory) => {
-    const state = join(directory, "state");
-    const run = join(directory, "run");
-    const node = await openNode({ stateDirectory: state, runDirectory: run });
-    try {
-      await use({ node, directory, state, run });
-    } finally {
-      for (const app of await readdir(join(run, "apps")).catch(() => [])) await node.removeHolder(app);
-      await unmountBelow(directory);
-    }
+  const directory = mkdtempSync(join(tmpdir(), "node-"));
+  const state = join(directory, "state");
+  const run = join(directory, "run");
+  const node = await openNode({ stateDirectory: state, runDirectory: run });
+  // Not `finally`: a test that is given up because of its time never comes to it.
+  onTestFinished(async () => {
+    for (const app of await readdir(join(run, "apps")).catch(() => [])) await node.removeHolder(app);
+    await unmountBelow(directory);
+    rmSync(directory, { recursive: true });
   });
+  await use({ node, directory, state, run });
 }
 
 /** Unmounts everything below a directory, the last mounted first. */
