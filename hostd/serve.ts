@@ -35,7 +35,7 @@ export async function serve(options: ServeOptions): Promise<void> {
       hint: "run it as root",
     });
   }
-  await mkdir(stateDirectory, { recursive: true, mode: 0o755 });
+  await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
   const trustDirectory = await seed(stateDirectory, options.root);
   const source = openSource(locate(options.repository));
   const engine = await openEngine({

@@ -78,7 +78,7 @@ const SWITCH = ["config", "flip", "start", "judge", "ready", "commit"] as const;
 /** Each kind of operation as its steps, in order; a failure undoes, in reverse, every step that was started. */
 export const OPERATIONS = {
   stage: [...STAGE],
-  activate: [...ARM, "migrate", ...SWITCH],
+  activate: ["plan", ...ARM, "migrate", ...SWITCH],
   deploy: [...STAGE, "plan", ...ARM, "migrate", ...SWITCH],
   rollback: [...ARM, "restore", ...SWITCH],
   restart: ["bounce", "judge"],

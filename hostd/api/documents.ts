@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { Digest } from "../../manifests/digest.ts";
 import type { FailureDocument } from "../../manifests/failure.ts";
 import type { AppStatus, OperationDocument, StatusDocument } from "../../manifests/node.ts";
 import type { Engine } from "../engine.ts";
@@ -29,7 +30,7 @@ export function toOperationDocument(engine: Engine, operation: OperationRow | un
     app: operation.app,
     by: operation.caller,
     state: operation.state,
-    ...(about === undefined ? {} : { image: about.image, version: about.version }),
+    ...aboutOf(engine, operation.app, about ?? plan.image),
     ...(plan.switch?.from === undefined ? {} : { from: plan.switch.from }),
     ...(plan.switch === undefined ? {} : { to: plan.switch.to }),
     steps: engine.journal.operations.steps(id).map(({ document }) => document),
@@ -95,4 +96,11 @@ async function processOf(engine: Engine, app: string, current: number | undefine
 
 function withoutUndefined({ hint, details, ...failure }: FailureDocument) {
   return { ...failure, ...(hint === undefined ? {} : { hint }), ...(details === undefined ? {} : { details }) };
+}
+
+function aboutOf(engine: Engine, app: string, about: { image: Digest; version: string } | Digest | undefined) {
+  if (about === undefined) return {};
+  if (typeof about !== "string") return { image: about.image, version: about.version };
+  const version = engine.journal.slots.get(app, about)?.version;
+  return { image: about, ...(version === undefined ? {} : { version }) };
 }

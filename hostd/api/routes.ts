@@ -69,10 +69,10 @@ export const ROUTES = [
     body: nothing,
     query: z.strictObject({ generation: z.coerce.number().int().positive().optional() }),
     answer: z.object({ app: z.string(), log: z.string() }),
-    run: async ({ engine, parameters: { app }, query }) => ({
-      app,
-      log: await engine.node.logs(app, query.generation),
-    }),
+    async run({ engine, parameters: { app }, query }) {
+      const generation = query.generation ?? engine.journal.apps.get(app)?.current;
+      return { app, log: await engine.node.logs(app, generation) };
+    },
   }),
   route({
     ...reads,

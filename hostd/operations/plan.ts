@@ -21,6 +21,8 @@ const stagePlanSchema = z.object({
 /** Everything an operation needs to go on, or back, after a crash: kept in the journal. */
 export const planSchema = z.object({
   stage: stagePlanSchema.optional(),
+  /** The image an activation was asked for. */
+  image: digestSchema.optional(),
   switch: switchPlanSchema.optional(),
   /** Why hostd itself began it: a sick app, a request. */
   cause: z.string().optional(),

@@ -9,6 +9,9 @@ import { lockOf, stepRule, TRANSITION_LIMIT } from "../states.ts";
 import { type Context, END, openContext } from "./context.ts";
 import { EXECUTORS } from "./executors.ts";
 
+/** Kinds that never touch what runs: the watch goes on beside them. */
+const STAGES_ONLY: ReadonlySet<string> = new Set(["stage"]);
+
 const UNDO_ATTEMPTS = 3;
 const UNDO_PAUSE = 250;
 
@@ -55,6 +58,7 @@ async function goForward(context: Context): Promise<void> {
     if (detail === END) break;
   }
   operations.finish(context.id);
+  if (!STAGES_ONLY.has(context.kind)) context.engine.watch.follow(context.app);
 }
 
 async function goBack(context: Context, reason: FailureDocument): Promise<void> {
@@ -74,8 +78,8 @@ async function goBack(context: Context, reason: FailureDocument): Promise<void> 
   }
   await judgeAfterwards(context);
   if (context.engine.closing.aborted) return;
-  journal.operations.fail(context.id, { reason, reverted: true });
   await keepFailure(context, reason);
+  journal.operations.fail(context.id, { reason, reverted: true });
   context.engine.watch.follow(context.app);
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type Digest, shortDigest } from "../../manifests/digest.ts";
+import type { Digest } from "../../manifests/digest.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import type { OperationKind } from "../../manifests/node.ts";
 import type { Engine } from "../engine.ts";
@@ -7,8 +7,7 @@ import { HostdError } from "../error.ts";
 import type { OperationRow } from "../journal/operations.ts";
 import type { SlotRow } from "../journal/slots.ts";
 import { planRollback, type RollbackRequest } from "../rollback/plan.ts";
-import { planActivation } from "../switch/plan.ts";
-import { situationOf } from "../switch/situation.ts";
+import { planSlot, situationOf } from "../switch/situation.ts";
 import type { Plan } from "./plan.ts";
 import { runOperation, undoOperation } from "./run.ts";
 
@@ -105,16 +104,11 @@ function stagePlan(engine: Engine, channel: string | undefined): Plan {
   return { stage: { channel: channel ?? engine.settings.channel } };
 }
 
-function activationPlan(engine: Engine, app: string, image: string | undefined): Plan {
-  const { journal } = engine;
-  const slot = chooseSlot(engine, app, image);
-  journal.quarantine.refuse(app, slot.image);
-  const version = journal.generations.configVersion(app, slot.declared);
-  const planned = planActivation(situationOf(engine, app), slot, version);
-  if (planned !== undefined) return { switch: planned };
-  throw new HostdError("bad-request", `${app} ${slot.version} (${shortDigest(slot.image)}) runs already`, {
-    hint: `hostd status ${app}`,
-  });
+/** Refuses at once what the step `plan` would refuse. */
+function activationPlan(engine: Engine, app: string, wanted: string | undefined): Plan {
+  const { image } = chooseSlot(engine, app, wanted);
+  planSlot(engine, app, image);
+  return { image };
 }
 
 function chooseSlot(engine: Engine, app: string, image: string | undefined): SlotRow {

@@ -1,13 +1,18 @@
+import type { Digest } from "../../manifests/digest.ts";
 import { parseManifest, verityOf } from "../../manifests/image.ts";
 import type { Engine } from "../engine.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { rollbackTarget } from "../rollback/plan.ts";
 import { situationOf } from "../switch/situation.ts";
-import { chooseCollected } from "./choose.ts";
+import { chooseCollected, chooseForgotten } from "./choose.ts";
 
-/** Makes room before anything is written: collects slots beyond retention, then layers that no slot of any app needs. */
-export async function prune(engine: Engine, operation: number, app: string): Promise<void> {
+/**
+ * Makes room before anything is written, also for the version that is coming: collects slots beyond retention, layers
+ * that no slot of any app needs, and the oldest snapshots that hostd took by itself.
+ */
+export async function prune(engine: Engine, operation: number, app: string, coming: Digest | undefined): Promise<void> {
   const { journal, node } = engine;
+  const isNew = coming !== undefined && journal.slots.get(app, coming) === undefined;
   const situation = situationOf(engine, app);
   const previous = journal.apps.get(app)?.previous;
   const collected = chooseCollected({
@@ -17,7 +22,7 @@ export async function prune(engine: Engine, operation: number, app: string): Pro
       previous === undefined ? undefined : journal.generations.get(app, previous)?.image,
       rollbackTarget(situation)?.image,
     ],
-    keep: engine.settings.keep,
+    keep: isNew ? engine.settings.keep - 1 : engine.settings.keep,
   });
   for (const image of collected) {
     await node.unmountSlot(app, image);
@@ -25,6 +30,7 @@ export async function prune(engine: Engine, operation: number, app: string): Pro
     await removeGenerations(engine, app, image);
   }
   await removeUnusedLayers(engine);
+  await forgetSnapshots(engine, operation, app);
 }
 
 /** Removes layer files that belong to no slot; called before writing, and at start for what a crash left. */
@@ -48,6 +54,14 @@ function layersBeingStaged(engine: Engine): string[] {
     if (found === undefined) return [];
     return parseManifest(Buffer.from(found.manifest)).layers.map((layer) => verityOf(layer).root);
   });
+}
+
+async function forgetSnapshots(engine: Engine, operation: number, app: string): Promise<void> {
+  const forgotten = chooseForgotten(engine.journal.snapshots.list(app), engine.settings.keep);
+  for (const { id } of forgotten) {
+    await engine.node.forget(app, id);
+    engine.journal.snapshots.remove(operation, app, id);
+  }
 }
 
 async function removeGenerations(engine: Engine, app: string, image: string): Promise<void> {

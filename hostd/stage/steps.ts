@@ -25,7 +25,7 @@ export async function trust(context: Context): Promise<string> {
 
 export async function space(context: Context): Promise<string> {
   const { engine } = context;
-  await prune(engine, context.id, context.app);
+  await prune(engine, context.id, context.app, foundOf(context).image);
   const missing = await missingLayers(context);
   const needed = roomFor(missing.map(({ layer }) => layer));
   const free = await engine.node.freeBytes();

@@ -1,5 +1,6 @@
 import { canRead } from "../data/compatible.ts";
 import { type Context, launchable, switchOf } from "../operations/context.ts";
+import { ASKED_FOR } from "../retention/choose.ts";
 
 // Data on its own axis: snapshots before, restores when asked, and what a revert does with data written meanwhile.
 
@@ -15,7 +16,7 @@ export async function takeSnapshot(context: Context): Promise<string> {
     format,
     operation: context.id,
     ...(plan.from === undefined ? {} : { generation: plan.from }),
-    reason: context.kind === "snapshot" ? "asked for" : `before generation ${plan.to}`,
+    reason: context.kind === "snapshot" ? ASKED_FOR : `before generation ${plan.to}`,
   });
   return plan.snapshot;
 }

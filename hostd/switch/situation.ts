@@ -1,5 +1,7 @@
+import type { Digest } from "../../manifests/digest.ts";
 import type { Engine } from "../engine.ts";
 import type { RollbackSituation } from "../rollback/plan.ts";
+import { planActivation, type SwitchPlan } from "./plan.ts";
 
 /** What the journal knows about an app, as the planners take it. */
 export function situationOf(engine: Engine, app: string): RollbackSituation {
@@ -23,4 +25,12 @@ export function situationOf(engine: Engine, app: string): RollbackSituation {
     })),
     generations: generations.list(app),
   };
+}
+
+/** The switch to a slot of this node, as things stand; undefined where the app runs exactly that already. */
+export function planSlot(engine: Engine, app: string, image: Digest): SwitchPlan | undefined {
+  const { quarantine, slots, generations } = engine.journal;
+  quarantine.refuse(app, image);
+  const slot = slots.require(app, image);
+  return planActivation(situationOf(engine, app), slot, generations.configVersion(app, slot.declared));
 }

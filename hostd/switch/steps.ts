@@ -6,25 +6,24 @@ import { type Context, END, launchable, switchOf } from "../operations/context.t
 import type { SlotAction } from "../states.ts";
 import { runHook } from "./hooks.ts";
 import { mountSlot, runningOf, startGeneration, stopGeneration } from "./launch.ts";
-import { planActivation, requireApp } from "./plan.ts";
-import { situationOf } from "./situation.ts";
+import { requireApp } from "./plan.ts";
+import { planSlot } from "./situation.ts";
 
 // The steps of a switch and what undoes each (hostd/states.ts). All of them may be repeated after a crash.
 
 /** Codes that are the new version's own fault: it is condemned and quarantined. Anything else only withdraws it. */
 const AT_FAULT: ReadonlySet<string> = new Set(["unhealthy", "hook-failed", "start-failed"]);
 
-/** Decides the switch of a deploy, once its version is staged; a version that runs already ends the operation. */
-export async function plan(context: Context): Promise<string | undefined> {
-  const { engine, app } = context;
-  const found = context.plan.stage?.found;
-  if (found === undefined) throw new HostdError("journal", `operation ${context.id}: expected a staged version`);
-  engine.journal.quarantine.refuse(app, found.image);
-  const slot = engine.journal.slots.require(app, found.image);
-  const version = engine.journal.generations.configVersion(app, slot.declared);
-  const planned = planActivation(situationOf(engine, app), slot, version);
+/**
+ * Decides the switch to the version that was chosen or, in a deploy, just staged. One that runs already ends the
+ * operation: asking again for what is there changes nothing.
+ */
+export async function plan(context: Context): Promise<string> {
+  const image = context.plan.image ?? context.plan.stage?.found?.image;
+  if (image === undefined) throw new HostdError("journal", `operation ${context.id}: expected a chosen version`);
+  const planned = planSlot(context.engine, context.app, image);
   if (planned === undefined) {
-    context.note(`${slot.version} runs already`);
+    context.note(`${context.engine.journal.slots.require(context.app, image).version} runs already`);
     return END;
   }
   context.savePlan({ switch: planned });
@@ -177,7 +176,6 @@ export async function commit(context: Context): Promise<void> {
     }
     if (context.kind !== "rollback") quarantine.supersede(context.id, app, plan.image);
   });
-  engine.watch.follow(app);
 }
 
 /** A restart is the second of the three tiers: an app that was good and turned sick gets one. */
@@ -204,10 +202,7 @@ export async function halt(context: Context): Promise<void> {
 }
 
 export async function again(context: Context): Promise<void> {
-  const { engine, app } = context;
-  const { from } = switchOf(context);
   await startOld(context);
-  if (from !== undefined) engine.watch.follow(app);
 }
 
 function beginGeneration(context: Context): void {

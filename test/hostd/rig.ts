@@ -25,9 +25,11 @@ export interface Rig {
   /** Publishes a version with the next sequence. */
   publish(options: Omit<VersionOptions, "sequence" | "port"> & { sequence?: number }): Promise<Published>;
   /** Starts the daemon and waits until it answers; with a fault it may be gone before that. */
-  start(options?: { fault?: string; repository?: string }): Promise<void>;
+  start(options?: { fault?: string; repository?: string; reserve?: number }): Promise<void>;
   /** Kills the daemon with -9, as a crash does. */
   kill(): Promise<void>;
+  /** Kills the daemon and everything it left running, and takes away what a reboot would: mounts and the run directory. */
+  reboot(): Promise<void>;
   /** Asks the daemon to end and answers its exit code. */
   stop(): Promise<number | null>;
   /** Resolves when the daemon ended by itself. */
@@ -63,12 +65,12 @@ export async function withRig(use: (rig: Rig) => Promise<void>): Promise<void> {
       sequence = options.sequence ?? sequence + 1;
       return publisher.publish({ ...options, sequence, port });
     },
-    async start({ fault, repository } = {}) {
+    async start({ fault, repository, reserve = 1 } = {}) {
       const options = ["--state", state, "--run", run, "--repository", repository ?? publisher.directory];
       const { HOSTD_FAULT: _, ...environment } = process.env;
       const started = spawn(
         join(root, "bin/hostd"),
-        ["serve", ...options, "--root", publisher.rootFile, "--reserve", "1"],
+        ["serve", ...options, "--root", publisher.rootFile, "--reserve", String(reserve)],
         {
           env: fault === undefined ? environment : { ...environment, HOSTD_FAULT: fault },
           stdio: ["ignore", "ignore", "pipe"],
@@ -93,6 +95,11 @@ export async function withRig(use: (rig: Rig) => Promise<void>): Promise<void> {
     async kill() {
       daemon?.kill("SIGKILL");
       await rig.ended();
+    },
+    async reboot() {
+      await rig.kill();
+      await endAll(directory, state, run);
+      await rm(run, { recursive: true });
     },
     async stop() {
       daemon?.kill("SIGTERM");
@@ -121,18 +128,18 @@ export async function withRig(use: (rig: Rig) => Promise<void>): Promise<void> {
     throw error;
   } finally {
     await rig.kill();
-    await undo(directory, state, run);
+    await endAll(directory, state, run);
+    await rm(directory, { recursive: true, force: true });
   }
 }
 
-/** Ends holders and apps, unmounts, removes. */
-async function undo(directory: string, state: string, run: string): Promise<void> {
+/** Ends holders and apps, and unmounts. */
+async function endAll(directory: string, state: string, run: string): Promise<void> {
   const node = await openNode({ stateDirectory: state, runDirectory: run });
   for (const app of await readdir(join(run, "apps")).catch(() => [])) await node.removeHolder(app);
   for (const { mountPoint } of (await readMounts()).reverse()) {
     if (mountPoint.startsWith(`${directory}/`)) await unmount(mountPoint, { lazy: true });
   }
-  await rm(directory, { recursive: true, force: true });
 }
 
 async function ask(port: number, method: string, path: string): Promise<string> {

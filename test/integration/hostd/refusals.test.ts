@@ -109,6 +109,21 @@ describeWith(NEEDS, "what hostd refuses, while the running version goes on", () 
       expect((await rig.client.begin("shop", "activate", { requestId: "night-1" })).id).toBe(first.id);
     }));
 
+  test("what would not leave the reserve free, before a layer is fetched", () =>
+    withRig(async (rig) => {
+      await live(rig);
+      await rig.kill();
+      await rig.start({ reserve: 1e12 });
+      const { layers } = await rig.publish({ version: "1.1.0" });
+      expect((await rig.operate("deploy")).reason).toMatchObject({
+        outcome: "refused",
+        code: "no-space",
+        message: expect.stringContaining(rig.state),
+      });
+      expect(await laidDown(rig, layers[1])).toBe(false);
+      expect(await rig.get("/version")).toBe("1.0.0");
+    }));
+
   test("an operation that is aborted is undone, and the version may be tried again", () =>
     withRig(async (rig) => {
       await live(rig);

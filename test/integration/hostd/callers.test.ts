@@ -1,0 +1,101 @@
+import { statSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { openClient } from "../../../hostd/client.ts";
+import { brokenEvent } from "../../../hostd/journal/events.ts";
+import { eventsDocumentSchema } from "../../../manifests/node.ts";
+import { type Rig, withRig } from "../../hostd/rig.ts";
+import { describeWith } from "../../needs.ts";
+
+const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
+
+describeWith(NEEDS, "callers of hostd's socket", () => {
+  test("the socket is its owner's alone", () =>
+    withRig(async (rig) => {
+      await rig.start();
+      expect(statSync(socketOf(rig)).mode & 0o777).toBe(0o600);
+    }));
+
+  test.each([
+    ["a body that is no JSON", post("/v1/apps/shop/stage", "{"), 400],
+    ["a body that is not UTF-8", post("/v1/apps/shop/stage", "\xff\xfe"), 400],
+    ["a field nobody knows", post("/v1/apps/shop/stage", '{"colour":1}'), 400],
+    ["a path with ..", post("/v1/apps/..%2f..%2fetc/stage", "{}"), 400],
+    ["a path that is not well formed", "GET /v1/apps/%ff HTTP/1.1\r\nhost: x\r\n\r\n", 400],
+    ["a route that is not there", "GET /v1/nothing HTTP/1.1\r\nhost: x\r\n\r\n", 404],
+    ["a method that is not there", "DELETE /v1/status HTTP/1.1\r\nhost: x\r\n\r\n", 404],
+    ["a body beyond the limit", post("/v1/apps/shop/stage", `"${"a".repeat(300_000)}"`), 413],
+    ["headers beyond the limit", `GET /v1/status HTTP/1.1\r\nhost: x\r\nx: ${"a".repeat(20_000)}\r\n\r\n`, 431],
+    ["what is no HTTP", "\0\0\0\0\r\n\r\n", 400],
+  ])("%s gets its error, and hostd goes on serving", (_title, bytes, status) =>
+    withRig(async (rig) => {
+      await rig.start();
+      expect(await raw(rig, bytes)).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+      expect((await rig.client.status()).apps).toEqual([]);
+    }),
+  );
+
+  test("callers that connect and say nothing are let go; others are served once they are gone", () =>
+    withRig(async (rig) => {
+      await rig.start();
+      const idle = Array.from({ length: 200 }, () => connect(socketOf(rig)));
+      for (const socket of idle) socket.on("error", () => {});
+      await delay(200);
+      for (const socket of idle) socket.destroy();
+      await delay(100);
+      expect((await rig.client.status()).apps).toEqual([]);
+    }));
+
+  test("a caller that goes away changes nothing: the operation goes on, and who comes back sees it", () =>
+    withRig(async (rig) => {
+      await rig.publish({ version: "1.0.0" });
+      await rig.start();
+      const leaving = new AbortController();
+      const begun = await rig.client.begin("shop", "deploy", { requestId: "r1" });
+      const waiting = rig.client.wait(begun, () => leaving.abort(), leaving.signal);
+      expect((await waiting).state).toBe("running");
+      const again = openClient(socketOf(rig));
+      const ended = await again.wait(await again.operation(begun.id), () => {}, AbortSignal.timeout(30_000));
+      expect(ended.state).toBe("done");
+      const events = await chain(rig);
+      expect(events.map(({ kind }) => kind)).toEqual([
+        "hostd.started",
+        "operation.started",
+        "slot.staged",
+        "data.format",
+        "generation.current",
+        "app.started",
+        "slot.good",
+        "operation.done",
+      ]);
+      expect(brokenEvent(events)).toBeUndefined();
+    }));
+});
+
+function socketOf(rig: Rig): string {
+  return join(rig.run, "hostd.sock");
+}
+
+function post(path: string, body: string): string {
+  return `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-length: ${Buffer.byteLength(body, "latin1")}\r\n\r\n${body}`;
+}
+
+/** Bytes as they are; answers the beginning of what comes back. */
+function raw(rig: Rig, bytes: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(socketOf(rig), () => socket.write(Buffer.from(bytes, "latin1")));
+    socket.once("data", (text) => {
+      resolve(text.toString());
+      socket.destroy();
+    });
+    socket.once("error", reject);
+    socket.once("close", () => resolve(""));
+  });
+}
+
+async function chain(rig: Rig) {
+  const text = await raw(rig, "GET /v1/events?limit=100 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+  return eventsDocumentSchema.parse(JSON.parse(text.slice(text.indexOf("\r\n\r\n") + 4))).events;
+}

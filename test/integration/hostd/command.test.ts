@@ -1,0 +1,104 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { type Rig, withRig } from "../../hostd/rig.ts";
+import { describeWith } from "../../needs.ts";
+
+const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
+const root = join(import.meta.dirname, "../../..");
+
+describeWith(NEEDS, "the commands hostd and ostler", () => {
+  test("deploy, status, history and rollback: text for people, JSON in a pipe, exit codes that never call a revert a success", () =>
+    withRig(async (rig) => {
+      await rig.publish({ version: "1.0.0" });
+      await rig.start();
+      const deployed = command(rig, "ostler", "deploy", "shop");
+      expect(deployed).toMatchObject({ status: 0, json: { state: "done", version: "1.0.0" } });
+      expect(command(rig, "ostler", "deploy", "shop", "--no-json").text).toContain("1.0.0 runs already");
+      expect(command(rig, "hostd", "activate", "shop").json).toMatchObject({
+        state: "done",
+        notes: ["1.0.0 runs already"],
+      });
+
+      await rig.publish({ version: "1.1.0", how: "sick", within: 300 });
+      const reverted = command(rig, "ostler", "deploy", "shop", "--no-json");
+      expect(reverted.status).toBe(1);
+      expect(reverted.text).toMatch(/failed and taken back.*why: .*503.*generation 1 is healthy again/s);
+
+      const status = command(rig, "ostler", "status", "--no-json").text;
+      expect(status).toMatch(/shop: healthy, generation 1 \(good\): 1\.0\.0 .*config 1, data first \(format 1\)/);
+      expect(status).toMatch(/● +1\.0\.0/);
+      expect(status).toMatch(/quarantined:\n {2}shop [0-9a-f]{12}: .*503/);
+      expect(command(rig, "hostd", "status", "shop").json).toMatchObject({ app: "shop", current: { number: 1 } });
+
+      const history = command(rig, "ostler", "history", "shop", "--no-json").text.split("\n");
+      expect(history[2]).toMatch(/deploy shop +1\.1\.0 +[0-9a-f]{12} +failed and taken back/);
+      const changes = command(rig, "hostd", "changes").json as { changes: { id: number; state: string; by: string }[] };
+      const failed = changes.changes[0];
+      expect(failed).toMatchObject({ state: "failed", by: expect.stringContaining("@") });
+      expect(command(rig, "hostd", "changes", String(failed?.id), "--no-json").text).toMatch(/flip .*undone.*judge/s);
+      expect(command(rig, "hostd", "failure", String(failed?.id)).json).toMatchObject({
+        log: expect.stringContaining("sick"),
+      });
+
+      expect(command(rig, "ostler", "rollback", "shop")).toMatchObject({
+        status: 3,
+        json: { error: { code: "no-rollback-target", outcome: "refused" } },
+        error: expect.stringMatching(/^error: shop has no earlier good version.*\nhint: /),
+      });
+      expect(command(rig, "hostd", "health").status).toBe(0);
+      expect(command(rig, "hostd", "logs", "shop", "--no-json").text).toContain("shop 1.0.0 begins as good");
+      expect(command(rig, "hostd", "snapshot", "create", "shop").status).toBe(0);
+      expect(command(rig, "hostd", "snapshot", "list", "shop", "--no-json").text).toContain("asked for");
+    }));
+
+  test("without a hostd: which socket, and what starts one; with a wrong word: what was expected", () =>
+    withRig(async (rig) => {
+      const lonely = command(rig, "hostd", "status");
+      expect(lonely).toMatchObject({ status: 1, json: { error: { code: "not-running" } } });
+      expect(lonely.error).toContain(`nobody answers on ${rig.run}/hostd.sock`);
+      expect(lonely.error).toContain("hint: hostd serve starts it");
+      await rig.start();
+      expect(command(rig, "hostd", "status", "shop")).toMatchObject({
+        status: 2,
+        json: { error: { code: "unknown-app" } },
+      });
+      expect(command(rig, "hostd", "stage", "../shop")).toMatchObject({
+        status: 2,
+        json: { error: { code: "bad-request" } },
+      });
+      expect(command(rig, "hostd", "stage", "web")).toMatchObject({
+        status: 3,
+        json: { reason: { code: "no-release" } },
+      });
+      expect(command(rig, "hostd", "changes", "99")).toMatchObject({ status: 2 });
+      expect(command(rig, "hostd", "rolback", "shop").error).toContain("did you mean hostd rollback?");
+    }));
+
+  test("a second hostd on the same state is refused, and the first goes on", () =>
+    withRig(async (rig) => {
+      await rig.start();
+      const options = [
+        "--state",
+        rig.state,
+        "--run",
+        join(rig.directory, "run2"),
+        "--repository",
+        rig.publisher.directory,
+      ];
+      const second = spawnSync(join(root, "bin/hostd"), ["serve", ...options], { encoding: "utf8", timeout: 20_000 });
+      expect(second.status).toBe(1);
+      expect(second.stderr).toContain("another hostd holds this state directory");
+      expect((await rig.client.status()).apps).toEqual([]);
+    }));
+});
+
+function command(rig: Rig, program: "hostd" | "ostler", ...words: string[]) {
+  const result = spawnSync(join(root, "bin", program), [...words, "--socket", join(rig.run, "hostd.sock")], {
+    encoding: "utf8",
+    timeout: 60_000,
+  });
+  const text = result.stdout;
+  const json: unknown = text.startsWith("{") ? JSON.parse(text) : undefined;
+  return { status: result.status, text, json, error: result.stderr };
+}

@@ -1,0 +1,74 @@
+import { expect, test } from "vitest";
+import { crash, expectWhole, restartAndWait, versionOf, write } from "../../hostd/crash.ts";
+import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
+import { describeWith } from "../../needs.ts";
+
+const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
+
+describeWith(NEEDS, "hostd killed with -9", () => {
+  test("while it takes a snapshot: the app is back, and the snapshot is whole or not there", () =>
+    withRig(async (rig) => {
+      const before = await live(rig);
+      const written = [await write(rig)];
+      for (const [index, name] of [
+        "stop.after",
+        "snapshot.before",
+        "snapshot.after",
+        "again.before",
+        "again.after",
+      ].entries()) {
+        await crash(rig, "snapshot", `snapshot.${name}`, index);
+        const ended = await restartAndWait(rig);
+        expect({ name, state: ended.state }).toEqual({ name, state: name.startsWith("again") ? "done" : "failed" });
+        await expectWhole(rig, name, before, written);
+      }
+      expect((await rig.client.app("shop")).snapshots).toHaveLength(2);
+    }));
+
+  test("while it starts a sick app again: goes on with that, and the app is well", () =>
+    withRig(async (rig) => {
+      const before = await live(rig);
+      const written = [await write(rig)];
+      for (const name of ["bounce.before", "bounce.after", "judge.before", "judge.after"]) {
+        await rig.kill();
+        await rig.start({ fault: `restart.${name}` });
+        const pid = (await rig.client.app("shop")).process?.pid ?? 0;
+        process.kill(pid, "SIGKILL");
+        await rig.ended();
+        const ended = await restartAndWait(rig);
+        expect({ name, kind: ended.kind, state: ended.state }).toEqual({ name, kind: "restart", state: "done" });
+        await expectWhole(rig, name, before, written);
+      }
+    }));
+
+  test("at any moment, ten times: one generation runs, healthy, and every record it acknowledged is there", () =>
+    withRig(async (rig) => {
+      await live(rig);
+      const written = [await write(rig)];
+      for (let round = 2; round < 12; round++) {
+        await rig.publish({
+          version: versionOf(rig, round),
+          stable: 150,
+          how: round % 3 === 0 ? "sick" : "good",
+          within: 400,
+        });
+        await rig.client.begin("shop", "deploy", { requestId: `round-${round}` });
+        await new Promise((resolve) => setTimeout(resolve, (round * 97) % 800));
+        await rig.kill();
+        await restartAndWait(rig);
+        const status = await eventually(
+          () => rig.client.app("shop"),
+          (app) => app.health === "healthy" && app.operations.length === 0,
+        );
+        await expectWhole(rig, `round ${round}`, status.current, written);
+        written.push(await write(rig));
+      }
+    }));
+});
+
+async function live(rig: Rig) {
+  await rig.publish({ version: versionOf(rig, 1), stable: 150 });
+  await rig.start();
+  expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+  return (await rig.client.app("shop")).current;
+}
