@@ -20,7 +20,7 @@ import {
 import type { Progress } from "../terminal/progress.ts";
 import { HostdError } from "./error.ts";
 
-export const DEFAULT_SOCKET = "/run/hostd/hostd.sock";
+const DEFAULT_SOCKET = "/run/hostd/hostd.sock";
 
 /** How long one request of a wait is held open, milliseconds; the wait itself is as long as the operation. */
 const WAIT = 20_000;

@@ -50,7 +50,7 @@ export const failureSchema = z.object({
   details: z.record(z.string(), z.unknown()).optional(),
 });
 
-export const stepDocumentSchema = z.object({
+const stepDocumentSchema = z.object({
   name: z.string(),
   started: time.optional(),
   done: time.optional(),
@@ -86,7 +86,7 @@ export const operationDocumentSchema = z.object({
   finished: time.optional(),
 });
 
-export const slotDocumentSchema = z.object({
+const slotDocumentSchema = z.object({
   image: digestSchema,
   version: z.string(),
   sequence: z.int(),
@@ -98,7 +98,7 @@ export const slotDocumentSchema = z.object({
   lastGood: time.optional(),
 });
 
-export const generationDocumentSchema = z.object({
+const generationDocumentSchema = z.object({
   number: z.int(),
   image: digestSchema,
   version: z.string(),
@@ -109,7 +109,7 @@ export const generationDocumentSchema = z.object({
   since: time,
 });
 
-export const snapshotDocumentSchema = z.object({
+const snapshotDocumentSchema = z.object({
   id: z.string(),
   app: z.string(),
   /** Data format of what it holds. */
@@ -121,7 +121,7 @@ export const snapshotDocumentSchema = z.object({
   taken: time,
 });
 
-export const checkDocumentSchema = z.object({
+const checkDocumentSchema = z.object({
   check: z.string(),
   ok: z.boolean(),
   detail: z.string(),
@@ -148,7 +148,7 @@ export const appStatusSchema = z.object({
   operations: z.array(z.int()),
 });
 
-export const quarantineDocumentSchema = z.object({
+const quarantineDocumentSchema = z.object({
   image: digestSchema,
   app: z.string(),
   reason: z.string(),
@@ -165,7 +165,7 @@ export const statusDocumentSchema = z.object({
   quarantine: z.array(quarantineDocumentSchema),
 });
 
-export const eventDocumentSchema = z.object({
+const eventDocumentSchema = z.object({
   schema: z.literal(1),
   id: z.int(),
   at: time,

@@ -30,7 +30,7 @@ export async function judgeGeneration(
 }
 
 /** How the newest process of a generation ended; undefined while it lives. One that was never started has no exit. */
-export async function exitOf(engine: Engine, app: string, number: number): Promise<Exit | undefined> {
+async function exitOf(engine: Engine, app: string, number: number): Promise<Exit | undefined> {
   const all = await engine.node.running(app);
   return all.findLast(({ generation }) => generation === number)?.exited;
 }

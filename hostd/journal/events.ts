@@ -5,7 +5,7 @@ import { EVENT_KINDS, type EventDocument, type EventKind } from "../../manifests
 import { type Database, json } from "./database.ts";
 
 /** What the first event names as the hash of the one before it. */
-export const FIRST_HASH = "0".repeat(64);
+const FIRST_HASH = "0".repeat(64);
 
 const row = z.object({
   id: z.int(),
@@ -75,7 +75,7 @@ export function openEvents(database: Database, date: () => Date): Events {
 }
 
 /** The hash of an event: SHA-256 over its canonical JSON, which holds the hash of the event before. */
-export function eventHash(event: Omit<EventDocument, "hash">): string {
+function eventHash(event: Omit<EventDocument, "hash">): string {
   return createHash("sha256").update(canonicalJson(event)).digest("hex");
 }
 

@@ -19,7 +19,7 @@ const stagePlanSchema = z.object({
 });
 
 /** Everything an operation needs to go on, or back, after a crash: kept in the journal. */
-export const planSchema = z.object({
+const planSchema = z.object({
   stage: stagePlanSchema.optional(),
   /** The image an activation was asked for. */
   image: digestSchema.optional(),

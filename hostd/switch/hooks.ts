@@ -1,6 +1,6 @@
 import type { Hook } from "../../manifests/app.ts";
 import { HostdError, type HostdErrorCode } from "../error.ts";
-import { type Context, launchable, switchOf } from "../operations/context.ts";
+import { type Context, launchable } from "../operations/context.ts";
 import { mountSlot, specOf } from "./launch.ts";
 
 type HookName = "drain" | "migrate" | "ready" | "reverted";
@@ -32,10 +32,4 @@ export async function runHook(
     },
     hint: `hostd changes ${context.id} shows what it printed`,
   });
-}
-
-/** The generation a switch leads from, if its process may be talked to. */
-export function oldGeneration(context: Context): number | undefined {
-  const plan = switchOf(context);
-  return plan.hold === undefined ? plan.from : undefined;
 }

@@ -54,7 +54,7 @@ export async function specOf(engine: Engine, target: Launchable, root: string): 
 }
 
 /** Renders the config of a generation and writes it where its process will read it. */
-export async function writeConfig(engine: Engine, target: Launchable): Promise<Mount[]> {
+async function writeConfig(engine: Engine, target: Launchable): Promise<Mount[]> {
   const { generation, app } = target;
   const files = renderConfig(app.config, engine.journal.generations.config(generation.app, generation.config));
   if (files.length === 0) return [];

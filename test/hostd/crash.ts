@@ -54,7 +54,7 @@ export async function expectWhole(rig: Rig, name: string, expected: object | und
 }
 
 /** Versions of the app's processes that live, one each; the sandbox's own processes are not the app's. */
-export function processesOf(rig: Rig): (string | undefined)[] {
+function processesOf(rig: Rig): (string | undefined)[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map((pid) => argumentsOf(pid))
