@@ -81,6 +81,8 @@ async function prepare(): Promise<void> {
 
 async function firstVersion(): Promise<void> {
   heading("version 1: built, tested, green, released, running");
+  await act("first build, from a bare Debian", "shop.recipe.lock", () => type(place, "ostler build shop.recipe", 0));
+  await type(place, "git add shop.recipe.lock && git commit --quiet -m 'pin the base'", 0);
   await act("build and test version 1", "green", () => type(place, "ostler ci shop.recipe", 0));
   await type(place, "ostler promote shop --to production --version 1.0.0 --set greeting=welcome", 0);
   await act("version 1 staged and switched on", "running", () => type(place, "ostler deploy shop", 0));

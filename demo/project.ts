@@ -2,7 +2,10 @@ import { cp, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "../effects/process.ts";
 
-const AUTHOR = ["-c", "user.name=Demo", "-c", "user.email=demo@localhost"];
+const AUTHOR = [
+  ["user.name", "Demo"],
+  ["user.email", "demo@localhost"],
+] as const;
 
 /** The shop as somebody's project: a git repository of its own, since only committed sources may go to production. */
 export async function openProject(recipes: string, directory: string): Promise<void> {
@@ -10,6 +13,7 @@ export async function openProject(recipes: string, directory: string): Promise<v
   await mkdir(directory, { recursive: true });
   await cp(join(recipes, "shop"), directory, { recursive: true, filter: (path) => !path.includes("/shop/next") });
   await run(["git", "init", "--quiet", "--initial-branch=main"], { cwd: directory });
+  for (const [name, value] of AUTHOR) await run(["git", "config", name, value], { cwd: directory });
   await commit(directory, "shop: first version");
 }
 
@@ -21,10 +25,10 @@ export async function editProject(recipes: string, directory: string, version: s
 
 async function commit(directory: string, message: string): Promise<void> {
   await run(["git", "add", "--all"], { cwd: directory });
-  await run(["git", ...AUTHOR, "commit", "--quiet", "--allow-empty", "-m", message], { cwd: directory });
+  await run(["git", "commit", "--quiet", "--allow-empty", "-m", message], { cwd: directory });
 }
 
 /** Takes the last commit back, as a developer does with a change whose test failed. */
 export async function revertProject(directory: string): Promise<void> {
-  await run(["git", ...AUTHOR, "revert", "--no-edit", "HEAD"], { cwd: directory });
+  await run(["git", "revert", "--no-edit", "HEAD"], { cwd: directory });
 }

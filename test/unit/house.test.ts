@@ -20,7 +20,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const LONGEST_FILE = 400;
 
 /** Node modules that act on the world; a room of pure code may not import them. */
-const EFFECTS = /^node:(fs|child_process|net|http|https|os|sqlite|dgram|tls|worker_threads)/;
+const EFFECTS = /^node:(fs|child_process|net|http|https|sqlite|dgram|tls|worker_threads)/;
 
 const files = Object.keys(MAY_IMPORT)
   .filter((room) => existsSync(join(root, room)))
