@@ -24,14 +24,18 @@ interface Stream {
 const REDRAW_MS = 100;
 const BAR_WIDTH = 20;
 
-/** Shows progress on a stream: live lines on a terminal, one line per ended step elsewhere, or JSON lines. */
+/**
+ * Shows progress on a stream. `auto` is live lines on a terminal and one line per ended step elsewhere; `plain` adds the
+ * programs' own output, `jsonl` is one JSON object an event.
+ */
 export function openProgress(kind: ProgressKind, stream: Stream): { report: Progress; close(): void } {
   if (kind === "none") return { report: () => {}, close: () => {} };
   if (kind === "jsonl") {
     return { report: (event) => stream.write(`${JSON.stringify({ version: 1, ...event })}\n`), close: () => {} };
   }
   if (kind === "plain" || stream.isTTY !== true) {
-    return { report: (event) => stream.write(plainLine(event)), close: () => {} };
+    const shown = (event: ProgressEvent) => kind === "plain" || event.state !== "output";
+    return { report: (event) => shown(event) && stream.write(plainLine(event)), close: () => {} };
   }
   return liveProgress(stream);
 }

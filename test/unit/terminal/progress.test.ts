@@ -7,8 +7,16 @@ function capture(kind: "auto" | "plain" | "jsonl" | "none", isTTY = false) {
   return { progress, text: () => written.join("") };
 }
 
-test("plain progress holds each step once, with its time", () => {
+test("where nobody watches, auto holds each step once, with its time, and no output", () => {
   const { progress, text } = capture("auto");
+  progress.report({ id: "1", state: "started", text: "step 1/2 RUN make" });
+  progress.report({ id: "1", state: "output", text: "cc a.c\n" });
+  progress.report({ id: "1", state: "done", text: "step 1/2 RUN make", took: 1500 });
+  expect(text()).toBe("✓ step 1/2 RUN make 1.5 s\n");
+});
+
+test("plain progress shows the programs' output as well", () => {
+  const { progress, text } = capture("plain");
   progress.report({ id: "1", state: "started", text: "step 1/2 RUN make" });
   progress.report({ id: "1", state: "output", text: "cc a.c\n" });
   progress.report({ id: "1", state: "done", text: "step 1/2 RUN make", took: 1500 });
