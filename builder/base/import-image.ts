@@ -93,7 +93,7 @@ async function unpackLayers(source: Store, image: Image, shop: BaseShop) {
         const entries = await scanTree(join(tree, "root"), Number.MAX_SAFE_INTEGER);
         const kept = await shop.cache.keepTree(tree, entries, chain.id);
         chain = extendChain(chain, kept);
-        return { tree: kept, entries };
+        return { tree: kept, entries: await shop.cache.listing(kept) };
       }),
     );
   }
