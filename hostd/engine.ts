@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Source } from "../effects/source.ts";
 import type { Release } from "../manifests/release.ts";
+import { type Ballast, openBallast } from "./ballast.ts";
 import { type Board, openBoard } from "./board.ts";
 import type { Clock } from "./clock.ts";
 import { openWatch, type Watch } from "./health/watch.ts";
@@ -37,15 +38,18 @@ export interface Engine extends EngineOptions {
   readonly board: Board;
   readonly submit: Submit;
   readonly watch: Watch;
+  readonly ballast: Ballast;
   /** Aborted when hostd is asked to end: operations stop where they are and go on at the next start. */
   readonly closing: AbortSignal;
   close(): Promise<void>;
 }
 
-/** Opens the journal and puts the parts together; nothing runs before recover() (hostd/recover). */
+/** Opens the journal, if need be in the room that the ballast held (recover takes it again), and puts the parts together; nothing runs before recover() (hostd/recover). */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   await mkdir(join(options.stateDirectory, "parts"), { recursive: true });
   await mkdir(join(options.stateDirectory, "failures"), { recursive: true });
+  const ballast = openBallast(options.stateDirectory);
+  await ballast.drop();
   const journal = openJournal(join(options.stateDirectory, "hostd.db"), options.clock.date);
   const closing = new AbortController();
   const board = openBoard();
@@ -53,6 +57,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     ...options,
     journal,
     board,
+    ballast,
     closing: closing.signal,
     submit: openSubmit(() => engine),
     watch: openWatch(() => engine),

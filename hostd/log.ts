@@ -2,5 +2,7 @@
 export type Log = (level: "info" | "warn" | "error", message: string, about?: Record<string, unknown>) => void;
 
 export const logToStderr: Log = (level, message, about = {}) => {
-  process.stderr.write(`${JSON.stringify({ at: new Date().toISOString(), level, message, ...about })}\n`);
+  const { message: cause, ...rest } = about;
+  const line = { at: new Date().toISOString(), level, message, ...rest, ...(cause === undefined ? {} : { cause }) };
+  process.stderr.write(`${JSON.stringify(line)}\n`);
 };

@@ -1,6 +1,5 @@
 import { toFailureDocument } from "../../manifests/failure.ts";
 import type { Engine } from "../engine.ts";
-import { HostdError } from "../error.ts";
 import { launchable } from "../operations/context.ts";
 import { mayRestart, type Sample, SICK_AFTER, sickness } from "./decide.ts";
 import { describeExit, nameOf } from "./judge.ts";
@@ -60,12 +59,22 @@ async function watchGeneration(engine: Engine, app: string, number: number, rest
   while (!signal.aborted) {
     await engine.clock.sleep(interval, signal);
     if (signal.aborted) return;
-    await askAll(engine, app, number, recent);
-    const sick = sickness(recent, await endOf(engine, app, number));
+    const sick = await look(engine, app, number, recent);
     const failing = recent.some((samples) => samples.at(-1)?.ok === false);
     if (signal.aborted) return;
     engine.board.setHealth(app, sick !== undefined || failing ? "unhealthy" : "healthy");
     if (sick !== undefined && actOn(engine, app, sick, restarts)) return;
+  }
+}
+
+/** One look at the app; that hostd could not look is told, and says nothing about the app. */
+async function look(engine: Engine, app: string, number: number, recent: Sample[][]): Promise<string | undefined> {
+  try {
+    await askAll(engine, app, number, recent);
+    return sickness(recent, await endOf(engine, app, number));
+  } catch (error) {
+    engine.log("error", "could not look at the app", { app, ...toFailureDocument(error) });
+    return undefined;
   }
 }
 
@@ -89,15 +98,15 @@ async function askAll(engine: Engine, app: string, number: number, recent: Sampl
 
 /** Tiers two and three: one restart that is judged; an app that needs one again and again is stopped. False: try later. */
 function actOn(engine: Engine, app: string, sick: string, restarts: number[]): boolean {
-  engine.journal.events.append("app.sick", { app, detail: { reason: sick } });
   const again = mayRestart(restarts, engine.clock.now());
-  restarts.push(engine.clock.now());
   try {
+    engine.journal.events.append("app.sick", { app, detail: { reason: sick } });
     if (again) engine.submit.restart({ app, by: "hostd", cause: sick });
     else engine.submit.halt({ app, by: "hostd", cause: sick });
+    restarts.push(engine.clock.now());
     return true;
   } catch (error) {
-    if (error instanceof HostdError && error.code === "busy") return false;
-    throw error;
+    engine.log("warn", "could not act on a sick app yet", { app, ...toFailureDocument(error) });
+    return false;
   }
 }

@@ -12,8 +12,10 @@ import { EXECUTORS } from "./executors.ts";
 /** Kinds that never touch what runs: the watch goes on beside them. */
 const STAGES_ONLY: ReadonlySet<string> = new Set(["stage"]);
 
-const UNDO_ATTEMPTS = 3;
-const UNDO_PAUSE = 250;
+/** How often what could not be undone is tried again, and the pauses between, milliseconds. */
+const UNDO_PASSES = 10;
+const UNDO_PAUSE = 500;
+const LONGEST_PAUSE = 30_000;
 
 /**
  * Runs an operation from where its journal says it is to its one end. Before a step its start is on disk, after it its
@@ -31,6 +33,7 @@ export async function runOperation(engine: Engine, id: number, signal: AbortSign
     await goBack(context, toFailureDocument(error));
   } finally {
     engine.board.changed(id);
+    await engine.ballast.hold();
   }
 }
 
@@ -61,47 +64,74 @@ async function goForward(context: Context): Promise<void> {
   if (!STAGES_ONLY.has(context.kind)) context.engine.watch.follow(context.app);
 }
 
+/**
+ * Takes back all that was started, last first. The app comes before the record of it: where the journal cannot be
+ * written, the undo goes on, and what is not recorded as undone is undone again, which changes nothing, until it is.
+ */
 async function goBack(context: Context, reason: FailureDocument): Promise<void> {
-  const { journal } = context.engine;
+  const { journal, log, closing } = context.engine;
   context.failure = reason.code;
-  const begun = journal.operations
-    .steps(context.id)
-    .filter(({ name, document }) => stepRule(name).undo !== undefined && document.started !== undefined);
-  if (begun.length === 0) return journal.operations.fail(context.id, { reason, reverted: false });
-  if (journal.operations.get(context.id)?.state === "running") {
-    await keepFailure(context, reason);
-    journal.operations.revert(context.id, reason);
+  if (begunSteps(context).length === 0) {
+    return await insist(context, () => journal.operations.fail(context.id, { reason, reverted: false }));
   }
-  for (const step of begun.reverse()) {
-    if (step.document.undone === undefined) await undoStep(context, step);
-    if (context.engine.closing.aborted) return;
+  await keepFailure(context, reason);
+  const running = () => journal.operations.get(context.id)?.state === "running";
+  await insist(context, () => running() && journal.operations.revert(context.id, reason), 1);
+  for (let pass = 1; pass <= UNDO_PASSES && !closing.aborted; pass++) {
+    for (const step of begunSteps(context).reverse()) {
+      if (step.document.undone === undefined) await undoStep(context, step);
+      if (closing.aborted) return;
+    }
+    if (begunSteps(context).every(({ document }) => document.undone !== undefined)) break;
+    log("error", "not all could be undone", { operation: context.id, pass });
+    await context.engine.clock.sleep(UNDO_PAUSE * pass, closing);
+  }
+  if (closing.aborted) return;
+  const left = begunSteps(context).filter(({ document }) => document.undone === undefined);
+  await insist(context, () => running() && journal.operations.revert(context.id, reason));
+  if (left.length > 0) {
+    await insist(context, () => context.note(`could not undo ${left.map(({ name }) => name).join(", ")}`));
   }
   await judgeAfterwards(context);
-  if (context.engine.closing.aborted) return;
+  if (closing.aborted) return;
   await keepFailure(context, reason);
-  journal.operations.fail(context.id, { reason, reverted: true });
+  await insist(context, () => journal.operations.fail(context.id, { reason, reverted: left.length === 0 }));
   context.engine.watch.follow(context.app);
 }
 
-async function undoStep(context: Context, step: StepRow): Promise<void> {
-  const { operations } = context.engine.journal;
-  context.report(`undo ${step.name}: ${stepRule(step.name).undo}`);
-  faultPoint(`${context.kind}.${step.name}.undo.before`);
-  await withRetries(context, step.name, async () => EXECUTORS[step.name].undo?.(context));
-  faultPoint(`${context.kind}.${step.name}.undo.after`);
-  operations.mark(context.id, step.position, "undone");
+function begunSteps(context: Context): StepRow[] {
+  return context.engine.journal.operations
+    .steps(context.id)
+    .filter(({ name, document }) => stepRule(name).undo !== undefined && document.started !== undefined);
 }
 
-/** An undo that keeps failing is noted and passed over: the steps before it must still be taken back. */
-async function withRetries(context: Context, name: string, work: () => Promise<void>): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
+/** One undo and its record; a failure is told and left for the next pass: the steps before it must be taken back too. */
+async function undoStep(context: Context, step: StepRow): Promise<void> {
+  const { journal, log } = context.engine;
+  context.report(`undo ${step.name}: ${stepRule(step.name).undo}`);
+  faultPoint(`${context.kind}.${step.name}.undo.before`);
+  try {
+    await EXECUTORS[step.name].undo?.(context);
+    faultPoint(`${context.kind}.${step.name}.undo.after`);
+    journal.operations.mark(context.id, step.position, "undone");
+  } catch (error) {
+    log("error", `undo of ${step.name} failed`, { operation: context.id, ...toFailureDocument(error) });
+    await context.engine.ballast.drop();
+  }
+}
+
+/** Tries to write the journal again and again, longer each time: a disk that is full now may have room later. */
+async function insist(context: Context, write: () => unknown, attempts = Number.POSITIVE_INFINITY): Promise<void> {
+  for (let attempt = 1; !context.engine.closing.aborted; attempt++) {
     try {
-      return await work();
+      write();
+      return;
     } catch (error) {
-      const { message } = toFailureDocument(error);
-      context.engine.log("error", `undo of ${name} failed`, { operation: context.id, attempt, error: message });
-      if (attempt >= UNDO_ATTEMPTS) return context.note(`could not undo ${name}: ${message}`);
-      await context.engine.clock.sleep(UNDO_PAUSE * attempt);
+      if (error instanceof HostdError) throw error;
+      context.engine.log("error", "journal not written", { operation: context.id, ...toFailureDocument(error) });
+      await context.engine.ballast.drop();
+      if (attempt >= attempts) return;
+      await context.engine.clock.sleep(Math.min(LONGEST_PAUSE, UNDO_PAUSE * attempt), context.engine.closing);
     }
   }
 }

@@ -21,6 +21,7 @@ export async function recover(engine: Engine): Promise<void> {
   const { journal } = engine;
   journal.events.append("hostd.started", { detail: { pid: process.pid } });
   await removeLeftovers(engine);
+  await engine.ballast.hold();
   const unfinished = journal.operations.unfinished().map((operation) => ({
     operation,
     steps: journal.operations
