@@ -1,3 +1,4 @@
+import { closeSync, closeSync, constants, constants, fsyncSync, fsyncSync, openSync, openSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { run } from "./process.ts";
@@ -29,6 +30,28 @@ export async function renameDurably(from: string, to: string): Promise<void> {
 /** Makes names created, renamed or removed in a directory durable. */
 export async function syncDirectory(directory: string): Promise<void> {
   await withFile(directory, "r", 0, (handle) => handle.sync());
+}
+
+/** Makes a few files and directories durable, each by itself; faster than `syncFilesystem` for a small tree. */
+export function syncEach(paths: Iterable<string | Buffer>): void {
+  for (const path of paths) {
+    const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    try {
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+}
+
+/** Makes one finished file or directory durable at once; refuses to follow a symlink. For a handful, never for a tree. */
+export function syncPath(path: string | Buffer): void {
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /** One barrier for everything written to the file system that holds `path` (syncfs). */

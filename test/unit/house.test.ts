@@ -22,6 +22,9 @@ const LONGEST_FILE = 400;
 /** Node modules that act on the world; a room of pure code may not import them. */
 const EFFECTS = /^node:(fs|child_process|net|http|https|sqlite|dgram|tls|worker_threads)/;
 
+/** What such a module offers that only computes. */
+const PURE_IMPORT = /^import \{ (?:isIP(?:v[46])?(?:, )?)+ \} from "node:net";$/gm;
+
 const files = Object.keys(MAY_IMPORT)
   .filter((room) => existsSync(join(root, room)))
   .flatMap((room) => sourcesIn(room));
@@ -88,7 +91,11 @@ function sourcesIn(room: string): string[] {
 }
 
 function importsOf(file: string): string[] {
-  return [...textOf(file).matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1] ?? "");
+  return [
+    ...textOf(file)
+      .replaceAll(PURE_IMPORT, "")
+      .matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g),
+  ].map((match) => match[1] ?? "");
 }
 
 function textOf(file: string): string {

@@ -42,7 +42,7 @@ describeWith(NEEDS, "processes of an app", () => {
       expect(started.pid).toBeGreaterThan(2);
       expect(await ask(port)).toBe("v1");
       expect(await ask(port, "/pid")).toBe("2");
-      expect(await node.logs("shop")).toContain("serving v1 as 2 1 2\n");
+      await expect.poll(() => node.logs("shop")).toContain("serving v1 as 2 1 2\n");
       expect(await node.running("shop")).toEqual([started]);
       await node.stop("shop", 1, 5000);
       const [ended] = await node.running("shop");
