@@ -1,4 +1,4 @@
-import { closeSync, closeSync, constants, constants, fsyncSync, fsyncSync, openSync, openSync } from "node:fs";
+import { closeSync, constants, fsyncSync, openSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { run } from "./process.ts";
@@ -41,16 +41,6 @@ export function syncEach(paths: Iterable<string | Buffer>): void {
     } finally {
       closeSync(descriptor);
     }
-  }
-}
-
-/** Makes one finished file or directory durable at once; refuses to follow a symlink. For a handful, never for a tree. */
-export function syncPath(path: string | Buffer): void {
-  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }
 

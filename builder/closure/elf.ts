@@ -65,6 +65,8 @@ interface View {
   /** A 32-bit word, or an address-sized one. */
   word(offset: number): number;
   address(offset: number): number;
+  /** An address-sized word of any value, rounded where it is beyond 2^53. */
+  tag(offset: number): number;
   bytes(offset: number, length: number): Buffer;
   /** A string that ends with NUL, before `limit`. */
   string(offset: number, limit?: number): string;
@@ -80,8 +82,10 @@ function openView(file: Readable, wide: boolean, little: boolean): View {
   };
   const unsigned = (offset: number, length: 2 | 4) =>
     little ? bytes(offset, length).readUIntLE(0, length) : bytes(offset, length).readUIntBE(0, length);
+  const anyLong = (offset: number) =>
+    little ? bytes(offset, 8).readBigUInt64LE() : bytes(offset, 8).readBigUInt64BE();
   const long = (offset: number) => {
-    const value = little ? bytes(offset, 8).readBigUInt64LE() : bytes(offset, 8).readBigUInt64BE();
+    const value = anyLong(offset);
     if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw broken("an address below 2^53");
     return Number(value);
   };
@@ -91,6 +95,7 @@ function openView(file: Readable, wide: boolean, little: boolean): View {
     half: (offset) => unsigned(offset, 2),
     word: (offset) => unsigned(offset, 4),
     address: (offset) => (wide ? long(offset) : unsigned(offset, 4)),
+    tag: (offset) => (wide ? Number(anyLong(offset)) : unsigned(offset, 4)),
     string(offset, limit = file.size) {
       const length = Math.min(LIMITS.stringBytes, limit - offset, file.size - offset);
       if (length <= 0) throw broken("a string inside the file");
@@ -128,7 +133,7 @@ function readDynamic(view: View, segments: readonly Segment[]): { strings(tag: n
   const step = view.wide ? 16 : 8;
   const entries: { tag: number; value: number }[] = [];
   for (let at = 0; at + step <= segment.fileSize; at += step) {
-    const tag = view.word(segment.offset + at);
+    const tag = view.tag(segment.offset + at);
     if (tag === 0) break;
     // only these tags are read: the values of others may be anything
     const wanted = tag === DT_NEEDED || tag === DT_STRTAB || tag === DT_RPATH || tag === DT_RUNPATH;

@@ -46,6 +46,7 @@ export function openDraft(tree: Tree, epoch: number): Draft {
     },
     entries: () => [...entries.values()].sort((a, b) => comparePaths(a.path, b.path)),
   };
+  draft.directory(""); // the upper directory's own attributes are the root's of everything above
   return draft;
 }
 

@@ -5,7 +5,7 @@ import { toBinary } from "../tree/bytes.ts";
 export interface GitState {
   /** Full id of HEAD; undefined where there is no repository, no commit or no git. */
   commit: string | undefined;
-  /** Seconds since 1970 of HEAD's commit. */
+  /** Seconds since 1970 of the last commit that touched the context: other commits do not move an image. */
   commitTime: number | undefined;
   /** Everything in the context is committed. Always false without a commit. */
   clean: boolean;
@@ -17,14 +17,15 @@ const NO_GIT: GitState = { commit: undefined, commitTime: undefined, clean: fals
 
 /** Asks git about a context. No repository, a repository of another owner, no commit and no git give the same answer: none. */
 export async function readGit(context: string): Promise<GitState> {
-  const [head, status, files] = await Promise.all([
-    git(context, ["log", "-1", "--format=%H %ct"]),
+  const [head, time, status, files] = await Promise.all([
+    git(context, ["rev-parse", "--verify", "HEAD"]),
+    git(context, ["log", "-1", "--format=%ct", "--", "."]),
     git(context, ["status", "--porcelain", "--untracked-files=normal", "--", "."]),
     git(context, ["ls-files", "--stage", "-z"]),
   ]);
   if (head === undefined || status === undefined) return NO_GIT;
-  const [commit, time] = head.trim().split(" ");
-  return { commit, commitTime: Number(time), clean: status === "", tracked: parseTracked(files ?? "") };
+  const commitTime = time === undefined || time === "" ? undefined : Number(time);
+  return { commit: head.trim(), commitTime, clean: status === "", tracked: parseTracked(files ?? "") };
 }
 
 /** `git ls-files --stage -z`: mode, object, stage, tab, path. Links and submodules have no mode of their own. */

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { verifyBuild } from "../../../builder/verify.ts";
 import { loadImage } from "../../../images/image.ts";
 import { openStore } from "../../../images/store.ts";
 import { describeWith } from "../../needs.ts";
@@ -129,6 +130,24 @@ describeWith({ root: true, programs: ["bwrap", "getfattr", "zstd", "skopeo"] }, 
     await expect(
       upper.build("FROM oci:layout\nRUN true\n", { home: join(shared.directory, "fresh-home") }),
     ).rejects.toMatchObject({ code: "base-missing" });
+  });
+
+  test("--verify shows the first path that a second build makes differently, and moves no tag", async () => {
+    const workshop = open();
+    const first = await workshop.build(
+      "FROM MINI\nRUN echo same > /same && cat /proc/sys/kernel/random/uuid > /random\n",
+    );
+    const options = {
+      recipeFile: workshop.recipe,
+      home: workshop.home,
+      progress: () => {},
+      signal: new AbortController().signal,
+    };
+    const verdict = await verifyBuild(first, options);
+    expect(verdict).toMatchObject({ same: false, difference: { layer: "bootstrap", path: "/random" } });
+    expect(verdict.text).toContain("layer bootstrap, /random: content ");
+    const store = await openStore(join(workshop.home, "store"));
+    expect((await store.resolve("thing:latest")).digest).toBe(first.descriptor.digest);
   });
 
   test("a registry that cannot be reached is said as such, with the reference", async () => {

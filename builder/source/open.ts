@@ -1,0 +1,79 @@
+import { createHash } from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
+import { dirname, join, relative, resolve } from "node:path";
+import { unlessMissing } from "../../effects/errno.ts";
+import { type Cache, keyOf } from "../cache/cache.ts";
+import { BuildError } from "../error.ts";
+import { type Context, openContext } from "./context.ts";
+import { type GitState, readGit } from "./git.ts";
+import { openFileHashes } from "./hashes.ts";
+import { parseIgnore } from "./ignore.ts";
+
+/** Times of files made without a repository: 1980, the earliest that every archive format can hold. */
+export const NO_COMMIT_EPOCH = 315_532_800;
+
+export interface Sources {
+  context: Context;
+  git: GitState;
+  /** DEPLOY's file times, seconds since 1970. */
+  epoch: number;
+  /** Keeps the digests of the files that were read. */
+  save(): Promise<void>;
+}
+
+export interface SourcesInput {
+  recipeFile: string;
+  context: string | undefined;
+  home: string;
+  epoch: number | undefined;
+  cache: Cache;
+}
+
+/** Opens the build context: what is ignored in it, what git says of it, and the time that its files get. */
+export async function openSources(input: SourcesInput): Promise<Sources> {
+  const directory = resolve(input.context ?? dirname(input.recipeFile));
+  await expectDirectory(directory);
+  const [git, ignore, hashes] = await Promise.all([
+    readGit(directory),
+    readIgnore(directory, input),
+    openFileHashes(input.cache, keyOf(directory), Date.now()),
+  ]);
+  return {
+    context: openContext(directory, { ignore, hashes, tracked: git.tracked }),
+    git,
+    epoch: input.epoch ?? epochFromEnvironment() ?? git.commitTime ?? NO_COMMIT_EPOCH,
+    save: () => hashes.save(),
+  };
+}
+
+/** A recipe file's text and digest. */
+export async function readRecipeFile(file: string): Promise<{ text: string; digest: `sha256:${string}` }> {
+  const bytes = await unlessMissing(readFile(file));
+  if (bytes === undefined) {
+    throw new BuildError("recipe-missing", `${file}: expected a recipe file, got none`, {
+      hint: "ostler build DIRECTORY/NAME.recipe",
+    });
+  }
+  return { text: bytes.toString(), digest: `sha256:${createHash("sha256").update(bytes).digest("hex")}` };
+}
+
+/** NAME.recipe.dockerignore first, else the context's .dockerignore. Git's own directory, our state and the lock stay out. */
+async function readIgnore(directory: string, input: SourcesInput) {
+  const own = await unlessMissing(readFile(`${input.recipeFile}.dockerignore`, "utf8"));
+  const text = own ?? (await unlessMissing(readFile(join(directory, ".dockerignore"), "utf8"))) ?? "";
+  const inside = [resolve(input.home), `${input.recipeFile}.lock`].map((path) => relative(directory, path));
+  return parseIgnore(text, [".git", ...inside.filter((path) => path !== "" && !path.startsWith(".."))]);
+}
+
+async function expectDirectory(directory: string): Promise<void> {
+  const stats = await unlessMissing(stat(directory));
+  if (stats?.isDirectory() === true) return;
+  throw new BuildError("context-missing", `${directory}: expected the context, a directory`, {
+    hint: "name it with --context DIR",
+  });
+}
+
+function epochFromEnvironment(): number | undefined {
+  const text = process.env["SOURCE_DATE_EPOCH"];
+  return text !== undefined && /^\d{1,12}$/.test(text) ? Number(text) : undefined;
+}
