@@ -8,8 +8,9 @@ import { type FailureDocument, toFailureDocument } from "../../manifests/failure
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { toOpenApi } from "./openapi.ts";
+import { LONGEST_WAIT } from "./read-routes.ts";
 import type { Route } from "./route.ts";
-import { LONGEST_WAIT, ROUTES } from "./routes.ts";
+import { ROUTES } from "./routes.ts";
 
 /** What one caller may take, so that none can stop hostd from serving the others. Milliseconds where times. */
 const LIMITS = {
@@ -19,6 +20,8 @@ const LIMITS = {
   requestTimeout: 15_000,
   idle: LONGEST_WAIT + 15_000,
   connections: 64,
+  /** How often late callers are looked for. */
+  late: 5_000,
 } as const;
 
 const STATUS = { failed: 500, usage: 400, refused: 403, busy: 409 } as const;
@@ -27,12 +30,15 @@ const STATUS = { failed: 500, usage: 400, refused: 403, busy: 409 } as const;
 export async function serveApi(engine: Engine, socket: string): Promise<{ close(): Promise<void> }> {
   await mkdir(dirname(socket), { recursive: true });
   await takeSocket(socket);
-  const server = createServer({ maxHeaderSize: LIMITS.headers }, (request, response) => {
-    answer(engine, request, response).catch((error) => {
-      engine.log("error", "request failed", { url: request.url, ...toFailureDocument(error) });
-      response.destroy();
-    });
-  });
+  const server = createServer(
+    { maxHeaderSize: LIMITS.headers, connectionsCheckingInterval: LIMITS.late },
+    (request, response) => {
+      answer(engine, request, response).catch((error) => {
+        engine.log("error", "request failed", { url: request.url, ...toFailureDocument(error) });
+        response.destroy();
+      });
+    },
+  );
   server.headersTimeout = LIMITS.headersTimeout;
   server.requestTimeout = LIMITS.requestTimeout;
   server.timeout = LIMITS.idle;

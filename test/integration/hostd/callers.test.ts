@@ -1,4 +1,5 @@
-import { statSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { chmodSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -6,7 +7,7 @@ import { expect, test } from "vitest";
 import { openClient } from "../../../hostd/client.ts";
 import { brokenEvent } from "../../../hostd/journal/events.ts";
 import { eventsDocumentSchema } from "../../../manifests/node.ts";
-import { type Rig, withRig } from "../../hostd/rig.ts";
+import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 
 const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
@@ -48,6 +49,35 @@ describeWith(NEEDS, "callers of hostd's socket", () => {
       expect((await rig.client.status()).apps).toEqual([]);
     }));
 
+  test("callers that never end their request are let go by themselves, and then others are served", () =>
+    withRig(async (rig) => {
+      await rig.start();
+      const slow = Array.from({ length: 64 }, () => connect(socketOf(rig)));
+      for (const socket of slow) socket.on("error", () => {});
+      for (const socket of slow) socket.write("GET /v1/status HTTP/1.1\r\nhost:");
+      const status = await eventually(
+        () => rig.client.status().catch(() => undefined),
+        (answer) => answer !== undefined,
+      );
+      expect(status?.apps).toEqual([]);
+      for (const socket of slow) socket.destroy();
+    }));
+
+  test("a user who does not own the socket is told so; hostd itself says that it needs root", () =>
+    withRig(async (rig) => {
+      await rig.start();
+      chmodSync(rig.directory, 0o755);
+      const nobody = { uid: 65_534, gid: 65_534, encoding: "utf8", timeout: 20_000 } as const;
+      const status = spawnSync(hostd, ["status", "--socket", socketOf(rig)], nobody);
+      expect({ status: status.status, error: status.stderr }).toEqual({
+        status: 1,
+        error: expect.stringMatching(/not allowed to open hostd's socket\nhint: /),
+      });
+      const options = ["--state", "/nowhere", "--run", "/nowhere", "--repository", "/nowhere"];
+      const serve = spawnSync(hostd, ["serve", ...options], nobody);
+      expect(serve.stderr).toMatch(/expected root\nhint: run it as root/);
+    }));
+
   test("a caller that goes away changes nothing: the operation goes on, and who comes back sees it", () =>
     withRig(async (rig) => {
       await rig.publish({ version: "1.0.0" });
@@ -73,6 +103,8 @@ describeWith(NEEDS, "callers of hostd's socket", () => {
       expect(brokenEvent(events)).toBeUndefined();
     }));
 });
+
+const hostd = join(import.meta.dirname, "../../../bin/hostd");
 
 function socketOf(rig: Rig): string {
   return join(rig.run, "hostd.sock");

@@ -1,0 +1,76 @@
+import * as z from "zod";
+import { operationDocumentSchema } from "../../manifests/node.ts";
+import type { Engine } from "../engine.ts";
+import type { OperationRow } from "../journal/operations.ts";
+import { toOperationDocument } from "./documents.ts";
+import { asked, idParameter, image, nothing, ofApp } from "./parts.ts";
+import { route } from "./route.ts";
+
+const channel = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "expected lower-case letters, digits and -");
+const staging = z.strictObject({ ...asked, channel: channel.optional() });
+const begun = (engine: Engine, operation: OperationRow) => toOperationDocument(engine, operation);
+const starts = { method: "POST", status: 202, answer: operationDocumentSchema } as const;
+
+/** Operations: begun here, they go on by themselves, whoever asked may go away. */
+export const CHANGE_ROUTES = [
+  route({
+    ...starts,
+    ...ofApp,
+    path: "/v1/apps/{app}/stage",
+    summary: "Bring the channel's release onto this node; changes nothing that runs",
+    body: staging,
+    run: ({ engine, parameters, body }) => begun(engine, engine.submit.stage({ ...parameters, ...body })),
+  }),
+  route({
+    ...starts,
+    ...ofApp,
+    path: "/v1/apps/{app}/activate",
+    summary: "Switch to a staged version, judge it, commit it or take it back",
+    body: z.strictObject({ ...asked, image: image.optional() }),
+    run: ({ engine, parameters, body }) => begun(engine, engine.submit.activate({ ...parameters, ...body })),
+  }),
+  route({
+    ...starts,
+    ...ofApp,
+    path: "/v1/apps/{app}/deploy",
+    summary: "Stage, then activate",
+    body: staging,
+    run: ({ engine, parameters, body }) => begun(engine, engine.submit.deploy({ ...parameters, ...body })),
+  }),
+  route({
+    ...starts,
+    ...ofApp,
+    path: "/v1/apps/{app}/rollback",
+    summary: "Go back to a version on this node: binaries alone, unless data or config are asked for too",
+    body: z.strictObject({
+      ...asked,
+      to: z
+        .string()
+        .regex(/^(?:\d{1,9}|(?:sha256:)?[0-9a-f]{6,64})$/, "expected a generation number or a digest")
+        .optional(),
+      withData: z.string().min(1).max(128).optional(),
+      withConfig: z.boolean().optional(),
+    }),
+    run: ({ engine, parameters, body }) => begun(engine, engine.submit.rollback({ ...parameters, ...body })),
+  }),
+  route({
+    ...starts,
+    ...ofApp,
+    path: "/v1/apps/{app}/snapshot",
+    summary: "Stop the app for a moment and snapshot its data",
+    body: z.strictObject(asked),
+    run: ({ engine, parameters, body }) => begun(engine, engine.submit.snapshot({ ...parameters, ...body })),
+  }),
+  route({
+    ...starts,
+    path: "/v1/operations/{id}/abort",
+    summary: "End an operation under way: what it did is undone",
+    parameters: idParameter,
+    query: nothing,
+    body: z.strictObject({ by: asked.by }),
+    run({ engine, parameters: { id }, body: { by } }) {
+      engine.submit.abort(id, by);
+      return toOperationDocument(engine, engine.journal.operations.get(id));
+    },
+  }),
+];

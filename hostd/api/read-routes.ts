@@ -1,0 +1,125 @@
+import { readFile } from "node:fs/promises";
+import * as z from "zod";
+import { unlessMissing } from "../../effects/errno.ts";
+import { appSchema } from "../../manifests/app.ts";
+import {
+  appStatusSchema,
+  changesDocumentSchema,
+  eventsDocumentSchema,
+  healthDocumentSchema,
+  operationDocumentSchema,
+  statusDocumentSchema,
+} from "../../manifests/node.ts";
+import { HostdError } from "../error.ts";
+import { bundlePath } from "../rollback/bundle.ts";
+import { toAppStatus, toOperationDocument, toStatus } from "./documents.ts";
+import { empty, idParameter, nothing, ofApp } from "./parts.ts";
+import { route } from "./route.ts";
+
+/** Longest that a caller may wait in one request for an operation to move, milliseconds. */
+export const LONGEST_WAIT = 60_000;
+
+const limit = z.coerce.number().int().min(1).max(1_000).default(50);
+const reads = { method: "GET", status: 200 } as const;
+
+/** Questions: they take no lock and answer during any operation. */
+export const READ_ROUTES = [
+  route({
+    ...reads,
+    ...empty,
+    path: "/v1/status",
+    summary: "What runs, what is staged, what is quarantined",
+    answer: statusDocumentSchema,
+    run: ({ engine }) => toStatus(engine),
+  }),
+  route({
+    ...reads,
+    ...ofApp,
+    path: "/v1/apps/{app}",
+    summary: "One app: target, current generation, health, slots, snapshots",
+    body: nothing,
+    answer: appStatusSchema,
+    run: ({ engine, parameters }) => toAppStatus(engine, parameters.app),
+  }),
+  route({
+    ...reads,
+    ...ofApp,
+    path: "/v1/apps/{app}/logs",
+    summary: "The end of an app's log",
+    body: nothing,
+    query: z.strictObject({ generation: z.coerce.number().int().positive().optional() }),
+    answer: z.object({ app: z.string(), log: z.string() }),
+    async run({ engine, parameters: { app }, query }) {
+      const generation = query.generation ?? engine.journal.apps.get(app)?.current;
+      return { app, log: await engine.node.logs(app, generation) };
+    },
+  }),
+  route({
+    ...reads,
+    path: "/v1/operations/{id}",
+    summary: "One operation; with `wait`, answers when it moved on or after so many milliseconds",
+    parameters: idParameter,
+    query: z.strictObject({ wait: z.coerce.number().int().min(0).max(LONGEST_WAIT).default(0) }),
+    body: nothing,
+    answer: operationDocumentSchema,
+    async run({ engine, parameters: { id }, query: { wait } }) {
+      const now = toOperationDocument(engine, engine.journal.operations.get(id));
+      if (wait === 0 || now.finished !== undefined) return now;
+      await engine.board.waitForChange(id, wait);
+      return toOperationDocument(engine, engine.journal.operations.get(id));
+    },
+  }),
+  route({
+    ...reads,
+    path: "/v1/operations/{id}/failure",
+    summary: "What was kept of a failed operation: log, check results, how its processes ended",
+    parameters: idParameter,
+    query: nothing,
+    body: nothing,
+    answer: z.record(z.string(), z.unknown()),
+    async run({ engine, parameters: { id } }) {
+      const kept = await unlessMissing(readFile(bundlePath(engine, id), "utf8"));
+      if (kept !== undefined) return JSON.parse(kept);
+      throw new HostdError("unknown-operation", `nothing was kept of operation ${id}`, { hint: "hostd changes" });
+    },
+  }),
+  route({
+    ...reads,
+    path: "/v1/changes",
+    summary: "Operations, newest first: who, when, what, how it ended and why",
+    parameters: nothing,
+    query: z.strictObject({ app: appSchema.shape.name.optional(), limit }),
+    body: nothing,
+    answer: changesDocumentSchema,
+    run: ({ engine, query }) => ({
+      schema: 1,
+      changes: engine.journal.operations.list(query).map((operation) => toOperationDocument(engine, operation)),
+    }),
+  }),
+  route({
+    ...reads,
+    path: "/v1/events",
+    summary: "The append-only, hash-chained event log, oldest first",
+    parameters: nothing,
+    query: z.strictObject({
+      app: appSchema.shape.name.optional(),
+      after: z.coerce.number().int().min(0).optional(),
+      limit,
+    }),
+    body: nothing,
+    answer: eventsDocumentSchema,
+    run: ({ engine, query }) => ({ schema: 1, events: engine.journal.events.list(query) }),
+  }),
+  route({
+    ...reads,
+    ...empty,
+    path: "/v1/health",
+    summary: "Health of every app and the last result of every check",
+    answer: healthDocumentSchema,
+    async run({ engine }) {
+      const { apps } = await toStatus(engine);
+      const healthy = apps.every(({ current, health }) => current === undefined || health === "healthy");
+      return { schema: 1, healthy, apps: apps.map(({ app, health, checks, hold }) => ({ app, health, checks, hold })) };
+    },
+  }),
+];
