@@ -1,5 +1,5 @@
 import { mkdir } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { openStore } from "../images/store.ts";
 import type { Compression } from "../images/zstd.ts";
 import type { App } from "../manifests/app.ts";
@@ -107,7 +107,7 @@ async function buildImage(options: BuildOptions): Promise<BuildResult> {
   const { home, signal, progress, compression = "zstd" } = options;
   const recipeFile = resolve(options.recipeFile);
   const { text, digest } = await readRecipeFile(options.recipeFile);
-  const parse = (known: object) => parseRecipe(text, basename(recipeFile), { ...known, args: options.args ?? {} });
+  const parse = (known: object) => parseRecipe(text, options.recipeFile, { ...known, args: options.args ?? {} });
   parse({}); // a mistake in the recipe is told before anything is opened
   const cache = await openCache(options.cacheDirectory ?? join(home, "cache"));
   const store = await openStore(join(home, "store"));
@@ -126,7 +126,7 @@ async function buildImage(options: BuildOptions): Promise<BuildResult> {
   const plan = planBuild(bases.recipe);
   const shop = {
     ...{ cache, store, views, signal, context: sources.context, secrets: options.secrets ?? {} },
-    recipeFile: basename(recipeFile),
+    recipeFile: options.recipeFile,
     imageTree: bases.chainOf,
   };
   const { epoch } = sources;

@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ProcessError, run } from "../../effects/process.ts";
 import { BuildError } from "../error.ts";
+import { aptProxies } from "../sandbox/machine.ts";
 
 export interface DebianOptions {
   suite: string;
@@ -41,7 +42,7 @@ export async function makeDebian(root: string, options: DebianOptions): Promise<
   const env = { ...process.env, SOURCE_DATE_EPOCH: String(options.epoch), TMPDIR: temporary, LC_ALL: "C.UTF-8" };
   try {
     const { signal, onOutput } = options;
-    await run(debianCommand(root, options), { env, signal, onOutput });
+    await run(debianCommand(root, { ...options, aptOptions: await aptProxies() }), { env, signal, onOutput });
   } catch (error) {
     if (!(error instanceof ProcessError) || error.code === "process-missing") throw error;
     throw new BuildError(
@@ -57,11 +58,15 @@ export async function makeDebian(root: string, options: DebianOptions): Promise<
 }
 
 /** Killing the first process kills all of them, and their mounts go with the namespace. */
-export function debianCommand(root: string, options: Pick<DebianOptions, "suite" | "sources">): string[] {
+export function debianCommand(
+  root: string,
+  options: Pick<DebianOptions, "suite" | "sources"> & { aptOptions: string[] },
+): string[] {
   return [
     ...["setpriv", "--pdeathsig", "KILL", "--"],
     ...["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--"],
     ...["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--dpkgopt=force-unsafe-io"],
+    ...options.aptOptions.map((line) => `--aptopt=${line}`),
     ...[options.suite, root, ...options.sources],
   ];
 }

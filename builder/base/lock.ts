@@ -9,7 +9,7 @@ import { BuildError } from "../error.ts";
 /** How a build treats the recipe's lock: take and complete it, move it, or hold to it (CI). */
 export type LockUse = "keep" | "update" | "locked";
 
-export function lockFileOf(recipeFile: string): string {
+function lockFileOf(recipeFile: string): string {
   return `${recipeFile}.lock`;
 }
 

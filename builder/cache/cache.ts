@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { access, chmod, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { access, chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { syncDirectory, syncFilesystem, writeDurably } from "../../effects/durable.ts";
 import { hasErrno, unlessMissing } from "../../effects/errno.ts";
@@ -35,6 +35,8 @@ export interface Cache {
   listing(tree: CachedTree): Promise<ListedEntry[]>;
   get<T>(kind: RecordKind, key: string): Promise<T | undefined>;
   put(kind: RecordKind, key: string, value: unknown): Promise<void>;
+  /** Keeps the newest `count` records of a kind whose loss costs nothing but an explanation. */
+  trim(kind: "reads", count: number): Promise<void>;
 }
 
 const KINDS: readonly RecordKind[] = ["steps", "bases", "packs", "facts", "reads", "last", "hashes"];
@@ -78,6 +80,7 @@ export async function openCache(directory: string): Promise<Cache> {
       const text = await unlessMissing(readFile(recordPath(kind, key), "utf8"));
       return text === undefined ? undefined : (JSON.parse(text) as T);
     },
+    trim: (kind, count) => keepNewest(join(directory, kind), count),
     put: (kind, key, value) => writeDurably(recordPath(kind, key), `${JSON.stringify(value)}\n`),
   };
   return cache;
@@ -90,4 +93,14 @@ async function moveUnlessThere(from: string, to: string): Promise<void> {
     if (!hasErrno(error, "ENOTEMPTY", "EEXIST")) throw error;
     await rm(from, { recursive: true });
   }
+}
+
+async function keepNewest(directory: string, count: number): Promise<void> {
+  const names = await readdir(directory);
+  if (names.length <= count) return;
+  const dated = await Promise.all(
+    names.map(async (name) => ({ name, time: (await unlessMissing(stat(join(directory, name))))?.mtimeMs ?? 0 })),
+  );
+  dated.sort((a, b) => b.time - a.time);
+  for (const { name } of dated.slice(count)) await rm(join(directory, name), { force: true });
 }

@@ -1,12 +1,13 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 
-const WORK_NAME = /^(\d+)-(\d+)-/;
+/** PID namespace, process, start: a number of another namespace says nothing here. */
+const WORK_NAME = /^(\d+)-(\d+)-(\d+)-/;
 
 /** A directory below `parent` whose name says which living process it belongs to; always removed at the end. */
 export async function withWorkDirectory<T>(parent: string, use: (directory: string) => Promise<T>): Promise<T> {
-  const directory = await mkdtemp(join(parent, `${process.pid}-${startOf(process.pid)}-`));
+  const directory = await mkdtemp(join(parent, `${namespace()}-${process.pid}-${startOf(process.pid)}-`));
   try {
     return await use(directory);
   } finally {
@@ -17,10 +18,14 @@ export async function withWorkDirectory<T>(parent: string, use: (directory: stri
 /** Removes work directories whose process is gone: a build that was killed. */
 export async function removeAbandoned(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
-    const [, pid, start] = WORK_NAME.exec(name) ?? [];
-    if (pid === undefined || start === undefined || startOf(Number(pid)) === start) continue;
+    const [, space, pid, start] = WORK_NAME.exec(name) ?? [];
+    if (pid === undefined || space !== namespace() || startOf(Number(pid)) === start) continue;
     await rm(join(parent, name), { recursive: true, force: true });
   }
+}
+
+function namespace(): string {
+  return readlinkSync("/proc/self/ns/pid").replace(/\D/g, "");
 }
 
 /** When a process started, in clock ticks since boot (field 22 of /proc/PID/stat); empty when there is none. */

@@ -70,7 +70,7 @@ function readSource(step: CopyStep, source: CopyPath, path: string, place: Place
     !ancestorsAndSelf(relative(entry)).some((at) => excluded.some((one) => one.test(at)));
   const inside = root.type === "directory" ? place.below(root.path).filter(kept) : [];
   return {
-    label: source.path,
+    label: root.type === "directory" && !source.path.endsWith("/") ? `${source.path}/` : source.path,
     name: path.slice(path.lastIndexOf("/") + 1),
     root,
     inside: inside.map((entry) => ({ ...entry, path: relative(entry) })),

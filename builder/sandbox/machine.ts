@@ -63,14 +63,18 @@ function certificates(): string | undefined {
   return named.find((path) => path !== undefined && existsSync(path));
 }
 
-/** The machine's own apt proxies, and its certificates for https mirrors. */
 async function aptConfiguration(hasBundle: boolean): Promise<string> {
-  const certificate = hasBundle ? `Acquire::https::CaInfo "${CA_INSIDE}";\n` : "";
+  const certificate = hasBundle ? [`Acquire::https::CaInfo "${CA_INSIDE}";`] : [];
+  return [...(await aptProxies()), ...certificate].map((line) => `${line}\n`).join("");
+}
+
+/** Lines of configuration with the proxies that this machine's own apt uses. */
+export async function aptProxies(): Promise<string[]> {
   try {
     const { stdout } = await run(["apt-config", "dump", "--no-empty", "Acquire::http::Proxy", "Acquire::https::Proxy"]);
-    return `${stdout}${certificate}`;
+    return stdout.split("\n").filter((line) => line !== "");
   } catch (error) {
-    if (error instanceof ProcessError) return certificate; // a machine without apt has no proxies of apt's
+    if (error instanceof ProcessError) return []; // a machine without apt has no proxies of apt's
     throw error;
   }
 }

@@ -10,7 +10,7 @@ import { openFileHashes } from "./hashes.ts";
 import { parseIgnore } from "./ignore.ts";
 
 /** Times of files made without a repository: 1980, the earliest that every archive format can hold. */
-export const NO_COMMIT_EPOCH = 315_532_800;
+const NO_COMMIT_EPOCH = 315_532_800;
 
 export interface Sources {
   context: Context;

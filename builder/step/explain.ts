@@ -12,6 +12,14 @@ export interface LastBuild {
   steps: LastStep[];
 }
 
+/** The last build's step that this one was: the same instruction wherever it stood, else the one in its place. */
+export function sameStep(last: LastBuild | undefined, index: number, now: StepInputs): StepInputs | undefined {
+  const isSame = (step: LastStep | undefined) =>
+    JSON.stringify(step?.inputs.instruction) === JSON.stringify(now.instruction);
+  const inPlace = last?.steps[index - 1];
+  return (isSame(inPlace) ? inPlace : (last?.steps.find(isSame) ?? inPlace))?.inputs;
+}
+
 /**
  * Why a step was not found in the cache, compared with the same step of the last build: the one input that moved first.
  * `earlier` is the nearest step before it that was made anew (from 1), if there is one.

@@ -22,10 +22,17 @@ export interface StepInputs {
 
 /** The inputs of a step as far as the recipe alone says. */
 export function inputsOf(step: Step, below: string, epoch: number, reads: Record<string, string>): StepInputs {
-  // a COPY runs nothing, so the environment cannot change what it does
-  const process = step.kind === "run" ? { env: step.env, user: step.user ?? "" } : { env: {}, user: "" };
+  // a COPY runs nothing and its paths are absolute: environment, user and directory cannot change what it does
+  const process =
+    step.kind === "copy"
+      ? { env: {}, user: "", workdir: "/" }
+      : {
+          env: step.kind === "run" ? step.env : {},
+          user: step.kind === "run" ? (step.user ?? "") : "",
+          workdir: step.workdir,
+        };
   const fixed = { format: BUILD_FORMAT, architecture: architecture(), below, epoch, reads };
-  return { ...fixed, ...process, workdir: step.workdir, instruction: instructionOf(step) };
+  return { ...fixed, ...process, instruction: instructionOf(step) };
 }
 
 export function stepKey(inputs: StepInputs): string {

@@ -66,7 +66,7 @@ async function makeRun(
       shop.onOutput(text);
     },
   });
-  if (end.exitCode !== 0) throw runFailed(step, shop, end.exitCode, output.text());
+  if (end.exitCode !== 0) throw runFailed(step, place, shop, end.exitCode, output.text());
   return scanTree(upper, place.epoch);
 }
 
@@ -78,21 +78,21 @@ async function makeUpper(upper: string, tree: Tree): Promise<void> {
   await chmod(upper, root?.mode ?? 0o755);
 }
 
-function runFailed(step: RunStep, shop: StepShop, exitCode: number, output: string): BuildError {
+function runFailed(step: RunStep, place: StepPlace, shop: StepShop, exitCode: number, output: string): BuildError {
   const noNetwork = step.network === "none" && /resolv|network|connect|EAI_AGAIN|ENOTFOUND/i.test(output);
   const command = step.command.form === "exec" ? quoteCommand(step.command.command) : step.text;
   return new BuildError(
     "run-failed",
-    `${placeOf(shop, step)} ${command}: exit code ${exitCode}${output === "" ? "" : `\n${output}`}`,
+    `${placeOf(shop, place, step)} ${command}: exit code ${exitCode}${output === "" ? "" : `\n${output}`}`,
     {
-      details: { line: step.position.line, command, exitCode, output },
+      details: { step: place.number, line: step.position.line, command, exitCode, output },
       hint: noNetwork ? "this step has no network: RUN --network=default gives it one" : undefined,
     },
   );
 }
 
 /** Keeps the end of a step's output, both streams in the order they came. */
-export function lastLines(): { push(text: string): void; text(): string } {
+function lastLines(): { push(text: string): void; text(): string } {
   let kept = "";
   return {
     push(text) {

@@ -36,23 +36,25 @@ export interface PreparedStep {
 
 export interface StepPlace {
   below: Chain;
+  /** `2/5`, for messages. */
+  number: string;
   /** Seconds since 1970: times in the result are clamped to it. */
   epoch: number;
 }
 
-/** `file:line:` of a step, before what went wrong with it. */
-export function placeOf(shop: Pick<StepShop, "recipeFile">, step: Pick<Step, "position">): string {
-  return `${shop.recipeFile}:${step.position.line}:`;
+/** `file:line: step 2/5:`, before what went wrong with a step. */
+export function placeOf(shop: StepShop, place: StepPlace, step: Step): string {
+  return `${shop.recipeFile}:${step.position.line}: step ${place.number}:`;
 }
 
 /** Adds the step's place to an error that has none. */
-export async function at<T>(shop: StepShop, step: Step, use: () => Promise<T>): Promise<T> {
+export async function at<T>(shop: StepShop, place: StepPlace, step: Step, use: () => Promise<T>): Promise<T> {
   try {
     return await use();
   } catch (error) {
     if (!(error instanceof BuildError) || error.message.startsWith(`${shop.recipeFile}:`)) throw error;
     const { code, hint, details } = error;
-    throw new BuildError(code, `${placeOf(shop, step)} ${step.text}: ${error.message}`, {
+    throw new BuildError(code, `${placeOf(shop, place, step)} ${step.text}: ${error.message}`, {
       hint,
       details,
       cause: error,

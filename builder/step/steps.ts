@@ -3,9 +3,12 @@ import type { Bases } from "../base/resolve.ts";
 import { keyOf } from "../cache/cache.ts";
 import { type Chain, EMPTY_CHAIN } from "../chain.ts";
 import type { Plan, PlannedStep } from "../plan.ts";
-import { explainMiss, type LastBuild } from "./explain.ts";
+import { explainMiss, type LastBuild, sameStep } from "./explain.ts";
 import type { StepShop } from "./shop.ts";
 import { findStep, makeStep, prepareStep, type TakenStep } from "./take.ts";
+
+/** Lists of what was read, only for naming what changed: more would grow with every edit. */
+const READS_KEPT = 200;
 
 /** How one step of a build went. */
 export interface StepReport {
@@ -54,9 +57,8 @@ export async function takeSteps(input: StepsInput): Promise<TakenSteps> {
   const takeSection = async (section: "bootstrap" | "deploy", start: Chain, bootstrap: Chain): Promise<Chain> => {
     let chain = start;
     for (const planned of plan.steps.filter(({ written }) => written === section)) {
-      const before = last?.steps[planned.index - 1];
       const earlier = reports.findLast((report) => !report.cached)?.index;
-      const { step, report } = await takeStep(planned, { chain, bootstrap, before, earlier }, input);
+      const { step, report } = await takeStep(planned, { chain, bootstrap, last, earlier }, input);
       taken.push(step);
       reports.push(report);
       chain = step.chain;
@@ -67,14 +69,17 @@ export async function takeSteps(input: StepsInput): Promise<TakenSteps> {
   const start = recipe.deploy?.from === undefined ? bootstrap : bases.chainOf(recipe.deploy.from);
   const image = await takeSection("deploy", start, bootstrap);
   const steps = taken.map((step, index) => ({ section: reports[index]?.section ?? "deploy", inputs: step.inputs }));
-  if (reports.some((report) => !report.cached)) await shop.cache.put("last", lastKey, { steps } satisfies LastBuild);
+  if (reports.some((report) => !report.cached)) {
+    await shop.cache.put("last", lastKey, { steps } satisfies LastBuild);
+    await shop.cache.trim("reads", READS_KEPT);
+  }
   return { reports, bootstrap, image, taken };
 }
 
 interface StepContext {
   chain: Chain;
   bootstrap: Chain;
-  before: LastBuild["steps"][number] | undefined;
+  last: LastBuild | undefined;
   earlier: number | undefined;
 }
 
@@ -89,7 +94,11 @@ async function takeStep(
   const event = { id: `step-${index}`, text: `[${index}/${total}] ${step.text}` };
   const onOutput = (text: string) => input.progress({ id: event.id, state: "output", text });
   const shop: StepShop = { ...input.shop, bootstrap: context.bootstrap, onOutput };
-  const place = { below: chain, epoch: planned.clock === "lock" ? input.bases.epoch : input.epoch };
+  const place = {
+    below: chain,
+    number: `${index}/${total}`,
+    epoch: planned.clock === "lock" ? input.bases.epoch : input.epoch,
+  };
   const reported = (taken: TakenStep, missed?: string) => {
     const took = performance.now() - started;
     input.progress({ ...event, state: taken.cached ? "cached" : "done", took });
@@ -102,9 +111,14 @@ async function takeStep(
     if (found !== undefined) return reported(found);
     const missed = input.noCache
       ? "--no-cache"
-      : await explainMiss(shop.cache, context.before?.inputs, prepared.inputs, context.earlier);
+      : await explainMiss(
+          shop.cache,
+          sameStep(context.last, planned.index, prepared.inputs),
+          prepared.inputs,
+          context.earlier,
+        );
     input.progress({ ...event, state: "started" });
-    return reported(await makeStep(step, prepared, chain, shop), missed);
+    return reported(await makeStep(step, prepared, place, shop), missed);
   } catch (error) {
     input.progress({ ...event, state: "failed" });
     throw error;

@@ -26,7 +26,7 @@ export interface TakenStep {
 
 /** Finds out what a step depends on. Errors carry the step's place. */
 export function prepareStep(step: Step, place: StepPlace, shop: StepShop): Promise<PreparedStep> {
-  return at(shop, step, async () => {
+  return at(shop, place, step, async () => {
     switch (step.kind) {
       case "run":
         return prepareRun(step, place, shop);
@@ -50,10 +50,16 @@ export async function findStep(prepared: PreparedStep, below: Chain, shop: StepS
 }
 
 /** Makes the step and remembers it, the record last: a build that is killed leaves no half result. */
-export async function makeStep(step: Step, prepared: PreparedStep, below: Chain, shop: StepShop): Promise<TakenStep> {
+export async function makeStep(
+  step: Step,
+  prepared: PreparedStep,
+  place: StepPlace,
+  shop: StepShop,
+): Promise<TakenStep> {
   const key = stepKey(prepared.inputs);
   const made = { key, inputs: prepared.inputs, cached: false };
-  return at(shop, step, () =>
+  const { below } = place;
+  return at(shop, place, step, () =>
     shop.cache.withWork(async (work) => {
       const directory = join(work, "tree");
       await mkdir(directory);

@@ -48,7 +48,7 @@ describeWith({ root: true, programs: ["bwrap", "getfattr", "zstd"] }, "the step 
     workshop.write("src/server.mjs", "two\n");
     const second = await workshop.build(RECIPE);
     expect(made(second)).toEqual([4, 5]);
-    expect(reasons(second)[0]).toBe("COPY src: src/server.mjs changed");
+    expect(reasons(second)[0]).toBe("COPY src/: src/server.mjs changed");
     expect(second.layers.slice(0, 2).map(({ digest }) => digest)).toEqual(
       first.layers.slice(0, 2).map(({ digest }) => digest),
     );
@@ -84,12 +84,12 @@ describeWith({ root: true, programs: ["bwrap", "getfattr", "zstd"] }, "the step 
     const workshop = open("kinds");
     await workshop.build(RECIPE);
     chmodSync(join(workshop.directory, "src/server.mjs"), 0o755);
-    expect(reasons(await workshop.build(RECIPE))[0]).toBe("COPY src: src/server.mjs changed");
+    expect(reasons(await workshop.build(RECIPE))[0]).toBe("COPY src/: src/server.mjs changed");
     workshop.write("src/more.mjs", "");
-    expect(reasons(await workshop.build(RECIPE))[0]).toBe("COPY src: src/more.mjs added");
+    expect(reasons(await workshop.build(RECIPE))[0]).toBe("COPY src/: src/more.mjs added");
     rmSync(join(workshop.directory, "src/more.mjs"));
     workshop.write("src/other.mjs", "");
-    expect(reasons(await workshop.build(RECIPE))[0]).toBe("COPY src: src/more.mjs removed (and 1 more)");
+    expect(reasons(await workshop.build(RECIPE))[0]).toBe("COPY src/: src/more.mjs removed (and 1 more)");
   });
 
   test("an instruction that changed is named, and each later step says which one moved it", async () => {
@@ -102,6 +102,19 @@ describeWith({ root: true, programs: ["bwrap", "getfattr", "zstd"] }, "the step 
       "step 2 before it changed",
       "step 3 before it changed",
       "step 4 before it changed",
+    ]);
+  });
+
+  test("a step put in between is named by itself, and those after it by it", async () => {
+    const workshop = open("inserted");
+    await workshop.build(RECIPE);
+    const result = await workshop.build(RECIPE.replace("COPY package.json", "RUN touch /between\nCOPY package.json"));
+    expect(reasons(result)).toEqual([
+      "instruction changed",
+      "step 2 before it changed",
+      "step 3 before it changed",
+      "step 4 before it changed",
+      "step 5 before it changed",
     ]);
   });
 
@@ -131,7 +144,7 @@ COPY src/ /src/
     await workshop.build(recipe("one"));
     expect(made(await workshop.build(recipe("two")))).toEqual([2]);
     const third = await workshop.build(recipe("two").replace("constant", "moved"));
-    expect(reasons(third)[2]).toBe("COPY --from=bootstrap /taken: taken/file changed");
+    expect(reasons(third)[2]).toBe("COPY --from=bootstrap /taken/: taken/file changed");
   });
 
   test("DEPLOY FROM scratch: an edit ships one small layer, what comes from BOOTSTRAP keeps its own", async () => {

@@ -32,7 +32,7 @@ describeWith({ root: true, programs: ["bwrap", "getfattr", "zstd", "setcap"] }, 
   ])("%s fails the step, and says where", async (_, line) => {
     await expect(run(line)).rejects.toMatchObject({
       code: "run-failed",
-      message: expect.stringMatching(/^thing\.recipe:2: /),
+      message: expect.stringMatching(/thing\.recipe:2: step 1\/1: /),
     });
   });
 
