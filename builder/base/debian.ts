@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ProcessError, run } from "../../effects/process.ts";
 import { BuildError } from "../error.ts";
+import { expectPrograms } from "../programs.ts";
 import { aptProxies } from "../sandbox/machine.ts";
 
 export interface DebianOptions {
@@ -37,6 +38,7 @@ const TRUNCATED = ["etc/machine-id", "var/log/btmp", "var/log/faillog", "var/log
  * its own. What differs from run to run is taken out, so that one set of packages gives one tree.
  */
 export async function makeDebian(root: string, options: DebianOptions): Promise<void> {
+  expectPrograms("setpriv", "unshare", "mmdebstrap");
   const temporary = join(options.work, "tmp");
   await mkdir(temporary);
   const env = { ...process.env, SOURCE_DATE_EPOCH: String(options.epoch), TMPDIR: temporary, LC_ALL: "C.UTF-8" };

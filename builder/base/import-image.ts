@@ -11,6 +11,7 @@ import { type Descriptor, LAYER_ANNOTATIONS } from "../../manifests/image.ts";
 import type { CachedTree } from "../cache/cache.ts";
 import { EMPTY_CHAIN, extendChain } from "../chain.ts";
 import { BuildError } from "../error.ts";
+import { expectPrograms } from "../programs.ts";
 import type { From } from "../recipe/recipe.ts";
 import type { ListedEntry } from "../tree/listing.ts";
 import { scanTree } from "../tree/scan.ts";
@@ -148,6 +149,7 @@ async function fetchImage(
   directory: string,
   shop: BaseShop,
 ): Promise<void> {
+  expectPrograms("skopeo");
   const digest = pinned ?? from.digest;
   const name = `${from.registry}/${from.repository}${digest === undefined ? `:${from.tag ?? "latest"}` : `@${digest}`}`;
   try {

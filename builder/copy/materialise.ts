@@ -6,6 +6,7 @@ import {
   linkSync,
   lutimesSync,
   mkdirSync,
+  renameSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -48,18 +49,23 @@ async function writeEntry(entry: ListedEntry, directory: string): Promise<Listed
     case "file":
       return writeOwner(writeContent(entry, path), path);
     case "fifo":
-      await run(["mkfifo", "--", String(path)]);
-      break;
     case "character":
-    case "block": {
-      const { major, minor } = entry.device;
-      await run(["mknod", "--", String(path), entry.type === "block" ? "b" : "c", String(major), String(minor)]);
+    case "block":
+      await makeNode(entry, directory);
       break;
-    }
     default:
       entry.type satisfies never;
   }
   return writeOwner(entry, path);
+}
+
+/** mknod takes names as text: the node gets its own name, whatever its bytes, by a rename. */
+async function makeNode(entry: ListedEntry, directory: string): Promise<void> {
+  const temporary = `${directory}/.ostler-node`;
+  const { major, minor } = entry.device;
+  const device = [entry.type === "block" ? "b" : "c", String(major), String(minor)];
+  await run(["mknod", "--", temporary, ...(entry.type === "fifo" ? ["p"] : device)]);
+  renameSync(temporary, hostPath(directory, entry.path));
 }
 
 /** Owner first: a change of owner clears setuid bits. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { unlessMissing } from "../../effects/errno.ts";
 import { ProcessError, run } from "../../effects/process.ts";
 import { BuildError } from "../error.ts";
+import { expectPrograms } from "../programs.ts";
 import { fromBinary, toBinary } from "../tree/bytes.ts";
 import type { Tree } from "../tree/tree.ts";
 import { lookupUser } from "../tree/users.ts";
@@ -52,6 +53,7 @@ const KILLED = 137;
  * loopback alone. Leaves no process, no mount, and nothing in `upper` but what the command itself did.
  */
 export async function runInSandbox(options: SandboxOptions): Promise<SandboxEnd> {
+  expectPrograms("setpriv", "unshare", "mount", "bwrap", ...(options.locks?.length ? ["flock"] : []));
   const directory = join(options.work, "sandbox");
   await mkdir(directory);
   const ids = lookupUser(options.tree, options.user);

@@ -79,16 +79,24 @@ async function makeUpper(upper: string, tree: Tree): Promise<void> {
 }
 
 function runFailed(step: RunStep, place: StepPlace, shop: StepShop, exitCode: number, output: string): BuildError {
-  const noNetwork = step.network === "none" && /resolv|network|connect|EAI_AGAIN|ENOTFOUND/i.test(output);
   const command = step.command.form === "exec" ? quoteCommand(step.command.command) : step.text;
   return new BuildError(
     "run-failed",
     `${placeOf(shop, place, step)} ${command}: exit code ${exitCode}${output === "" ? "" : `\n${output}`}`,
     {
       details: { step: place.number, line: step.position.line, command, exitCode, output },
-      hint: noNetwork ? "this step has no network: RUN --network=default gives it one" : undefined,
+      hint: hintFor(step, output),
     },
   );
+}
+
+function hintFor(step: RunStep, output: string): string | undefined {
+  if (/^bwrap: execvp .*: No such file/m.test(output)) {
+    return "the tree below has no such program: a RUN of text needs a shell in it, FROM scratch has none";
+  }
+  const wantsNetwork = /resolv|network|connect|EAI_AGAIN|ENOTFOUND/i.test(output);
+  if (step.network === "none" && wantsNetwork) return "this step has no network: RUN --network=default gives it one";
+  return undefined;
 }
 
 /** Keeps the end of a step's output, both streams in the order they came. */

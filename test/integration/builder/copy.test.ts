@@ -187,6 +187,25 @@ COPY --from=bootstrap /src/two /single
     ).toBe("1000");
   });
 
+  test("names of any bytes, devices and pipes pass through COPY", async () => {
+    const workshop = open();
+    writeFileSync(Buffer.concat([Buffer.from(`${workshop.directory}/`), Buffer.from([0x66, 0xff, 0x0a])]), "odd");
+    const result = await workshop.build(`FROM MINI
+COPY f* /odd/
+RUN mkdir /n && mknod $'/n/\\xfe' c 1 3 && mkfifo /n/p
+DEPLOY FROM scratch
+COPY --from=bootstrap /odd /odd
+COPY --from=bootstrap /n /copied
+`);
+    const out = join(workshop.directory, "out");
+    await extractWithTar(result, workshop.home, out);
+    const list = execFileSync("find", [out, "-mindepth", "2", "-printf", "%y "]).toString();
+    expect(list.trim().split(" ").sort()).toEqual(["c", "f", "p"]);
+    expect(execFileSync("ls", ["--quoting-style=c", join(out, "odd"), join(out, "copied")]).toString()).toContain(
+      '"f\\377\\n"',
+    );
+  });
+
   test("hard links in a context are files of their own; special files are refused by name", async () => {
     const workshop = open();
     workshop.write("d/a", "a");
