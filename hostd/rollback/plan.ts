@@ -9,8 +9,11 @@ import {
   type SwitchPlan,
 } from "../switch/plan.ts";
 
+/** The target of a rollback that moves data or config and leaves the image that runs. */
+export const CURRENT = "current";
+
 export interface RollbackRequest {
-  /** A generation number, or the beginning of an image digest. */
+  /** A generation number, the beginning of an image digest, or `current`: what runs stays, data or config alone move. */
   to?: string | undefined;
   withData?: string | undefined;
   withConfig?: boolean | undefined;
@@ -25,18 +28,20 @@ export interface RollbackSituation extends Situation {
 
 /**
  * Plans a rollback by command. Binaries move, nothing else, unless asked: config stays at its version, data stays as
- * it is. Refuses a version that is not on this node, that failed here, or that could not read the data it would get.
+ * it is. With a snapshot and no target, the version goes back to whose data that is; where this node refuses that
+ * one, the current stays. Refuses a version that is not here, that failed here, or that could not read its data.
  */
 export function planRollback(situation: RollbackSituation, request: RollbackRequest): SwitchPlan {
-  const target = chooseTarget(situation, request.to);
-  const slot = slotOf(situation, target.image);
   const restore = request.withData === undefined ? undefined : snapshotOf(situation, request.withData);
+  const target = restore !== undefined && request.to === undefined ? ownerOf(situation, restore) : undefined;
+  const { image, config } = target ?? chooseTarget(situation, request.to);
+  const slot = slotOf(situation, image);
   refuseUnreadable(situation, slot, restore?.format ?? situation.dataFormat);
   const leaves = situation.current !== undefined && situation.current.image !== slot.image;
   return {
     image: slot.image,
     version: slot.version,
-    config: request.withConfig === true ? target.config : (situation.current?.config ?? target.config),
+    config: request.withConfig === true ? config : (situation.current?.config ?? config),
     ...commonPlan(situation),
     ...(restore === undefined ? {} : { restore: restore.id }),
     ...(leaves ? { quarantine: "rolled back by command" } : {}),
@@ -53,6 +58,15 @@ export function rollbackTarget(situation: RollbackSituation): RollbackSituation[
   );
 }
 
+/** The generation whose data a snapshot holds, or the current one where that one may not run. */
+function ownerOf(situation: RollbackSituation, snapshot: { generation?: number | undefined }) {
+  const owner = situation.generations.find(({ number }) => number === snapshot.generation);
+  const allowed = situation.slots.some(
+    (slot) => slot.image === owner?.image && slot.state !== "failed" && !slot.quarantined,
+  );
+  return allowed ? owner : situation.current;
+}
+
 function chooseTarget(situation: RollbackSituation, to: string | undefined) {
   if (to === undefined) {
     const found = rollbackTarget(situation);
@@ -61,11 +75,17 @@ function chooseTarget(situation: RollbackSituation, to: string | undefined) {
       hint: `hostd status ${situation.app} lists what is here`,
     });
   }
+  if (to === CURRENT) return currentOf(situation);
   const found = /^\d{1,9}$/.test(to) ? byNumber(situation, Number(to)) : byDigest(situation, to);
   if (found !== undefined) return found;
   throw new HostdError("unknown-image", `${situation.app} has no generation or image ${JSON.stringify(to)}`, {
     hint: `hostd status ${situation.app} lists what is here`,
   });
+}
+
+function currentOf({ app, current }: RollbackSituation) {
+  if (current !== undefined) return current;
+  throw new HostdError("not-staged", `${app} runs nothing on this node`, { hint: `hostd activate ${app}` });
 }
 
 function byNumber(situation: RollbackSituation, number: number) {

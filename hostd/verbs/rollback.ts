@@ -6,12 +6,19 @@ export const verb: Verb = {
   summary: "go back to a version on this node: its binaries alone, unless data or config are asked for too",
   arguments: [{ name: "<app>", summary: "the app" }],
   options: [
-    { flags: "--to <generation>", summary: "generation number or digest (default: the last good version before)" },
+    {
+      flags: "--to <generation>",
+      summary: "generation number, digest, or current (default: the last good one before, or whose data it is)",
+    },
     { flags: "--with-data <snapshot>", summary: "take the data back to this snapshot; what it is now is kept as one" },
     { flags: "--with-config", summary: "take the config back to that generation's too" },
     ...OPERATION_OPTIONS,
   ],
-  examples: ["hostd rollback shop", "hostd rollback shop --to 3 --with-data before-g4"],
+  examples: [
+    "hostd rollback shop",
+    "hostd rollback shop --to 3 --with-data before-g4",
+    "hostd rollback shop --to current --with-config",
+  ],
   run: (invocation) =>
     operate(invocation, argument(invocation, 0), "rollback", {
       to: invocation.options["to"],

@@ -24,7 +24,7 @@ function situation(change: Partial<RollbackSituation> = {}): RollbackSituation {
     current: { number: 2, image: B, config: 2 },
     hold: undefined,
     dataFormat: 1,
-    snapshots: [{ id: "before-g2", app: "shop", format: 1, operation: 2, reason: "", taken: "" }],
+    snapshots: [{ id: "before-g2", app: "shop", format: 1, operation: 2, generation: 1, reason: "", taken: "" }],
     nextGeneration: 3,
     slots: [slot(B, "1.1"), slot(A, "1.0")],
     generations: [
@@ -54,10 +54,27 @@ describe("planRollback", () => {
     expect(planRollback(situation(), { withData: "before-g2" }).restore).toBe("before-g2");
   });
 
+  test.each([
+    ["goes back to the version whose data it is", 1, {}, A],
+    ["keeps the version that runs where it is that one's", 2, {}, B],
+    ["keeps the version that runs where that one is quarantined", 1, { quarantined: true }, B],
+    ["keeps the version that runs where that one failed", 1, { state: "failed" as const }, B],
+  ])("with a snapshot and no target %s", (_title, generation, change, expected) => {
+    const [snapshot] = situation().snapshots;
+    if (snapshot === undefined) throw new Error("expected a snapshot");
+    const given = situation({
+      snapshots: [{ ...snapshot, generation }],
+      slots: [slot(B, "1.1"), slot(A, "1.0", change)],
+    });
+    expect(planRollback(given, { withData: "before-g2" })).toMatchObject({ image: expected, restore: "before-g2" });
+  });
+
   test("to the version that runs: data alone goes back, nothing is quarantined", () => {
-    const plan = planRollback(situation(), { to: "2", withData: "before-g2" });
-    expect(plan).toMatchObject({ image: B, restore: "before-g2" });
-    expect(plan).not.toHaveProperty("quarantine");
+    for (const to of ["2", "current"]) {
+      const plan = planRollback(situation(), { to, withData: "before-g2" });
+      expect(plan).toMatchObject({ image: B, config: 2, restore: "before-g2" });
+      expect(plan).not.toHaveProperty("quarantine");
+    }
   });
 
   test.each([["1"], ["sha256:aaaaaa"], ["aaaaaaaa"]])("accepts %s as a target", (to) => {
@@ -91,6 +108,7 @@ describe("planRollback", () => {
     ],
     ["its slot was collected", { slots: [slot(B, "1.1")] }, { to: "1" }, "not-staged"],
     ["nobody knows the target", {}, { to: "7" }, "unknown-image"],
+    ["nothing runs", { current: undefined }, { to: "current" }, "not-staged"],
     ["the digest is too short", {}, { to: "aaaaa" }, "unknown-image"],
     ["nobody knows the snapshot", {}, { withData: "before-g9" }, "unknown-snapshot"],
     [
