@@ -19,6 +19,7 @@ export const PROGRAM: Program = {
     release: async () => (await import("./verbs/release.ts")).verb,
     reset: async () => (await import("./verbs/reset.ts")).verb,
     "snapshot create": async () => (await import("./verbs/snapshot-create.ts")).verb,
+    "snapshot restore": async () => (await import("./verbs/snapshot-restore.ts")).verb,
     "snapshot list": async () => (await import("./verbs/snapshot-list.ts")).verb,
   },
 };

@@ -41,7 +41,7 @@ export const STEPS = {
     afterCrash: "undo",
   },
   migrate: {
-    does: "run the new version's MIGRATE hook",
+    does: "run the new version's MIGRATE hook; in a rollback only where the data is older than what it writes",
     undo: "restore the snapshot, unless the new generation may have written data that the old one can read",
     afterCrash: "undo",
   },
@@ -80,7 +80,7 @@ export const OPERATIONS = {
   stage: [...STAGE],
   activate: ["plan", ...ARM, "migrate", ...SWITCH],
   deploy: [...STAGE, "plan", ...ARM, "migrate", ...SWITCH],
-  rollback: [...ARM, "restore", ...SWITCH],
+  rollback: [...ARM, "restore", "migrate", ...SWITCH],
   restart: ["bounce", "judge"],
   halt: ["halt"],
   snapshot: ["stop", "snapshot", "again"],

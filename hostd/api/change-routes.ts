@@ -46,7 +46,7 @@ export const CHANGE_ROUTES = [
       ...asked,
       to: z
         .string()
-        .regex(/^(?:\d{1,9}|(?:sha256:)?[0-9a-f]{6,64})$/, "expected a generation number or a digest")
+        .regex(/^(?:current|\d{1,9}|(?:sha256:)?[0-9a-f]{6,64})$/, "expected a generation number, a digest, or current")
         .optional(),
       withData: z.string().min(1).max(128).optional(),
       withConfig: z.boolean().optional(),

@@ -16,6 +16,12 @@ export function formatAfter(app: App, present: number | undefined): number | und
   return Math.max(data.format, present ?? 0);
 }
 
+/** Whether the data is of an older format than the image writes: it has to be migrated before the image runs on it. */
+export function isBehind(app: App, present: number | undefined): boolean {
+  const [data] = app.data;
+  return data !== undefined && present !== undefined && present < data.format;
+}
+
 /** Snapshots, newest first, that the image could read: what a refused rollback names. */
 export function readableSnapshots(app: App, snapshots: readonly SnapshotDocument[]): SnapshotDocument[] {
   return snapshots.filter((snapshot) => canRead(app, snapshot.format));

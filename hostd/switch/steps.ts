@@ -1,5 +1,5 @@
 import { renderConfig } from "../config/render.ts";
-import { formatAfter } from "../data/compatible.ts";
+import { formatAfter, isBehind } from "../data/compatible.ts";
 import { HostdError } from "../error.ts";
 import { judgeGeneration } from "../health/trial.ts";
 import { type Context, END, launchable, switchOf } from "../operations/context.ts";
@@ -92,9 +92,12 @@ export async function migrate(context: Context): Promise<string> {
   const { engine, app } = context;
   beginGeneration(context);
   const plan = switchOf(context);
+  const target = launchable(engine, app, plan.to).app;
+  const present = engine.journal.apps.get(app)?.data_format;
+  if (context.kind === "rollback" && !isBehind(target, present)) return "nothing to migrate";
   const ran = await runHook(context, plan.to, "migrate", "hook-failed");
   if (!ran) return "nothing to migrate";
-  const format = formatAfter(launchable(engine, app, plan.to).app, engine.journal.apps.get(app)?.data_format);
+  const format = formatAfter(target, present);
   if (format !== undefined) engine.journal.apps.setData(context.id, app, { format });
   return `data format ${format}`;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { canRead, formatAfter, readableSnapshots } from "../../../../hostd/data/compatible.ts";
+import { canRead, formatAfter, isBehind, readableSnapshots } from "../../../../hostd/data/compatible.ts";
 import { type App, appSchema } from "../../../../manifests/app.ts";
 
 const app = (data: App["data"]): App => appSchema.parse({ schema: 1, name: "shop", data });
@@ -27,6 +27,12 @@ test("formatAfter: an image raises the format of the data and never lowers it", 
   expect(formatAfter(app([{ path, format: 2 }]), 1)).toBe(2);
   expect(formatAfter(app([{ path, format: 1, reads: ">=1" }]), 2)).toBe(2);
   expect(formatAfter(app([]), 2)).toBe(2);
+});
+
+test("isBehind: data of an older format than the image writes, and nothing else", () => {
+  const ofFormat2 = app([{ path, format: 2, reads: ">=1 <4" }]);
+  expect([1, 2, 3, undefined].map((present) => isBehind(ofFormat2, present))).toEqual([true, false, false, false]);
+  expect(isBehind(app([]), 1)).toBe(false);
 });
 
 test("readableSnapshots: those the image could work with, newest first", () => {
