@@ -16,6 +16,7 @@ import { packSections } from "./output/sections.ts";
 import { type Plan, planBuild } from "./plan.ts";
 import { parseRecipe } from "./recipe/parse.ts";
 import type { TestDeclaration } from "./recipe/recipe.ts";
+import { renderProblem } from "./recipe/render.ts";
 import { openSources, readRecipeFile, type Sources } from "./source/open.ts";
 import type { SecretSource, StepShop } from "./step/shop.ts";
 import { type StepReport, takeSteps } from "./step/steps.ts";
@@ -87,6 +88,8 @@ export interface BuildResult {
   inputs: BuildInputs;
   app: App | undefined;
   tests: TestDeclaration[];
+  /** What in the recipe is allowed but probably not meant, readable. */
+  warnings: string[];
   tree: BuiltTree;
   /** Milliseconds. */
   took: number;
@@ -143,6 +146,7 @@ async function buildImage(options: BuildOptions): Promise<BuildResult> {
     steps: steps.reports,
     inputs: inputsOf(digest, bases, sources, plan),
     tests: bases.recipe.image.tests,
+    warnings: bases.recipe.warnings.map(renderProblem),
     tree: { image: steps.image, epoch, shop: { ...shop, bootstrap: steps.bootstrap, onOutput: () => {} } },
     took: performance.now() - started,
   };

@@ -92,6 +92,7 @@ function answer(result: BuildResult, explain: boolean): Answer {
   });
   const reasons = result.steps.map((step) => `[${step.index}/${step.total}] ${step.missed ?? "cached"}  ${step.text}`);
   const text = [
+    ...result.warnings.map((warning) => `warning: ${warning}`),
     `${result.reference}  ${result.descriptor.digest}`,
     table(["LAYER", "DIGEST", "SIZE", ""], lines),
     ...(explain ? reasons : []),
