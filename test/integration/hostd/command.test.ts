@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type Rig, withRig } from "../../hostd/rig.ts";
@@ -73,6 +74,29 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       });
       expect(command(rig, "hostd", "changes", "99")).toMatchObject({ status: 2 });
       expect(command(rig, "hostd", "rolback", "shop").error).toContain("did you mean hostd rollback?");
+    }));
+
+  test("reset is refused while hostd runs; afterwards it stops the apps and keeps what it was asked to keep", () =>
+    withRig(async (rig) => {
+      await rig.publish({ version: "1.0.0" });
+      await rig.start();
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      await rig.record();
+      const paths = ["--state", rig.state, "--run", rig.run];
+      const reset = (...words: string[]) =>
+        spawnSync(join(root, "bin/hostd"), ["reset", ...paths, ...words], { encoding: "utf8" });
+      expect(reset("--wipe").stderr).toContain("another hostd holds this state directory");
+      expect(await rig.get("/version")).toBe("1.0.0");
+      await rig.stop();
+      expect(reset("--keep-data").status).toBe(0);
+      await expect(rig.get("/version")).rejects.toThrow();
+      expect(readdirSync(rig.state).sort()).toEqual(["data", "trust", "users.json"]);
+      await rig.start();
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      expect(await rig.records()).toEqual(["0 by 1.0.0"]);
+      await rig.stop();
+      expect(reset("--wipe").status).toBe(0);
+      expect(readdirSync(rig.state)).toEqual([]);
     }));
 
   test("a second hostd on the same state is refused, and the first goes on", () =>
