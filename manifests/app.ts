@@ -6,6 +6,13 @@ export const APP_LABEL = "dev.ostler.app";
 const command = z.array(z.string()).min(1);
 const milliseconds = z.int().nonnegative();
 const absolutePath = z.string().regex(/^\/(?!.*(?:^|\/)\.\.(?:\/|$))/, "expected an absolute path without ..");
+const unitName = z
+  .string()
+  .max(255)
+  .regex(
+    /^[A-Za-z0-9:_.\\@-]+\.(?:service|socket|mount|timer|target|path|device|swap|slice|scope|automount)$/,
+    "expected a systemd unit: letters, digits, : _ . \\ @ - and a suffix such as .service",
+  );
 
 export const listenSchema = z.strictObject({
   /** TCP port that hostd keeps open across switches; the app gets it as LISTEN_FDS, in recipe order from fd 3. */
@@ -26,6 +33,10 @@ export const healthSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("http"), url: z.url({ protocol: /^http$/ }), ...window }),
   z.strictObject({ kind: z.literal("tcp"), host: z.string(), port: z.int().min(1).max(65535), ...window }),
   z.strictObject({ kind: z.literal("exec"), command, ...window }),
+  /** A systemd unit of the node that must be active. */
+  z.strictObject({ kind: z.literal("unit"), unit: unitName, ...window }),
+  /** A path as the app sees it, in its data or its root; with `maxAge` it must have been written within that time. */
+  z.strictObject({ kind: z.literal("file"), path: absolutePath, maxAge: z.int().positive().optional(), ...window }),
 ]);
 
 export const dataSchema = z.strictObject({

@@ -58,6 +58,10 @@ export function nameOf(health: Health): string {
       return `tcp ${health.host}:${health.port}`;
     case "exec":
       return health.command.join(" ");
+    case "unit":
+      return `unit ${health.unit}`;
+    case "file":
+      return `file ${health.path}`;
   }
 }
 

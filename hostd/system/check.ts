@@ -2,6 +2,8 @@ import { type LookupAddress, lookup } from "node:dns";
 import { request } from "node:http";
 import { createConnection, type LookupFunction } from "node:net";
 import type { Health } from "../../manifests/app.ts";
+import { checkFile } from "./check-file.ts";
+import { checkUnit } from "./check-unit.ts";
 import { runEntered } from "./entered.ts";
 import { besideCommand } from "./launch.ts";
 import type { HealthResult, Running } from "./node.ts";
@@ -35,6 +37,10 @@ async function judge(health: Health, running: Running | undefined, user: number)
       return checkTcp(health.host, health.port, health.timeout);
     case "exec":
       return checkExec(health.command, running.pid, user, health.timeout);
+    case "unit":
+      return checkUnit(health.unit, health.timeout);
+    case "file":
+      return checkFile(health, `/proc/${running.pid}/root`);
   }
 }
 

@@ -16,22 +16,24 @@ import { fail, type Instruction } from "../split.ts";
 import { duration, port, whole } from "../values.ts";
 
 const WINDOW = ["interval", "timeout", "within", "stable"] as const;
-const FLAGS: FlagSpecs = Object.fromEntries(WINDOW.map((name) => [name, { kind: "value" }]));
+const AGE_FLAG = "max-age";
+const FLAGS: FlagSpecs = Object.fromEntries([...WINDOW, AGE_FLAG].map((name) => [name, { kind: "value" }]));
 const CHECK_FLAGS: FlagSpecs = Object.fromEntries(
   ["interval", "timeout", "start-period", "start-interval", "retries"].map((name) => [name, { kind: "value" }]),
 );
-const EXPECTED = 'http://HOST:PORT/PATH, tcp://HOST:PORT or a JSON array: ["/bin/check"]';
+const EXPECTED = 'http://HOST:PORT/PATH, tcp://HOST:PORT, file:/PATH, unit:NAME or a JSON array: ["/bin/check"]';
 /** A Dockerfile's own values, which hold where a HEALTHCHECK says nothing. */
 const CHECK_INTERVAL = 30_000;
 const CHECK_RETRIES = 3;
 
-/** `HEALTH http://..|tcp://..|["program"] [--interval --timeout --within --stable]`; several must all be good. */
+/** `HEALTH http:..|tcp:..|file:..|unit:..|["program"] [--interval --timeout --within --stable]`; all must be good. */
 export function readHealth(instruction: Instruction, draft: Draft): void {
   const { flags, words, array } = readArguments(instruction, draft, FLAGS, { json: true });
   const [target, surplus] = words[0]?.value === "exec" && array !== undefined ? words.slice(1) : words;
   if (array !== undefined && target === undefined) {
     const command = array.values.map(({ value }) => value);
     if (!command[0]) missing(instruction, EXPECTED);
+    refuseAge(instruction, flags);
     draft.image.health.push(toHealth(instruction, { kind: "exec", command, ...readWindow(instruction, flags) }));
     return;
   }
@@ -42,7 +44,7 @@ export function readHealth(instruction: Instruction, draft: Draft): void {
     fail(instruction, extra.start, extra.end, { code: "bad-syntax", message, expected: EXPECTED });
   }
   draft.image.health.push(
-    toHealth(instruction, { ...readTarget(instruction, target), ...readWindow(instruction, flags) }),
+    toHealth(instruction, { ...readTarget(instruction, target, flags), ...readWindow(instruction, flags) }),
   );
 }
 
@@ -75,7 +77,10 @@ export function readHealthcheck(instruction: Instruction, draft: Draft): void {
   draft.image.healthcheck = toHealth(instruction, { kind: "exec", command, ...readCheckWindow(instruction, flags) });
 }
 
-function readTarget(instruction: Instruction, at: Argument) {
+function readTarget(instruction: Instruction, at: Argument, flags: Flags) {
+  if (at.value.startsWith("file:")) return readFileTarget(instruction, at, flags);
+  refuseAge(instruction, flags);
+  if (at.value.startsWith("unit:")) return readUnitTarget(at);
   const url = URL.canParse(at.value) ? new URL(at.value) : undefined;
   if (url?.protocol === "http:" && url.hostname !== "" && url.username === "" && url.hash === "") {
     return { kind: "http" as const, url: at.value };
@@ -88,6 +93,25 @@ function readTarget(instruction: Instruction, at: Argument) {
     ? "hostd asks on the node itself: use plain http, or an exec check that speaks TLS"
     : undefined;
   return badValue(instruction, at, `bad health check ${quote(at.value)}`, { expected: EXPECTED, hint });
+}
+
+function readFileTarget(instruction: Instruction, at: Argument, flags: Flags) {
+  const path = at.value.slice("file:".length).replace(/^\/\/(?=\/)/, "");
+  if (!path.startsWith("/")) badValue(instruction, at, `bad path ${quote(path)}`, { expected: "file:/PATH" });
+  const age = flag(flags, AGE_FLAG);
+  return { kind: "file" as const, path, ...(age === undefined ? {} : { maxAge: duration(instruction, age) }) };
+}
+
+/** A unit without a suffix is a service, as systemctl has it. */
+function readUnitTarget(at: Argument) {
+  const unit = at.value.slice("unit:".length);
+  return { kind: "unit" as const, unit: /\.[a-z]+$/.test(unit) ? unit : `${unit}.service` };
+}
+
+function refuseAge(instruction: Instruction, flags: Flags): void {
+  const age = flag(flags, AGE_FLAG);
+  if (age === undefined) return;
+  badValue(instruction, age, "--max-age is of file checks alone", { expected: "HEALTH file:/PATH --max-age=1m" });
 }
 
 /** What the image document will hold; its schema has the last word. */

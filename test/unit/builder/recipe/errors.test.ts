@@ -477,13 +477,13 @@ HEALTH tcp://a:1 --intervall=1s --wihtin=2s
     `shop.recipe:2:18: unknown flag "--intervall" of HEALTH
   2 | HEALTH tcp://a:1 --intervall=1s --wihtin=2s
     |                  ^^^^^^^^^^^
-  expected --interval, --timeout, --within, --stable
+  expected --interval, --timeout, --within, --stable, --max-age
   did you mean --interval?
 
 shop.recipe:2:33: unknown flag "--wihtin" of HEALTH
   2 | HEALTH tcp://a:1 --intervall=1s --wihtin=2s
     |                                 ^^^^^^^^
-  expected --interval, --timeout, --within, --stable
+  expected --interval, --timeout, --within, --stable, --max-age
   did you mean --within?
 
 2 problems in shop.recipe`,
@@ -1222,8 +1222,28 @@ HEALTH https://localhost/
     `shop.recipe:2:8: bad health check "https://localhost/"
   2 | HEALTH https://localhost/
     |        ^^^^^^^^^^^^^^^^^^
-  expected http://HOST:PORT/PATH, tcp://HOST:PORT or a JSON array: ["/bin/check"]
+  expected http://HOST:PORT/PATH, tcp://HOST:PORT, file:/PATH, unit:NAME or a JSON array: ["/bin/check"]
   hint: hostd asks on the node itself: use plain http, or an exec check that speaks TLS`,
+  ],
+  [
+    "only a file check has an age",
+    `FROM debian:bookworm
+HEALTH tcp://a:1 --max-age=1m
+`,
+    `shop.recipe:2:28: --max-age is of file checks alone
+  2 | HEALTH tcp://a:1 --max-age=1m
+    |                            ^^
+  expected HEALTH file:/PATH --max-age=1m`,
+  ],
+  [
+    "a file check has an absolute path",
+    `FROM debian:bookworm
+HEALTH file:run/ready
+`,
+    `shop.recipe:2:8: bad path "run/ready"
+  2 | HEALTH file:run/ready
+    |        ^^^^^^^^^^^^^^
+  expected file:/PATH`,
   ],
   [
     "HEALTH has a target",
@@ -1233,7 +1253,7 @@ HEALTH --interval=1s
     `shop.recipe:2:21: HEALTH is not complete
   2 | HEALTH --interval=1s
     |                     ^
-  expected http://HOST:PORT/PATH, tcp://HOST:PORT or a JSON array: ["/bin/check"]`,
+  expected http://HOST:PORT/PATH, tcp://HOST:PORT, file:/PATH, unit:NAME or a JSON array: ["/bin/check"]`,
   ],
   [
     "HEALTH has one target",
@@ -1243,7 +1263,7 @@ HEALTH tcp://a:1 tcp://b:2
     `shop.recipe:2:18: unexpected "tcp://b:2" after "tcp://a:1"
   2 | HEALTH tcp://a:1 tcp://b:2
     |                  ^^^^^^^^^
-  expected http://HOST:PORT/PATH, tcp://HOST:PORT or a JSON array: ["/bin/check"]`,
+  expected http://HOST:PORT/PATH, tcp://HOST:PORT, file:/PATH, unit:NAME or a JSON array: ["/bin/check"]`,
   ],
   [
     "a duration has a unit",

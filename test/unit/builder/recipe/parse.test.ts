@@ -371,6 +371,24 @@ HEALTH tcp://[::1]:80 --timeout=1.5s`;
     ]);
   });
 
+  test("HEALTH takes a file with an age and a unit, a service where it has no suffix", () => {
+    const text = `HEALTH file:/var/lib/shop/heartbeat --max-age=30s --stable=0s
+HEALTH file:///run/ready
+HEALTH unit:postgresql
+HEALTH unit:getty@tty1.service`;
+    const window = { interval: 1_000, timeout: 2_000, within: 30_000, stable: 10_000 };
+    expect(readBelow(text).image.health).toEqual([
+      { ...window, kind: "file", path: "/var/lib/shop/heartbeat", maxAge: 30_000, stable: 0 },
+      { ...window, kind: "file", path: "/run/ready" },
+      { ...window, kind: "unit", unit: "postgresql.service" },
+      { ...window, kind: "unit", unit: "getty@tty1.service" },
+    ]);
+  });
+
+  test.each([["file:/a/../b"], ["unit:"], ["unit:a/b.service"], ["unit:x.nothing"]])("HEALTH refuses %s", (target) => {
+    expect(() => readBelow(`HEALTH ${target}`)).toThrow(/bad health check/);
+  });
+
   test("HEALTHCHECK becomes an exec check that waits as long as Docker would", () => {
     const text =
       "HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=2 CMD curl -f localhost || exit 1";
