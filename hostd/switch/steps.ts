@@ -58,7 +58,7 @@ export async function endTrial(context: Context): Promise<void> {
     }
     const reason = operations.get(context.id)?.reason?.message ?? "failed its trial";
     if (condemned) quarantine.add(context.id, app, plan.image, reason);
-    if (condemned) context.note(`quarantined ${slot.version}: ${reason}`);
+    if (condemned) context.note(`quarantined ${slot.version}`);
     if (old !== undefined) {
       const { image, version, sequence } = old.slot;
       apps.setTarget(context.id, app, { image, version, sequence });

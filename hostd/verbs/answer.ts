@@ -56,8 +56,9 @@ export function exitCodeOf(operation: OperationDocument): number {
 function describe(operation: OperationDocument): string {
   const about = `operation ${operation.id}: ${operation.kind} ${operation.app}${operation.version === undefined ? "" : ` ${operation.version}`}`;
   const notes = operation.notes.map((note) => `  ${note}`);
+  const took = tookOf(operation);
   return [
-    `${about}: ${howItStands(operation)}`,
+    `${about}: ${howItStands(operation)}${took === "" ? "" : ` after ${took}`}`,
     ...reasonLines(operation),
     ...notes,
     ...afterwardsLines(operation),
@@ -67,10 +68,14 @@ function describe(operation: OperationDocument): string {
 /** How an operation stands, in words for people. */
 export function howItStands(operation: OperationDocument): string {
   if (operation.finished === undefined) return `under way (${operation.progress?.text ?? operation.state})`;
-  const took = ` after ${((Date.parse(operation.finished) - Date.parse(operation.started)) / 1000).toFixed(1)} s`;
-  if (operation.state === "done") return `done${took}`;
+  if (operation.state === "done") return "done";
   if (operation.reason?.outcome === "refused") return "refused";
-  return operation.reverted ? `failed and taken back${took}` : `failed${took}`;
+  return operation.reverted ? "failed and taken back" : "failed";
+}
+
+/** How long an ended operation took; nothing for one under way. */
+export function tookOf({ started, finished }: OperationDocument): string {
+  return finished === undefined ? "" : `${((Date.parse(finished) - Date.parse(started)) / 1000).toFixed(1)} s`;
 }
 
 function reasonLines({ reason }: OperationDocument): string[] {

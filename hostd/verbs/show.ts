@@ -1,34 +1,34 @@
 import { shortDigest } from "../../manifests/digest.ts";
 import type { AppStatus, OperationDocument, StatusDocument } from "../../manifests/node.ts";
-import { table } from "../../terminal/table.ts";
-import { howItStands } from "./answer.ts";
+import { table, terminalColumns, wrap } from "../../terminal/table.ts";
+import { howItStands, tookOf } from "./answer.ts";
 
 /** The status of a node as people read it: one block per app, running version marked. */
 export function showStatus(status: StatusDocument): string {
   const { hostd, apps, quarantine, verity } = status;
   const head = `hostd ${hostd.version}, pid ${hostd.pid}, since ${when(hostd.started)}; layers ${verity.replaceAll("-", " ")}`;
   const blocks = apps.length === 0 ? ["no apps: hostd stage APP brings one"] : apps.map(showApp);
-  const refused = quarantine.map(({ app, image, reason }) => `  ${app} ${shortDigest(image)}: ${reason}`);
+  const refused = quarantine.map(({ app, image, reason }) => line(2, `${app} ${shortDigest(image)}: ${reason}`));
   return [head, ...blocks, ...(refused.length === 0 ? [] : [["quarantined:", ...refused].join("\n")])].join("\n\n");
 }
 
 /** One app: three axes of its generation, health, slots and snapshots. */
 export function showApp(app: AppStatus): string {
   const lines = [
-    `${app.app}: ${describeCurrent(app)}`,
-    ...(app.hold === undefined ? [] : [`  kept stopped: ${app.hold}`]),
+    line(0, `${app.app}: ${describeCurrent(app)}`),
+    ...(app.hold === undefined ? [] : [line(2, `kept stopped: ${app.hold}`)]),
     ...(app.operations.length === 0 ? [] : [`  under way: operation ${app.operations.join(", ")}`]),
-    ...app.checks.map(
-      (check) => `  ${check.ok ? "ok " : "BAD"} ${check.check}: ${check.detail} (${Math.round(check.took)} ms)`,
+    ...app.checks.map(({ ok, check, detail, took }) =>
+      line(2, `${ok ? "ok " : "BAD"} ${check}: ${detail} (${Math.round(took)} ms)`),
     ),
     "",
-    indent(table(["", "VERSION", "DIGEST", "STATE", "SEQUENCE", "STAGED", "LAST GOOD"], slotRows(app))),
+    table(["", "VERSION", "DIGEST", "STATE", "SEQUENCE", "STAGED", "LAST GOOD"], slotRows(app), { indent: 2 }),
   ];
-  if (app.snapshots.length > 0) lines.push("", indent(snapshotTable(app)));
+  if (app.snapshots.length > 0) lines.push("", snapshotTable(app, 2));
   return lines.join("\n");
 }
 
-export function snapshotTable(app: AppStatus): string {
+export function snapshotTable(app: AppStatus, indent = 0): string {
   const rows = app.snapshots.map(({ id, format, generation, reason, taken }) => [
     id,
     String(format),
@@ -36,37 +36,39 @@ export function snapshotTable(app: AppStatus): string {
     when(taken),
     reason,
   ]);
-  return table(["SNAPSHOT", "FORMAT", "GENERATION", "TAKEN", "WHY"], rows);
+  return table(["SNAPSHOT", "FORMAT", "GENERATION", "TAKEN", "WHY"], rows, { indent });
 }
 
-/** Who did what, when, and how it ended. */
+/** What was done, when, how it ended, and under each who did it and why it ended so. */
 export function showChanges(changes: readonly OperationDocument[]): string {
   if (changes.length === 0) return "nothing has happened yet";
   const rows = changes.map((change) => [
     String(change.id),
     when(change.started),
-    change.by,
     `${change.kind} ${change.app}`,
     change.version ?? "",
-    change.image === undefined ? "" : shortDigest(change.image),
     howItStands(change),
-    [...(change.reason === undefined ? [] : [change.reason.message]), ...change.notes].join("; "),
   ]);
-  return table(["ID", "WHEN", "WHO", "WHAT", "VERSION", "DIGEST", "OUTCOME", "WHY"], rows);
+  const below = changes.map((change) => [
+    [change.image === undefined ? "" : shortDigest(change.image), tookOf(change), `by ${change.by}`]
+      .filter((part) => part !== "")
+      .join(", "),
+    ...(change.reason === undefined ? [] : [`why: ${change.reason.message}`]),
+    ...change.notes,
+  ]);
+  return table(["ID", "WHEN", "WHAT", "VERSION", "OUTCOME"], rows, { below });
 }
 
 /** Every step of one operation with its times. */
 export function showSteps(operation: OperationDocument): string {
   const rows = operation.steps
     .filter(({ started }) => started !== undefined)
-    .map((step) => [
-      step.name,
-      step.started ?? "",
-      step.done === undefined || step.started === undefined
-        ? ""
-        : `${Date.parse(step.done) - Date.parse(step.started)} ms`,
-      step.undone === undefined ? "" : `undone ${step.undone}`,
-      step.detail ?? "",
+    .map(({ name, started = "", done, undone, detail = "" }) => [
+      name,
+      timeOf(started),
+      done === undefined ? "" : `${Date.parse(done) - Date.parse(started)} ms`,
+      undone === undefined ? "" : timeOf(undone),
+      detail,
     ]);
   return table(["STEP", "STARTED", "TOOK", "UNDONE", "DETAIL"], rows);
 }
@@ -96,6 +98,12 @@ function when(time: string): string {
   return time.replace("T", " ").replace(/\.\d+Z$/, "Z");
 }
 
-function indent(text: string): string {
-  return text.replace(/^/gm, "  ");
+function timeOf(time: string): string {
+  return time.replace(/^.*T/, "");
+}
+
+/** A line of text that is wrapped at words where the terminal ends. */
+function line(indent: number, text: string): string {
+  const space = " ".repeat(indent);
+  return `${space}${wrap(text, terminalColumns() - indent - 2).join(`\n${space}  `)}`;
 }
