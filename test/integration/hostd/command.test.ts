@@ -33,7 +33,9 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       expect(command(rig, "hostd", "status", "shop").json).toMatchObject({ app: "shop", current: { number: 1 } });
 
       const history = command(rig, "ostler", "history", "shop", "--no-json").text.split("\n");
-      expect(history[2]).toMatch(/deploy shop +1\.1\.0 +[0-9a-f]{12} +failed and taken back/);
+      expect(history[2]).toMatch(/deploy shop +1\.1\.0 +failed and taken back$/);
+      expect(history[3]).toMatch(/^ {4}[0-9a-f]{12}, \d+\.\d s, by \S+@\S+$/);
+      expect(history[4]).toMatch(/^ {4}why: .*503/);
       const changes = command(rig, "hostd", "changes").json as { changes: { id: number; state: string; by: string }[] };
       const failed = changes.changes[0];
       expect(failed).toMatchObject({ state: "failed", by: expect.stringContaining("@") });
@@ -50,7 +52,21 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       expect(command(rig, "hostd", "health").status).toBe(0);
       expect(command(rig, "hostd", "logs", "shop", "--no-json").text).toContain("shop 1.0.0 begins as good");
       expect(command(rig, "hostd", "snapshot", "create", "shop").status).toBe(0);
-      expect(command(rig, "hostd", "snapshot", "list", "shop", "--no-json").text).toContain("asked for");
+      const listed = command(rig, "hostd", "snapshot", "list", "shop", "--no-json").text;
+      expect(listed).toContain("asked for");
+      const asked = /asked-\S+/.exec(listed)?.[0] ?? "";
+      await rig.record();
+      const restored = command(rig, "hostd", "snapshot", "restore", "shop", asked, "--no-json");
+      expect(restored).toMatchObject({
+        status: 0,
+        text: expect.stringContaining(`took the data back to snapshot ${asked}`),
+      });
+      expect(await rig.records()).toEqual([]);
+      expect(await rig.get("/version")).toBe("1.0.0");
+      expect(command(rig, "hostd", "snapshot", "restore", "shop", "none")).toMatchObject({
+        status: 2,
+        json: { error: { code: "unknown-snapshot" } },
+      });
     }));
 
   test("without a hostd: which socket, and what starts one; with a wrong word: what was expected", () =>
