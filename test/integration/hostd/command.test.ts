@@ -39,7 +39,7 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       const changes = command(rig, "hostd", "changes").json as { changes: { id: number; state: string; by: string }[] };
       const failed = changes.changes[0];
       expect(failed).toMatchObject({ state: "failed", by: expect.stringContaining("@") });
-      expect(command(rig, "hostd", "changes", String(failed?.id), "--no-json").text).toMatch(/flip .*undone.*judge/s);
+      expect(command(rig, "hostd", "changes", String(failed?.id), "--no-json").text).toMatch(/flip +\S+Z +\d+ ms +\S+Z.*judge/s);
       expect(command(rig, "hostd", "failure", String(failed?.id)).json).toMatchObject({
         log: expect.stringContaining("sick"),
       });
