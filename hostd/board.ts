@@ -1,4 +1,4 @@
-import type { AppStatus, CheckResult, OperationDocument } from "../manifests/node.ts";
+import type { AppStatus, CheckResult, HostCheck, OperationDocument } from "../manifests/node.ts";
 
 type Health = AppStatus["health"];
 type ProgressText = NonNullable<OperationDocument["progress"]>;
@@ -9,6 +9,8 @@ export interface Board {
   setHealth(app: string, health: Health): void;
   checks(app: string): CheckResult[];
   setCheck(app: string, result: CheckResult): void;
+  hostChecks(app: string): HostCheck[];
+  setHostCheck(app: string, result: HostCheck): void;
   /** Forgets the results of an app whose generation changed. */
   clear(app: string): void;
   progress(operation: number): ProgressText | undefined;
@@ -22,6 +24,7 @@ export interface Board {
 export function openBoard(): Board {
   const health = new Map<string, Health>();
   const checks = new Map<string, Map<string, CheckResult>>();
+  const hostChecks = new Map<string, Map<string, HostCheck>>();
   const progress = new Map<number, ProgressText>();
   const waiters = new Map<number, Set<() => void>>();
   return {
@@ -32,8 +35,14 @@ export function openBoard(): Board {
       const results = checks.get(app) ?? new Map<string, CheckResult>();
       checks.set(app, results.set(result.check, result));
     },
+    hostChecks: (app) => [...(hostChecks.get(app)?.values() ?? [])],
+    setHostCheck(app, result) {
+      const results = hostChecks.get(app) ?? new Map<string, HostCheck>();
+      hostChecks.set(app, results.set(result.check, result));
+    },
     clear(app) {
       checks.delete(app);
+      hostChecks.delete(app);
       health.delete(app);
     },
     progress: (operation) => progress.get(operation),

@@ -17,6 +17,8 @@ export interface Settings {
   keep: number;
   /** Bytes that staging leaves free on the state directory's file system. */
   reserve: number;
+  /** The host's own scripts: where they are, vendor first, and how long each may take, milliseconds. */
+  checks: { directories: readonly string[]; timeout: number };
 }
 
 /** Verifies what a channel releases for an app, everything but the image's bytes; refuses what this node must not run. */

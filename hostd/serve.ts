@@ -22,6 +22,10 @@ export interface ServeOptions {
   channel: string;
   keep: string;
   reserve: string;
+  /** Directories of host scripts, and seconds that each script may take. */
+  vendorChecks: string;
+  checks: string;
+  checkTimeout: string;
 }
 
 const MEGABYTE = 1_000_000;
@@ -82,7 +86,10 @@ function readSettings(options: ServeOptions): Settings {
   const reserve = Number(options.reserve);
   if (!Number.isInteger(keep) || keep < 1) throw usage("--keep", "a whole number from 1 on", options.keep);
   if (!Number.isFinite(reserve) || reserve < 0) throw usage("--reserve", "megabytes", options.reserve);
-  return { channel: options.channel, keep, reserve: reserve * MEGABYTE };
+  const timeout = Number(options.checkTimeout);
+  if (!Number.isFinite(timeout) || timeout <= 0) throw usage("--check-timeout", "seconds", options.checkTimeout);
+  const checks = { directories: [resolve(options.vendorChecks), resolve(options.checks)], timeout: timeout * 1_000 };
+  return { channel: options.channel, keep, reserve: reserve * MEGABYTE, checks };
 }
 
 function locate(repository: string | undefined): string {

@@ -57,9 +57,12 @@ export const STEPS = {
     afterCrash: "resume",
   },
   start: { does: "start the new generation", undo: "stop the new generation", afterCrash: "resume" },
-  judge: { does: "healthy within A, then stable for B", afterCrash: "resume" },
+  judge: { does: "healthy within A, then stable for B, then the host's required.d", afterCrash: "resume" },
   ready: { does: "run the new version's READY hook", afterCrash: "resume" },
-  commit: { does: "bless slot and generation; quarantine what a rollback left", afterCrash: "resume" },
+  commit: {
+    does: "bless slot and generation; quarantine what a rollback left; run green.d",
+    afterCrash: "resume",
+  },
   bounce: {
     does: "stop the current generation and start it again",
     undo: "stop the app and hold it",

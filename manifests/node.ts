@@ -130,10 +130,27 @@ const checkDocumentSchema = z.object({
   at: time,
 });
 
+/** The host's own scripts: those of required.d gate a trial, wanted.d is told, green.d and red.d hear the verdict. */
+export const HOST_SCRIPT_KINDS = ["required.d", "wanted.d", "green.d", "red.d"] as const;
+
+export const hostCheckSchema = z.object({
+  /** `required.d/10-disk`. */
+  check: z.string(),
+  path: z.string(),
+  outcome: z.enum(["ok", "failed", "timed-out", "skipped"]),
+  exitCode: z.int().optional(),
+  detail: z.string(),
+  /** Milliseconds it took. */
+  took: z.number(),
+  at: time,
+});
+
 export const appStatusSchema = z.object({
   app: z.string(),
   health: z.enum(["healthy", "unhealthy", "judging", "stopped", "unknown"]),
   checks: z.array(checkDocumentSchema),
+  /** Results of the host's own scripts in the last trial and after its verdict. */
+  hostChecks: z.array(hostCheckSchema),
   /** Release last asked for; `current` says what runs. */
   target: z.object({ image: digestSchema, version: z.string(), sequence: z.int() }).optional(),
   current: generationDocumentSchema.optional(),
@@ -183,7 +200,7 @@ export const eventsDocumentSchema = z.object({ schema: z.literal(1), events: z.a
 export const healthDocumentSchema = z.object({
   schema: z.literal(1),
   healthy: z.boolean(),
-  apps: z.array(appStatusSchema.pick({ app: true, health: true, checks: true, hold: true })),
+  apps: z.array(appStatusSchema.pick({ app: true, health: true, checks: true, hostChecks: true, hold: true })),
 });
 
 export type OperationKind = (typeof OPERATION_KINDS)[number];
@@ -200,6 +217,8 @@ export type AppStatus = z.infer<typeof appStatusSchema>;
 export type StatusDocument = z.infer<typeof statusDocumentSchema>;
 export type EventDocument = z.infer<typeof eventDocumentSchema>;
 export type QuarantineDocument = z.infer<typeof quarantineDocumentSchema>;
+export type HostCheck = z.infer<typeof hostCheckSchema>;
+export type HostScriptKind = (typeof HOST_SCRIPT_KINDS)[number];
 export type CheckResult = z.infer<typeof checkDocumentSchema>;
 export type ChangesDocument = z.infer<typeof changesDocumentSchema>;
 export type EventsDocument = z.infer<typeof eventsDocumentSchema>;

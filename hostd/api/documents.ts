@@ -60,6 +60,7 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
     app,
     health: state.hold === undefined ? (engine.board.health(app) ?? "unknown") : "stopped",
     checks: engine.board.checks(app),
+    hostChecks: engine.board.hostChecks(app),
     ...(state.target === undefined ? {} : { target: state.target }),
     ...(state.current === undefined ? {} : { current: toGenerationDocument(generations.require(app, state.current)) }),
     ...(targetGeneration === undefined ? {} : { rollbackTarget: toGenerationDocument(targetGeneration) }),

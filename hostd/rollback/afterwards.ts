@@ -1,13 +1,19 @@
 import { toFailureDocument } from "../../manifests/failure.ts";
+import { tellVerdict } from "../checks/gate.ts";
 import { judgeGeneration } from "../health/trial.ts";
 import type { Context } from "../operations/context.ts";
 import { runHook } from "../switch/hooks.ts";
 
 /**
  * Judges the old generation again once it is back, apart from the failure that led there: "taken back" and "well
- * again" are two facts. Whatever it finds reverts nothing; the watch acts on an app that stays sick.
+ * again" are two facts. Whatever it finds reverts nothing; the watch acts on an app that stays sick. Then the host's red.d hears of it.
  */
 export async function judgeAfterwards(context: Context): Promise<void> {
+  await judgeOld(context);
+  if (!context.engine.closing.aborted) await tellVerdict(context, "red");
+}
+
+async function judgeOld(context: Context): Promise<void> {
   const { engine, app, plan } = context;
   const from = plan.switch?.from;
   if (from === undefined || plan.switch?.hold !== undefined || from === plan.switch?.to) return;

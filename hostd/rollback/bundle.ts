@@ -34,6 +34,7 @@ async function gather(engine: Engine, app: string, generation: number | undefine
     app,
     generation,
     checks: engine.board.checks(app),
+    hostChecks: engine.board.hostChecks(app),
     processes: (await engine.node.running(app)).filter((process) => process.generation === generation),
     log: generation === undefined ? "" : await engine.node.logs(app, generation),
   };

@@ -1,3 +1,4 @@
+import { passGate, tellVerdict } from "../checks/gate.ts";
 import { renderConfig } from "../config/render.ts";
 import { formatAfter, isBehind } from "../data/compatible.ts";
 import { HostdError } from "../error.ts";
@@ -152,7 +153,10 @@ export async function judge(context: Context): Promise<string> {
     signal: context.signal,
     report: context.report,
   });
-  if (verdict.state === "healthy") return verdict.detail;
+  if (verdict.state === "healthy") {
+    await passGate(context);
+    return verdict.detail;
+  }
   if (verdict.state === "pending") context.signal.throwIfAborted();
   throw new HostdError("unhealthy", `generation ${to} of ${context.app}: ${verdict.detail}`, {
     hint: `hostd failure ${context.id} shows its log and check results`,
@@ -179,6 +183,7 @@ export async function commit(context: Context): Promise<void> {
     }
     if (context.kind !== "rollback") quarantine.supersede(context.id, app, plan.image);
   });
+  await tellVerdict(context, "green");
 }
 
 /** A restart is the second of the three tiers: an app that was good and turned sick gets one. */

@@ -13,6 +13,17 @@ export const verb: Verb = {
     { flags: "--channel <name>", summary: "channel that is staged unless a request names one", default: "production" },
     { flags: "--keep <count>", summary: "newest versions kept per app", default: "3" },
     { flags: "--reserve <megabytes>", summary: "room that staging leaves free", default: "256" },
+    {
+      flags: "--checks <dir>",
+      summary: "the host's own scripts: required.d, wanted.d, green.d, red.d",
+      default: "/etc/hostd/checks",
+    },
+    {
+      flags: "--vendor-checks <dir>",
+      summary: "scripts that came with the host; one of the same name in --checks goes first",
+      default: "/usr/lib/hostd/checks",
+    },
+    { flags: "--check-timeout <seconds>", summary: "longest that one script may take", default: "60" },
   ],
   examples: ["hostd serve --repository https://updates.example/repository --root root.json"],
   async run({ options }) {
@@ -24,6 +35,9 @@ export const verb: Verb = {
       channel: text(options["channel"]) ?? "",
       keep: text(options["keep"]) ?? "",
       reserve: text(options["reserve"]) ?? "",
+      vendorChecks: text(options["vendorChecks"]) ?? "",
+      checks: text(options["checks"]) ?? "",
+      checkTimeout: text(options["checkTimeout"]) ?? "",
     });
     return { json: { ended: true }, text: "" };
   },
