@@ -39,7 +39,7 @@ export const healthSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("file"), path: absolutePath, maxAge: z.int().positive().optional(), ...window }),
 ]);
 
-export const dataSchema = z.strictObject({
+const dataSchema = z.strictObject({
   path: absolutePath,
   /** Data format this image writes: a whole number, compared as the semver `N.0.0`. */
   format: z.int().positive().default(1),
@@ -47,7 +47,7 @@ export const dataSchema = z.strictObject({
   reads: z.string().optional(),
 });
 
-export const configFileSchema = z.strictObject({
+const configFileSchema = z.strictObject({
   path: absolutePath,
   /** Template text with `{{ name }}` values, taken into the image document at build time. */
   template: z.string().max(65_536),

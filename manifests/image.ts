@@ -32,7 +32,7 @@ export const descriptorSchema = z.object({
   annotations: z.record(z.string(), z.string()).optional(),
 });
 
-export const manifestSchema = z.object({
+const manifestSchema = z.object({
   schemaVersion: z.literal(2),
   mediaType: z.literal(MEDIA_TYPES.manifest).optional(),
   config: descriptorSchema,

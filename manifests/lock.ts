@@ -3,7 +3,7 @@ import { digestSchema } from "./digest.ts";
 import { DOCUMENT_LIMITS, parseDocument } from "./document.ts";
 
 /** `NAME.recipe.lock`: what each FROM resolved to, and the times that file times are clamped to (docs/adr/0002). */
-export const lockSchema = z.strictObject({
+const lockSchema = z.strictObject({
   schema: z.literal(1),
   /** Seconds since 1970: file times of everything that BOOTSTRAP makes are clamped to this. */
   epoch: z.int().nonnegative(),

@@ -22,7 +22,7 @@ const channelSchema = z.strictObject({
 });
 
 /** Which keys build and test, what each channel requires, what is revoked (design section 5). */
-export const policySchema = z.strictObject({
+const policySchema = z.strictObject({
   schema: z.literal(1),
   builders: z.array(publicKeySchema),
   testers: z.array(publicKeySchema),

@@ -8,7 +8,7 @@ export function releasePath(channel: string, product: string): string {
 }
 
 /** What a channel's release keys sign through TUF: which image a product runs, in which order (design section 5). */
-export const releaseSchema = z.strictObject({
+const releaseSchema = z.strictObject({
   schema: z.literal(1),
   product: z.string(),
   channel: z.string(),

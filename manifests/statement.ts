@@ -12,7 +12,7 @@ const digestSet = z.record(z.string(), z.string());
 const resource = z.object({ name: z.string().optional(), uri: z.string().optional(), digest: digestSet.optional() });
 
 /** in-toto attestation framework v1: who said what about which digest; `predicate` is checked by its own schema. */
-export const statementSchema = z.object({
+const statementSchema = z.object({
   _type: z.literal(STATEMENT_TYPE),
   subject: z.array(z.object({ name: z.string().optional(), digest: digestSet })).min(1),
   predicateType: z.string(),
@@ -20,7 +20,7 @@ export const statementSchema = z.object({
 });
 
 /** SLSA provenance v1 as the builder writes it: inputs by digest, source commit, clean or not. */
-export const provenanceSchema = z.object({
+const provenanceSchema = z.object({
   buildDefinition: z.object({
     buildType: z.literal("https://ostler.dev/recipe/v1"),
     externalParameters: z.object({
@@ -37,7 +37,7 @@ export const provenanceSchema = z.object({
 });
 
 /** in-toto test-result v0.1: PASSED is green, FAILED is red; `configuration` holds one resource per suite, by digest. */
-export const testResultSchema = z.object({
+const testResultSchema = z.object({
   result: z.enum(["PASSED", "WARNED", "FAILED"]),
   configuration: z.array(resource),
   passedTests: z.array(z.string()),

@@ -41,7 +41,7 @@ export function openProgress(kind: ProgressKind, stream: Stream): { report: Prog
 }
 
 /** One line for an event; steps that only start say nothing, so that a log holds each step once. */
-export function plainLine(event: ProgressEvent): string {
+function plainLine(event: ProgressEvent): string {
   if (event.state === "started") return "";
   if (event.state === "output") return event.text.replace(/^(?=.)/gm, "  | ").replace(/\n*$/, "\n");
   return `${MARKS[event.state]} ${event.text}${tookText(event)}\n`;
