@@ -11,6 +11,7 @@ import type { ListedEntry } from "../tree/listing.ts";
 import { scanTree } from "../tree/scan.ts";
 import type { Tree } from "../tree/tree.ts";
 import { type BindMount, boundEntries } from "./bound.ts";
+import { removeIdentity } from "./identity.ts";
 import { inputsOf, recordRead } from "./inputs.ts";
 import { type PreparedStep, placeOf, type StepPlace, type StepShop } from "./shop.ts";
 
@@ -67,6 +68,7 @@ async function makeRun(
     },
   });
   if (end.exitCode !== 0) throw runFailed(step, place, shop, end.exitCode, output.text());
+  removeIdentity(upper);
   return scanTree(upper, place.epoch);
 }
 

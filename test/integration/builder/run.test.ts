@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeWith } from "../../needs.ts";
@@ -65,6 +65,30 @@ describeWith({ root: true, programs: ["bwrap", "getfattr", "zstd", "setcap"] }, 
       "RUN --mount=type=cache,target=/var/cache/thing --mount=type=tmpfs,target=/scratch touch /made /var/cache/thing/x /scratch/y",
     );
     expect(names(layers[1])).toEqual(["./", "made"]);
+  });
+
+  test("a machine id that a package script made is emptied: nodes must not share one", async () => {
+    const id = "0123456789abcdef0123456789abcdef";
+    const { workshop, result, layers } = await run(
+      `RUN mkdir -p /var/lib/dbus && echo ${id} > /etc/machine-id && echo ${id} > /var/lib/dbus/machine-id`,
+    );
+    expect(names(layers[1])).toEqual(["./", "etc/", "etc/machine-id", "var/", "var/lib/", "var/lib/dbus/"]);
+    await extractWithTar(result, workshop.home, join(workshop.directory, "out"));
+    expect(readFileSync(join(workshop.directory, "out/etc/machine-id"), "utf8")).toBe("");
+  });
+
+  test("links that a step makes never lead the builder out of its result", async () => {
+    const workshop = open();
+    const outside = join(workshop.directory, "outside");
+    workshop.write("outside/machine-id", "0123456789abcdef0123456789abcdef\n");
+    workshop.write("outside/token", "");
+    workshop.write("outside/hosts", "");
+    const result = await workshop.build(
+      `FROM MINI\nRUN --mount=type=secret,id=none,required=false mv /etc /moved && ln -s ${outside} /etc && ln -s ${outside} /run\nCOPY outside/hosts /other/\n`,
+    );
+    expect(result.steps).toHaveLength(2);
+    expect(readFileSync(join(outside, "machine-id"), "utf8")).toHaveLength(33);
+    expect(readdirSync(outside).sort()).toEqual(["hosts", "machine-id", "token"]);
   });
 
   test("a step sees no path of the machine, its own processes only, and no network where it has none", async () => {
