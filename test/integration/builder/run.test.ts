@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeWith } from "../../needs.ts";
@@ -80,15 +80,10 @@ describeWith({ root: true, programs: ["bwrap", "getfattr", "zstd", "setcap"] }, 
   test("links that a step makes never lead the builder out of its result", async () => {
     const workshop = open();
     const outside = join(workshop.directory, "outside");
-    workshop.write("outside/machine-id", "0123456789abcdef0123456789abcdef\n");
-    workshop.write("outside/token", "");
-    workshop.write("outside/hosts", "");
-    const result = await workshop.build(
-      `FROM MINI\nRUN --mount=type=secret,id=none,required=false mv /etc /moved && ln -s ${outside} /etc && ln -s ${outside} /run\nCOPY outside/hosts /other/\n`,
-    );
-    expect(result.steps).toHaveLength(2);
-    expect(readFileSync(join(outside, "machine-id"), "utf8")).toHaveLength(33);
-    expect(readdirSync(outside).sort()).toEqual(["hosts", "machine-id", "token"]);
+    workshop.write("outside/lib/dbus/machine-id", "0123456789abcdef0123456789abcdef\n");
+    const result = await workshop.build(`FROM MINI\nRUN ln -s ${outside} /var && ln -s ${outside} /run\n`);
+    expect(result.steps).toHaveLength(1);
+    expect(readFileSync(join(outside, "lib/dbus/machine-id"), "utf8")).toHaveLength(33);
   });
 
   test("a step sees no path of the machine, its own processes only, and no network where it has none", async () => {
