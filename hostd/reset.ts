@@ -32,7 +32,9 @@ export async function reset(options: ResetOptions): Promise<ResetReport> {
     const slots = await node.mountedSlots();
     for (const { app, image } of slots) await node.unmountSlot(app, image);
     const removed = await removeState(stateDirectory, options.wipe ? [] : KEPT_WITHOUT_WIPE);
-    await rm(runDirectory, { recursive: true, force: true });
+    for (const name of (await unlessMissing(readdir(runDirectory))) ?? []) {
+      await rm(join(runDirectory, name), { recursive: true, force: true });
+    }
     return { stopped, unmounted: slots.length, removed };
   } finally {
     journal.close();
