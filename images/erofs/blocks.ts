@@ -1,10 +1,15 @@
 import { ErofsError } from "./error.ts";
-import { buildHashTree, createHashLevel, type HashTree } from "./hashtree.ts";
+import { createHashLevel, type HashTree, type TakeLeaves } from "./hashtree.ts";
 import { BLOCK_SIZE, ENTRY_LIMITS } from "./limits.ts";
+import type { Scratch } from "./small.ts";
 
 /** Where the bytes of an image go; each call comes once, from low positions to high, and must take all bytes. */
 export interface ErofsOutput {
   write(bytes: Buffer, position: number): void;
+  /** Takes digests of the hash tree's lowest level as they come; without it they are kept until the end. */
+  takeLeaves?: TakeLeaves;
+  /** Takes what would else be kept in memory until the end. */
+  scratch?: Scratch;
 }
 
 /** The blocks of an image from block 1 on, each written and hashed once as it fills. */
@@ -24,7 +29,7 @@ const BUFFER_SIZE = 1024 * 1024;
 /** Streams blocks to an output; without one they are only hashed. */
 export function createBlockStream(output: ErofsOutput | undefined): BlockStream {
   const buffer = Buffer.allocUnsafeSlow(BUFFER_SIZE);
-  const leaves = createHashLevel();
+  const leaves = createHashLevel(output?.takeLeaves);
   let used = 0;
   let written = BLOCK_SIZE;
   leaves.add(Buffer.alloc(BLOCK_SIZE));
@@ -58,8 +63,8 @@ export function createBlockStream(output: ErofsOutput | undefined): BlockStream 
     finish(superblock) {
       pad();
       flush();
-      leaves.set(0, superblock);
-      return buildHashTree(leaves);
+      leaves.setFirst(superblock);
+      return leaves.finish();
     },
   };
 }

@@ -7,19 +7,22 @@ export const HASH_SIZE = 32;
 const HASHES_PER_BLOCK = BLOCK_SIZE / HASH_SIZE;
 const HASHES_PER_CHUNK = 32_768;
 
+/** Takes full pieces of the lowest level as they fill, all but the first, with their place in that level in bytes. */
+export type TakeLeaves = (bytes: Buffer, position: number) => void;
+
 /** One level of a dm-verity tree while it grows: one digest for each block below. */
 export interface HashLevel {
   add(block: Buffer): void;
-  /** Replaces the digest of a block that was added before. */
-  set(index: number, block: Buffer): void;
-  /** The level as it is stored: hash blocks, the last one padded with zeros. */
-  chunks(): Buffer[];
+  /** Replaces the digest of the first block, which is known last. */
+  setFirst(block: Buffer): void;
+  /** Builds the levels above, and the root hash over all. Throws RangeError where no block was added. */
+  finish(): HashTree;
 }
 
 export interface HashTree {
   /** Hex digest of the top block: what is signed. */
   root: string;
-  /** The stored tree, from the top block down to the digests of the data blocks. */
+  /** The stored tree, from the top block down to the digests of the data blocks, but for the leaves taken before. */
   chunks: Buffer[];
 }
 
@@ -28,43 +31,49 @@ export function hashBlock(block: Buffer): string {
   return hash("sha256", block, "binary");
 }
 
-/** Collects the digests of blocks in large pieces, so that a level costs 32 bytes for each block and no more. */
-export function createHashLevel(): HashLevel {
+/**
+ * Collects the digests of blocks in large pieces. Without `take` a level costs 32 bytes for each block; with it, and
+ * whatever the number of blocks, a piece or two and the levels above, which are a hundredth of it.
+ */
+export function createHashLevel(take?: TakeLeaves): HashLevel {
   const pieces: Buffer[] = [];
-  let count = 0;
+  let above: HashLevel | undefined;
+  let piece = Buffer.alloc(HASHES_PER_CHUNK * HASH_SIZE);
+  let taken = 0;
+  let used = 0;
+
+  /** Hands a piece on: its blocks are hashed into the level above, now that nothing but its first digest can change. */
+  function close(bytes: Buffer): void {
+    above ??= createHashLevel();
+    for (let at = 0; at < bytes.length; at += BLOCK_SIZE) above.add(bytes.subarray(at, at + BLOCK_SIZE));
+    if (take === undefined || pieces.length === 0) pieces.push(bytes);
+    else take(bytes, taken);
+    taken += bytes.length;
+    if (pieces.at(-1) === bytes) piece = Buffer.alloc(HASHES_PER_CHUNK * HASH_SIZE);
+    else piece.fill(0);
+    used = 0;
+  }
+
   return {
     add(block) {
-      const slot = count % HASHES_PER_CHUNK;
-      if (slot === 0) pieces.push(Buffer.alloc(HASHES_PER_CHUNK * HASH_SIZE));
-      pieces.at(-1)?.write(hashBlock(block), slot * HASH_SIZE, HASH_SIZE, "latin1");
-      count++;
+      if (used === piece.length) close(piece);
+      piece.write(hashBlock(block), used, HASH_SIZE, "latin1");
+      used += HASH_SIZE;
     },
-    set(index, block) {
-      const slot = index % HASHES_PER_CHUNK;
-      pieces[Math.floor(index / HASHES_PER_CHUNK)]?.write(hashBlock(block), slot * HASH_SIZE, HASH_SIZE, "latin1");
+    setFirst(block) {
+      const first = pieces[0] ?? piece;
+      first.write(hashBlock(block), 0, HASH_SIZE, "latin1");
+      if (pieces.length > 0) above?.setFirst(first.subarray(0, BLOCK_SIZE));
     },
-    chunks() {
-      const blocks = Math.ceil(count / HASHES_PER_BLOCK);
-      return pieces.map((piece, index) => {
-        const left = blocks * BLOCK_SIZE - index * HASHES_PER_CHUNK * HASH_SIZE;
-        return piece.subarray(0, Math.min(piece.length, left));
-      });
+    finish() {
+      if (used === 0) throw new RangeError("expected a hash tree over at least one block, got none");
+      const last = piece.subarray(0, Math.ceil(used / BLOCK_SIZE) * BLOCK_SIZE);
+      if (taken === 0 && last.length === BLOCK_SIZE) return { root: hash("sha256", last, "hex"), chunks: [last] };
+      close(last);
+      const upper = above?.finish() ?? { root: "", chunks: [] };
+      return { root: upper.root, chunks: [...upper.chunks, ...pieces] };
     },
   };
-}
-
-/** Builds the levels above the digests of the data blocks, and the root hash over all. */
-export function buildHashTree(leaves: HashLevel): HashTree {
-  const level = leaves.chunks();
-  const top = level[0];
-  if (top === undefined) throw new RangeError("expected a hash tree over at least one block, got none");
-  if (level.length === 1 && top.length === BLOCK_SIZE) return { root: hash("sha256", top, "hex"), chunks: level };
-  const above = createHashLevel();
-  for (const chunk of level) {
-    for (let at = 0; at < chunk.length; at += BLOCK_SIZE) above.add(chunk.subarray(at, at + BLOCK_SIZE));
-  }
-  const upper = buildHashTree(above);
-  return { root: upper.root, chunks: [...upper.chunks, ...level] };
 }
 
 /** Blocks of each level of the tree over `blocks` data blocks, from the top (always 1) down to the leaves. */

@@ -37,8 +37,8 @@ export type Content =
   | DirectoryContent
   /** File data that stands in blocks already; an empty file has size 0. */
   | { kind: "blocks"; size: number; start: number }
-  /** A small file's bytes, kept until its inode is written. */
-  | { kind: "small"; bytes: Buffer }
+  /** A small file, whose bytes are kept apart until its inode is written. */
+  | { kind: "small"; size: number; place: number }
   | { kind: "symlink"; target: string }
   | { kind: "device"; rdev: number }
   /** Hides the name in the layers below: a character device 0:0. */

@@ -4,23 +4,36 @@ import { BLOCK_SIZE, OPEN_BLOCKS, ROOT_NID, SLOT_SIZE } from "./limits.ts";
 import { type DirectoryInode, isDirectory } from "./tree.ts";
 import { xattrArea } from "./xattrs.ts";
 
-/** An inode with its place in the metadata area. */
-export interface PlacedInode {
-  inode: Inode;
-  /** Byte offset in the metadata area. */
-  offset: number;
+/** What an inode takes up in the metadata area; worked out anew when it is asked for, since a layer has many inodes. */
+export interface InodeSpan {
   size: number;
   /** Bytes of content that follow the inode. */
   inline: number;
   xattrs: Buffer;
-  /** For a directory: its names in order, and the directory above. */
-  directory?: { names: string[]; parent: Inode };
+  /** Of a directory, in the order of the format. */
+  names: string[];
 }
 
 export interface Placement {
-  inodes: PlacedInode[];
+  /** In the order of their numbers; each has its nid. */
+  inodes: Inode[];
+  /** The directory above each directory; the root's is itself. */
+  parents: ReadonlyMap<Inode, Inode>;
   /** Blocks of the area that holds the inodes. */
   blocks: number;
+}
+
+/** Byte offset of a placed inode in the metadata area. */
+export function offsetOf(inode: Inode): number {
+  return inode.nid * SLOT_SIZE;
+}
+
+export function spanOf(inode: Inode): InodeSpan {
+  const names = isDirectory(inode) ? directoryNames(inode.content.children.keys()) : [];
+  const xattrs = xattrArea(inode.xattrs, isDirectory(inode) && inode.content.opaque);
+  const size = isDirectory(inode) ? directorySize(names) : contentSize(inode);
+  const inline = inode.content.kind === "blocks" ? 0 : inlineBytes(INODE_SIZE + xattrs.length, size);
+  return { size, inline, xattrs, names };
 }
 
 /**
@@ -28,20 +41,17 @@ export interface Placement {
  * inodes of its children together. An inode and what follows it never cross a block, unless its xattrs alone do.
  */
 export function placeInodes(root: DirectoryInode): Placement {
-  const inodes: PlacedInode[] = [];
+  const inodes: Inode[] = [];
+  const parents = new Map<Inode, Inode>();
   const area = createArea();
 
   function place(inode: Inode, parent: Inode): void {
     if (inode.nid !== 0) return;
-    const names = isDirectory(inode) ? directoryNames(inode.content.children.keys()) : undefined;
-    const xattrs = xattrArea(inode.xattrs, isDirectory(inode) && inode.content.opaque);
-    const size = names === undefined ? contentSize(inode) : directorySize(names);
-    const head = INODE_SIZE + xattrs.length;
-    const inline = inode.content.kind === "blocks" ? 0 : inlineBytes(head, size);
-    const offset = inode === root ? area.takeFirst(head + inline) : area.take(head + inline);
-    inode.nid = offset / SLOT_SIZE;
-    const directory = names === undefined ? {} : { directory: { names, parent } };
-    inodes.push({ inode, offset, size, inline, xattrs, ...directory });
+    const { xattrs, inline } = spanOf(inode);
+    const bytes = INODE_SIZE + xattrs.length + inline;
+    inode.nid = (inode === root ? area.takeFirst(bytes) : area.take(bytes)) / SLOT_SIZE;
+    if (isDirectory(inode)) parents.set(inode, parent);
+    inodes.push(inode);
   }
 
   function placeChildren(directory: DirectoryInode): void {
@@ -59,15 +69,14 @@ export function placeInodes(root: DirectoryInode): Placement {
 
   place(root, root);
   placeChildren(root);
-  return { inodes, blocks: area.blocks() };
+  return { inodes, parents, blocks: area.blocks() };
 }
 
 function contentSize(inode: Inode): number {
   switch (inode.content.kind) {
     case "blocks":
-      return inode.content.size;
     case "small":
-      return inode.content.bytes.length;
+      return inode.content.size;
     case "symlink":
       return inode.content.target.length;
     default:

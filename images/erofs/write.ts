@@ -4,6 +4,7 @@ import { ErofsError } from "./error.ts";
 import type { Inode } from "./inode.ts";
 import { BLOCK_SIZE, EROFS_FORMAT, INLINE_FILE_LIMIT, LAYER_LIMITS } from "./limits.ts";
 import { writeMetadata } from "./metadata.ts";
+import { createSmallFiles } from "./small.ts";
 import { encodeSuperblock } from "./superblock.ts";
 import { createLayerTree } from "./tree.ts";
 
@@ -16,7 +17,7 @@ export interface ErofsResult {
   format: typeof EROFS_FORMAT;
   /** Block 0, the only one that was not given to the output: written last, since an image without it is refused. */
   superblock: Buffer;
-  /** The dm-verity hash tree, from the top block down to the leaves; it belongs at offset `size`. */
+  /** The dm-verity hash tree, from the top block down to the leaves; it belongs at offset `size`, but for leaves the output took. */
   tree: Buffer[];
 }
 
@@ -33,18 +34,18 @@ export interface ErofsWriter extends TarVisitor {
 export function createErofsWriter(output: ErofsOutput | undefined): ErofsWriter {
   const tree = createLayerTree();
   const blocks = createBlockStream(output);
+  const small = createSmallFiles(output?.scratch);
   let file: OpenFile | undefined;
   let inlineBytes = 0;
 
   function begin(inode: Inode, size: number): OpenFile {
     if (size <= INLINE_FILE_LIMIT && inlineBytes + size <= LAYER_LIMITS.inlineBytes) {
       inlineBytes += size;
-      const bytes = Buffer.allocUnsafe(size);
-      inode.content = { kind: "small", bytes };
-      return { size, received: 0, bytes };
+      inode.content = { kind: "small", size, place: small.begin(size) };
+      return { size, received: 0, small: true };
     }
     inode.content = { kind: "blocks", size, start: blocks.position() };
-    return { size, received: 0, bytes: undefined };
+    return { size, received: 0, small: false };
   }
 
   function end(): void {
@@ -52,7 +53,7 @@ export function createErofsWriter(output: ErofsOutput | undefined): ErofsWriter 
     if (file.received !== file.size) {
       throw new ErofsError("layer-content", `expected ${file.size} bytes of file content, got ${file.received}`);
     }
-    if (file.bytes === undefined) blocks.pad();
+    if (!file.small) blocks.pad();
     file = undefined;
   }
 
@@ -67,15 +68,15 @@ export function createErofsWriter(output: ErofsOutput | undefined): ErofsWriter 
       if (file === undefined || file.received + chunk.length > file.size) {
         throw new ErofsError("layer-content", "expected no content beyond the size of a file");
       }
-      if (file.bytes === undefined) blocks.append(chunk);
-      else chunk.copy(file.bytes, file.received);
+      if (file.small) small.append(chunk);
+      else blocks.append(chunk);
       file.received += chunk.length;
     },
     finish() {
       end();
       tree.check();
       const metadataBlock = blocks.position();
-      const inodes = writeMetadata(tree.root, blocks);
+      const inodes = writeMetadata(tree.root, blocks, small);
       const count = blocks.position();
       const superblock = encodeSuperblock({ inodes, blocks: count, metadataBlock });
       const { root, chunks } = blocks.finish(superblock);
@@ -84,11 +85,11 @@ export function createErofsWriter(output: ErofsOutput | undefined): ErofsWriter 
   };
 }
 
-/** A file whose content is still coming; `bytes` takes that of a small one. */
+/** A file whose content is still coming. */
 interface OpenFile {
   size: number;
   received: number;
-  bytes: Buffer | undefined;
+  small: boolean;
 }
 
 function checkEmpty(entry: Entry): void {

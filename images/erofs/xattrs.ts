@@ -15,6 +15,7 @@ const PREFIXES = [
 const OVERLAY_PREFIX = "trusted.overlay.";
 
 const HEADER_SIZE = 12;
+const NONE = Buffer.alloc(0);
 const OPAQUE = encodeXattr("", `${OVERLAY_PREFIX}opaque`, Buffer.from("y"));
 
 /** An inode's attributes, sorted by name, without the area's header. Refuses names a layer may not carry. */
@@ -37,7 +38,7 @@ export function encodeXattrs(path: string, xattrs: ReadonlyMap<string, Buffer>):
 /** The whole xattr area that follows an inode: empty when there are none, since a header alone is an error. */
 export function xattrArea(xattrs: Buffer | undefined, opaque: boolean): Buffer {
   const parts = [...(xattrs === undefined ? [] : [xattrs]), ...(opaque ? [OPAQUE] : [])];
-  return parts.length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.alloc(HEADER_SIZE), ...parts]);
+  return parts.length === 0 ? NONE : Buffer.concat([Buffer.alloc(HEADER_SIZE), ...parts]);
 }
 
 function encodeXattr(path: string, name: string, value: Buffer): Buffer {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream, writeSync } from "node:fs";
+import { createReadStream, readSync, writeSync } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { renameDurably, temporaryNameOf } from "../../effects/durable.ts";
 import { READ_SIZE } from "../../effects/source.ts";
@@ -8,7 +8,8 @@ import { Failure } from "../../manifests/failure.ts";
 import { type Descriptor, type Digest, type LayerVerity, verityOf } from "../../manifests/image.ts";
 import type { ErofsOutput } from "../erofs/blocks.ts";
 import { ErofsError } from "../erofs/error.ts";
-import { EROFS_FORMAT } from "../erofs/limits.ts";
+import { hashLevelSizes } from "../erofs/hashtree.ts";
+import { BLOCK_SIZE, EROFS_FORMAT } from "../erofs/limits.ts";
 import { createErofsWriter, type ErofsResult } from "../erofs/write.ts";
 import { createTarReader } from "../tar/read.ts";
 import { compressionOf, decompress } from "../zstd.ts";
@@ -26,7 +27,7 @@ export async function layDown(blobPath: string, layer: Descriptor, diffId: Diges
     await withNewFile(temporary, async (file) => {
       const { found, result } = await unpack(blobPath, layer.mediaType, outputTo(file, verity));
       checkFound(diffId, found, verity, result);
-      await finishFile(file, result);
+      await finishFile(file, result, fileSize(verity));
     });
     await renameDurably(temporary, destination);
   } catch (error) {
@@ -56,16 +57,34 @@ function outputTo(file: FileHandle, verity: LayerVerity): ErofsOutput {
       }
       writeWhole(file, bytes, position);
     },
+    takeLeaves: (bytes, position) => writeWhole(file, bytes, leavesStart(verity) + position),
+    scratch: {
+      write: (bytes, position) => writeWhole(file, bytes, fileSize(verity) + position),
+      read: (target, position) => readWhole(file, target, fileSize(verity) + position),
+    },
   };
 }
 
+/** Where the digests of the data blocks begin: behind the image and the upper levels, of the size that was signed. */
+function leavesStart(verity: LayerVerity): number {
+  const leaves = hashLevelSizes(verity.size / BLOCK_SIZE).at(-1) ?? 0;
+  return fileSize(verity) - leaves * BLOCK_SIZE;
+}
+
+/** Bytes of the image with its hash tree; what is behind them is scratch. */
+function fileSize(verity: LayerVerity): number {
+  const blocks = hashLevelSizes(verity.size / BLOCK_SIZE).reduce((sum, level) => sum + level, 0);
+  return verity.size + blocks * BLOCK_SIZE;
+}
+
 /** The superblock makes the file a file system, so all else is on the disk before it is written. */
-async function finishFile(file: FileHandle, result: ErofsResult): Promise<void> {
+async function finishFile(file: FileHandle, result: ErofsResult, size: number): Promise<void> {
   let position = result.size;
   for (const chunk of result.tree) {
     writeWhole(file, chunk, position);
     position += chunk.length;
   }
+  await file.truncate(size);
   await file.sync();
   writeWhole(file, result.superblock, 0);
   await file.sync();
@@ -73,6 +92,14 @@ async function finishFile(file: FileHandle, result: ErofsResult): Promise<void> 
 
 function writeWhole(file: FileHandle, bytes: Buffer, position: number): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(file.fd, bytes, at, bytes.length - at, position + at);
+}
+
+function readWhole(file: FileHandle, target: Buffer, position: number): void {
+  for (let at = 0; at < target.length; ) {
+    const read = readSync(file.fd, target, at, target.length - at, position + at);
+    if (read === 0) throw new ErofsError("layer-write", `expected ${target.length} bytes at ${position}, got ${at}`);
+    at += read;
+  }
 }
 
 function checkFormat(verity: LayerVerity): void {
@@ -107,7 +134,7 @@ function describe(error: unknown, layer: Descriptor, destination: string): unkno
 }
 
 async function withNewFile(path: string, use: (file: FileHandle) => Promise<void>): Promise<void> {
-  const file = await open(path, "wx", 0o600);
+  const file = await open(path, "wx+", 0o600);
   try {
     await use(file);
   } finally {

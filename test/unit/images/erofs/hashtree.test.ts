@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { buildHashTree, createHashLevel, hashLevelSizes } from "../../../../images/erofs/hashtree.ts";
+import { createHashLevel, hashLevelSizes } from "../../../../images/erofs/hashtree.ts";
 
 const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest();
 
@@ -15,7 +15,7 @@ function naiveTree(blocks: Buffer[]): { root: string; tree: Buffer } {
   return { root: above.root, tree: Buffer.concat([above.tree, level]) };
 }
 
-describe("buildHashTree", () => {
+describe("createHashLevel", () => {
   it.each([1, 2, 127, 128, 129, 300, 16_384, 16_385, 33_000])(
     "over %i blocks is the tree of the definition",
     (count) => {
@@ -26,7 +26,7 @@ describe("buildHashTree", () => {
       });
       const level = createHashLevel();
       for (const block of blocks) level.add(block);
-      const { root, chunks } = buildHashTree(level);
+      const { root, chunks } = level.finish();
       const expected = naiveTree(blocks);
       const tree = Buffer.concat(chunks);
       expect(root).toBe(expected.root);
@@ -41,11 +41,29 @@ describe("buildHashTree", () => {
     const first = Buffer.alloc(4096, 1);
     for (const block of [first, Buffer.alloc(4096, 2)]) early.add(block);
     for (const block of [Buffer.alloc(4096), Buffer.alloc(4096, 2)]) late.add(block);
-    late.set(0, first);
-    expect(buildHashTree(late).root).toBe(buildHashTree(early).root);
+    late.setFirst(first);
+    expect(late.finish().root).toBe(early.finish().root);
+  });
+
+  it.each([32_768, 32_769, 70_000])("over %i blocks hands its leaves out and is the same tree", (count) => {
+    const taken: { bytes: Buffer; position: number }[] = [];
+    const kept = createHashLevel();
+    const spilled = createHashLevel((bytes, position) => void taken.push({ bytes: Buffer.from(bytes), position }));
+    for (const level of [kept, spilled]) {
+      for (let n = 0; n < count; n++) level.add(Buffer.from(`${n}`));
+      level.setFirst(Buffer.from("known last"));
+    }
+    const whole = kept.finish();
+    const rest = spilled.finish();
+    const tree = Buffer.alloc(Buffer.concat(whole.chunks).length);
+    Buffer.concat(rest.chunks).copy(tree);
+    const upper = hashLevelSizes(count).slice(0, -1).length * 4096 + (hashLevelSizes(count).at(-2) ?? 0) * 4096 - 4096;
+    for (const { bytes, position } of taken) bytes.copy(tree, upper + position);
+    expect(rest.root).toBe(whole.root);
+    expect(tree.equals(Buffer.concat(whole.chunks))).toBe(true);
   });
 
   it("needs at least one block", () => {
-    expect(() => buildHashTree(createHashLevel())).toThrow(RangeError);
+    expect(() => createHashLevel().finish()).toThrow(RangeError);
   });
 });

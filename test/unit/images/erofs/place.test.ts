@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { LAYER_LIMITS } from "../../../../images/erofs/limits.ts";
-import { placeInodes } from "../../../../images/erofs/place.ts";
+import { offsetOf, placeInodes, spanOf } from "../../../../images/erofs/place.ts";
 import { createLayerTree } from "../../../../images/erofs/tree.ts";
 import { entryOf, type TestEntry, writeImage } from "../../../erofs-image.ts";
 import { readErofs } from "../../../erofs-reader.ts";
@@ -9,9 +9,11 @@ function place(entries: TestEntry[]) {
   const tree = createLayerTree();
   for (const entry of entries) {
     const inode = tree.add(entryOf(entry));
-    if (inode !== undefined && entry.bytes !== undefined) inode.content = { kind: "small", bytes: entry.bytes };
+    if (inode !== undefined && entry.bytes !== undefined)
+      inode.content = { kind: "small", size: entry.bytes.length, place: 0 };
   }
-  return placeInodes(tree.root);
+  const { inodes, blocks } = placeInodes(tree.root);
+  return { inodes: inodes.map((inode) => ({ ...spanOf(inode), offset: offsetOf(inode), inode })), blocks };
 }
 
 describe("placeInodes", () => {
@@ -19,14 +21,7 @@ describe("placeInodes", () => {
     const names = ["b", "a", "b/y", "b/x", "a/z"];
     const placed = place(names.map((path) => ({ path, type: "directory" })));
     expect(placed.inodes[0]?.inode.nid).toBe(2);
-    expect(placed.inodes.map(({ directory }) => directory?.names.slice(2))).toEqual([
-      ["a", "b"],
-      ["z"],
-      ["x", "y"],
-      [],
-      [],
-      [],
-    ]);
+    expect(placed.inodes.map(({ names }) => names.slice(2))).toEqual([["a", "b"], ["z"], ["x", "y"], [], [], []]);
   });
 
   it("never lets an inode with its xattrs and tail cross a block, and never lets two meet", () => {
