@@ -28,6 +28,7 @@ const LOADED_BY_LIBC = ["libgcc_s.so.1"];
 /** Before 2.34 names were looked up by libraries of their own; from then on they are part of libc. */
 const LOADED_BY_OLD_LIBC = ["libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2"];
 const SCRIPT_LIMIT = 256;
+const PROGRAM_PATH = ["usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin"];
 
 /**
  * Every file that the given ones need to start: the loader, shared libraries to the last one (DT_NEEDED, with RPATH,
@@ -62,8 +63,8 @@ export function closureOf(tree: Tree, roots: readonly ListedEntry[]): Closure {
     if (root.type !== "file" && root.type !== "hardlink") continue;
     const elf = elfAt(tree, root.path);
     if (elf !== undefined) tasks.push({ path: root.path, elf, inherited: [] });
-    const interpreter = elf === undefined ? interpreterOf(tree, root) : undefined;
-    if (interpreter !== undefined) enter(interpreter, `runs the script /${fromBinary(root.path)}`, []);
+    const interpreters = elf === undefined ? interpretersOf(tree, root) : [];
+    for (const path of interpreters) enter(path, `runs the script /${fromBinary(root.path)}`, []);
   }
   for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) {
     const user = `/${fromBinary(task.path)}`;
@@ -109,25 +110,21 @@ function loadedByLibc(tree: Tree, libc: string): string[] {
     .filter((path) => fileAt(tree, tree.resolve(path)) !== undefined);
 }
 
-/** The interpreter of a `#!` script; of `#!/usr/bin/env NAME`, the program NAME that the usual PATH has. */
-function interpreterOf(tree: Tree, root: ListedEntry): string | undefined {
-  const file = readable(tree, root.path);
-  const line = file?.read(0, SCRIPT_LIMIT).toString("latin1") ?? "";
-  const [, program, argument] = /^#![ \t]*(\/\S+)(?:[ \t]+(\S+))?/.exec(line) ?? [];
-  if (program === undefined) return undefined;
+/** What runs a `#!` script: its interpreter, and for `#!/usr/bin/env NAME` also the NAME that the usual PATH has. */
+function interpretersOf(tree: Tree, root: ListedEntry): string[] {
+  const line = readable(tree, root.path)?.read(0, SCRIPT_LIMIT).toString("latin1") ?? "";
+  const [, program, argument] = /^#![ \t]*(\/\S+)(?:[ \t]+(?:-S[ \t]*)?(\S+))?/.exec(line) ?? [];
+  if (program === undefined) return [];
   const user = `/${fromBinary(root.path)}`;
-  if (!program.endsWith("/env") || argument === undefined) return absolute(tree, program, user);
-  const directories = ["usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin"];
-  const found = directories
-    .map((directory) => `${directory}/${argument}`)
-    .find((path) => fileAt(tree, tree.resolve(path)));
-  if (found === undefined)
-    throw missing(
-      argument,
-      user,
-      directories.map((directory) => ({ directory, cached: false })),
-    );
-  return found;
+  const interpreter = absolute(tree, program, user);
+  if (!program.endsWith("/env") || argument === undefined) return [interpreter];
+  if (argument.startsWith("/")) return [interpreter, absolute(tree, argument, user)];
+  const path = PROGRAM_PATH.map((directory) => `${directory}/${argument}`).find(
+    (place) => fileAt(tree, tree.resolve(place)) !== undefined,
+  );
+  if (path !== undefined) return [interpreter, path];
+  const places = PROGRAM_PATH.map((directory) => ({ directory, cached: false }));
+  throw missing(argument, user, places);
 }
 
 function absolute(tree: Tree, path: string, user: string): string {

@@ -92,11 +92,14 @@ describe("closureOf", () => {
     const tree = treeOf(
       "f:direct=#!/usr/bin/tool -x\n",
       "f:by-env=#!/usr/bin/env tool\n",
+      "f:by-split=#!/usr/bin/env -S tool -x\n",
+      elf("usr/bin/env"),
       elf("usr/bin/tool", { needed: ["liba.so"] }),
       elf("lib/liba.so"),
     );
     expect(files(tree, "direct")).toEqual(["lib/liba.so", "usr/bin/tool"]);
-    expect(files(tree, "by-env")).toEqual(["lib/liba.so", "usr/bin/tool"]);
+    expect(files(tree, "by-env")).toEqual(["lib/liba.so", "usr/bin/env", "usr/bin/tool"]);
+    expect(files(tree, "by-split")).toEqual(["lib/liba.so", "usr/bin/env", "usr/bin/tool"]);
   });
 
   test("takes what glibc loads by itself: libgcc_s, and before 2.34 the name services", () => {
