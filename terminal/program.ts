@@ -19,7 +19,8 @@ const REPEATED_INTERRUPT_EXIT = 130;
 /** Runs one command line to its exit code. Answers go to standard output, everything else to standard error. */
 export async function runProgram(program: Program, argv: readonly string[]): Promise<number> {
   const found = findVerb(program, argv);
-  const json = argv.includes("--json") || (found !== undefined && !process.stdout.isTTY && !argv.includes("--no-json"));
+  const own = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
+  const json = own.includes("--json") || (found !== undefined && !process.stdout.isTTY && !own.includes("--no-json"));
   try {
     if (found === undefined) return await withoutVerb(program, argv);
     return await runVerb(program, await found.load(), argv.slice(found.words), json);
@@ -36,7 +37,7 @@ async function runVerb(program: Program, verb: Verb, argv: readonly string[], js
   } catch (error) {
     return reportParseError(error);
   }
-  const { json: _json, progress: kind, ...options } = parsed.opts();
+  const { json: asked, progress: kind, ...options } = parsed.opts();
   const progress = openProgress(kind as ProgressKind, process.stderr);
   const interrupt = interruptSignal();
   try {
@@ -44,10 +45,11 @@ async function runVerb(program: Program, verb: Verb, argv: readonly string[], js
       arguments: parsed.processedArgs,
       options,
       progress: progress.report,
+      json: asked === true,
       signal: interrupt.signal,
     });
     progress.close();
-    await print(answer, json);
+    if (answer.streamed !== true) await print(answer, json);
     return answer.exitCode ?? EXIT_CODES.ok;
   } finally {
     progress.close();

@@ -30,6 +30,8 @@ export interface Invocation {
   /** Options by camel-case name; absent ones are undefined. */
   options: Readonly<Record<string, unknown>>;
   progress: Progress;
+  /** True where `--json` itself was given; a verb that streams needs to know. */
+  json: boolean;
   /** Aborted by Ctrl-C. */
   signal: AbortSignal;
 }
@@ -40,4 +42,6 @@ export interface Answer {
   text: string;
   /** 0 unless said otherwise: a revert, a red mark and a refusal are not 0. */
   exitCode?: number;
+  /** The verb wrote its output while it went: nothing is printed at the end. */
+  streamed?: true;
 }
