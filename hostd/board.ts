@@ -17,9 +17,13 @@ export interface Board {
   setProgress(operation: number, progress: ProgressText): void;
   /** Called when an operation moved on or ended. */
   changed(operation: number): void;
-  /** Resolves at the next change of the operation, or when the time is over. */
+  /** Resolves at the next change of the operation, or when the time is over; soon where too many wait. */
   waitForChange(operation: number, milliseconds: number): Promise<void>;
 }
+
+/** Callers that may wait at once; any more wait this long only (milliseconds), so that waiting never takes all connections. */
+const MOST_WAITING = 64;
+const SHORT_WAIT = 250;
 
 export function openBoard(): Board {
   const health = new Map<string, Health>();
@@ -27,6 +31,7 @@ export function openBoard(): Board {
   const hostChecks = new Map<string, Map<string, HostCheck>>();
   const progress = new Map<number, ProgressText>();
   const waiters = new Map<number, Set<() => void>>();
+  let waitingCount = 0;
   return {
     health: (app) => health.get(app),
     setHealth: (app, value) => void health.set(app, value),
@@ -54,14 +59,17 @@ export function openBoard(): Board {
     },
     waitForChange: (operation, milliseconds) =>
       new Promise((resolve) => {
+        const long = waitingCount < MOST_WAITING;
+        if (long) waitingCount += 1;
         const waiting = waiters.get(operation) ?? new Set();
         waiters.set(operation, waiting);
         const wake = () => {
           clearTimeout(timer);
           waiting.delete(wake);
+          if (long) waitingCount -= 1;
           resolve();
         };
-        const timer = setTimeout(wake, milliseconds);
+        const timer = setTimeout(wake, long ? milliseconds : Math.min(milliseconds, SHORT_WAIT));
         waiting.add(wake);
       }),
   };

@@ -2,6 +2,7 @@ import { request as send } from "node:http";
 import { hostname, userInfo } from "node:os";
 import * as z from "zod";
 import { hasErrno } from "../effects/errno.ts";
+import { type CollectDocument, parseCollect } from "../manifests/collect.ts";
 import { checkDocument } from "../manifests/document.ts";
 import { Failure, type FailureDocument } from "../manifests/failure.ts";
 import {
@@ -12,6 +13,8 @@ import {
   failureSchema,
   type HealthDocument,
   healthDocumentSchema,
+  type LogDocument,
+  logDocumentSchema,
   type OperationDocument,
   parseOperation,
   parseStatus,
@@ -34,7 +37,10 @@ export interface Client {
   health(): Promise<HealthDocument>;
   operation(id: number): Promise<OperationDocument>;
   failure(id: number): Promise<unknown>;
-  logs(app: string, generation?: string): Promise<string>;
+  logs(app: string, of?: { generation?: string | undefined; slot?: string | undefined }): Promise<LogDocument>;
+  /** Prometheus' text. */
+  metrics(): Promise<string>;
+  collect(): Promise<CollectDocument>;
   /** Begins an operation: `stage`, `activate`, `deploy`, `rollback`, `snapshot`. */
   begin(app: string, verb: string, body: Record<string, unknown>): Promise<OperationDocument>;
   abort(id: number): Promise<OperationDocument>;
@@ -57,10 +63,13 @@ export function openClient(socket = process.env["HOSTD_SOCKET"] ?? DEFAULT_SOCKE
     health: async () => checkDocument(await get("/v1/health"), healthDocumentSchema, "health"),
     operation: async (id) => parseOperation(await get(`/v1/operations/${id}`)),
     failure: (id) => get(`/v1/operations/${id}/failure`),
-    async logs(app, generation) {
-      const query = generation === undefined ? "" : `?generation=${name(generation)}`;
-      return checkDocument(await get(`/v1/apps/${name(app)}/logs${query}`), z.object({ log: z.string() }), "logs").log;
+    async logs(app, { generation, slot } = {}) {
+      const given = { ...(generation === undefined ? {} : { generation }), ...(slot === undefined ? {} : { slot }) };
+      const answer = await get(`/v1/apps/${name(app)}/logs?${new URLSearchParams(given)}`);
+      return checkDocument(answer, logDocumentSchema, "logs");
     },
+    metrics: () => ask(socket, "GET", "/v1/metrics"),
+    collect: async () => parseCollect(await get("/v1/collect")),
     begin: async (app, verb, body) => parseOperation(await post(`/v1/apps/${name(app)}/${verb}`, body)),
     abort: async (id) => parseOperation(await post(`/v1/operations/${id}/abort`, {})),
     async pin(app, image, reason) {
@@ -117,12 +126,17 @@ async function call(
   body?: object,
   signal?: AbortSignal,
 ): Promise<unknown> {
+  return JSON.parse(await ask(socket, method, path, body, signal));
+}
+
+/** The text of a good answer; a refusal is thrown. */
+async function ask(socket: string, method: string, path: string, body?: object, signal?: AbortSignal): Promise<string> {
   const { status, text } = await exchange(socket, method, path, body, signal).catch((error) => {
     if (!hasErrno(error, "ENOENT", "ECONNREFUSED", "EACCES", "ENOTSOCK")) throw error;
     throw notRunning(socket, error);
   });
+  if (status < 400) return text;
   const answer: unknown = JSON.parse(text);
-  if (status < 400) return answer;
   throw toFailure(checkDocument(answer, z.object({ error: failureSchema }), "hostd's refusal").error);
 }
 

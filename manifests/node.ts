@@ -40,6 +40,8 @@ export const EVENT_KINDS = [
   "leftover.removed",
 ] as const;
 
+export const HEALTH_VERDICTS = ["green", "red", "unknown"] as const;
+
 const time = z.iso.datetime();
 
 export const failureSchema = z.object({
@@ -130,6 +132,23 @@ const checkDocumentSchema = z.object({
   at: time,
 });
 
+const underWaySchema = z.object({
+  operation: z.int(),
+  kind: z.enum(OPERATION_KINDS),
+  state: z.enum(OPERATION_STATES),
+  by: z.string(),
+  since: time,
+  image: digestSchema.optional(),
+  version: z.string().optional(),
+  from: z.int().optional(),
+  to: z.int().optional(),
+  /** The step that is being done or undone, and what it says of itself. */
+  step: z.string().optional(),
+  text: z.string().optional(),
+  /** Why it was begun by hostd itself, or why it is being taken back. */
+  reason: z.string().optional(),
+});
+
 /** The host's own scripts: those of required.d gate a trial, wanted.d is told, green.d and red.d hear the verdict. */
 export const HOST_SCRIPT_KINDS = ["required.d", "wanted.d", "green.d", "red.d"] as const;
 
@@ -163,9 +182,11 @@ export const appStatusSchema = z.object({
   snapshots: z.array(snapshotDocumentSchema),
   /** Operations under way. */
   operations: z.array(z.int()),
+  /** The same, told: what each does now, on what, and why. */
+  underWay: z.array(underWaySchema),
 });
 
-const quarantineDocumentSchema = z.object({
+export const quarantineDocumentSchema = z.object({
   image: digestSchema,
   app: z.string(),
   reason: z.string(),
@@ -200,9 +221,21 @@ export const eventsDocumentSchema = z.object({ schema: z.literal(1), events: z.a
 export const healthDocumentSchema = z.object({
   schema: z.literal(1),
   healthy: z.boolean(),
+  /** Green: all well. Red: one is sick or kept stopped. Unknown: one is being judged, or was not looked at yet. */
+  verdict: z.enum(HEALTH_VERDICTS),
   apps: z.array(appStatusSchema.pick({ app: true, health: true, checks: true, hostChecks: true, hold: true })),
 });
 
+export const logDocumentSchema = z.object({
+  schema: z.literal(1),
+  app: z.string(),
+  generation: z.int().optional(),
+  version: z.string().optional(),
+  /** The last 64 KiB at most. */
+  log: z.string(),
+});
+
+export type LogDocument = z.infer<typeof logDocumentSchema>;
 export type OperationKind = (typeof OPERATION_KINDS)[number];
 export type OperationState = (typeof OPERATION_STATES)[number];
 export type SlotState = (typeof SLOT_STATES)[number];
@@ -219,6 +252,8 @@ export type EventDocument = z.infer<typeof eventDocumentSchema>;
 export type QuarantineDocument = z.infer<typeof quarantineDocumentSchema>;
 export type HostCheck = z.infer<typeof hostCheckSchema>;
 export type HostScriptKind = (typeof HOST_SCRIPT_KINDS)[number];
+export type UnderWay = z.infer<typeof underWaySchema>;
+export type HealthVerdict = (typeof HEALTH_VERDICTS)[number];
 export type CheckResult = z.infer<typeof checkDocumentSchema>;
 export type ChangesDocument = z.infer<typeof changesDocumentSchema>;
 export type EventsDocument = z.infer<typeof eventsDocumentSchema>;

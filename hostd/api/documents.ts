@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Digest } from "../../manifests/digest.ts";
 import type { FailureDocument } from "../../manifests/failure.ts";
-import type { AppStatus, OperationDocument, StatusDocument } from "../../manifests/node.ts";
+import type { AppStatus, OperationDocument, StatusDocument, UnderWay } from "../../manifests/node.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { toGenerationDocument } from "../journal/generations.ts";
@@ -55,6 +55,7 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
   }
   const target = rollbackTarget(situationOf(engine, app));
   const targetGeneration = generations.list(app).find(({ number }) => number === target?.number);
+  const underWay = operations.unfinished(app).map((operation) => toUnderWay(engine, operation));
   const process = await processOf(engine, app, state.current);
   return {
     app,
@@ -68,7 +69,8 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
     ...(process === undefined ? {} : { process }),
     slots: slots.list(app).map(toSlotDocument),
     snapshots: snapshots.list(app),
-    operations: operations.unfinished(app).map(({ id }) => id),
+    operations: underWay.map(({ operation }) => operation),
+    underWay,
   };
 }
 
@@ -86,6 +88,31 @@ export async function toStatus(engine: Engine): Promise<StatusDocument> {
     verity: "checked-before-mount",
     apps: await Promise.all(apps.map(({ app }) => toAppStatus(engine, app))),
     quarantine: engine.journal.quarantine.list(),
+  };
+}
+
+function toUnderWay(engine: Engine, operation: OperationRow): UnderWay {
+  const { id, kind, state, by, started, image, version, from, to, steps, reason, progress } = toOperationDocument(
+    engine,
+    operation,
+  );
+  const { cause } = parsePlan(operation.plan, id);
+  const begun = steps.filter((step) => step.started !== undefined && step.undone === undefined);
+  const step = state === "reverting" ? begun.at(-1) : begun.findLast(({ done }) => done === undefined);
+  const why = reason?.message ?? cause;
+  return {
+    operation: id,
+    kind,
+    state,
+    by,
+    since: started,
+    ...(image === undefined ? {} : { image }),
+    ...(version === undefined ? {} : { version }),
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+    ...(step === undefined ? {} : { step: step.name }),
+    ...(progress === undefined ? {} : { text: progress.text }),
+    ...(why === undefined ? {} : { reason: why }),
   };
 }
 

@@ -4,7 +4,7 @@ import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { findSlot } from "../operations/submit.ts";
 import { toAppStatus, toStatus } from "./documents.ts";
-import { asked, image, nothing, ofApp } from "./parts.ts";
+import { asked, image, nothing, ofApp, printable } from "./parts.ts";
 import { route } from "./route.ts";
 
 /** Pins and quarantine: done when answered. */
@@ -15,7 +15,7 @@ export const MARK_ROUTES = [
     ...ofApp,
     path: "/v1/apps/{app}/pin",
     summary: "Keep a version whatever retention says; without a reason the pin is taken off",
-    body: z.strictObject({ image, reason: z.string().min(1).max(500).optional() }),
+    body: z.strictObject({ image, reason: printable(500).optional() }),
     answer: appStatusSchema,
     run({ engine, parameters: { app }, body }) {
       const slot = findSlot(engine.journal.slots.list(app), body.image);

@@ -13,11 +13,12 @@ export function toOpenApi(routes: readonly Route[], version: string): object {
 
 function toOperation(entry: Route): object {
   return {
+    operationId: operationIdOf(entry),
     summary: entry.summary,
     parameters: [...toParameters(entry.parameters, "path"), ...toParameters(entry.query, "query")],
     ...(entry.method === "POST" ? { requestBody: { required: true, content: json(entry.body, "input") } } : {}),
     responses: {
-      [entry.status]: { description: "what it answers", content: json(entry.answer, "output") },
+      [entry.status]: { description: "what it answers", content: json(entry.answer, "output", entry.media) },
       default: { description: "why not", content: json(z.object({ error: failureSchema }), "output") },
     },
   };
@@ -33,8 +34,13 @@ function toParameters(schema: z.ZodType, where: "path" | "query"): object[] {
   }));
 }
 
-function json(schema: z.ZodType, io: "input" | "output"): object {
-  return { "application/json": { schema: toJsonSchema(schema, io) } };
+/** `GET /v1/apps/{app}/logs` is `get-apps-app-logs`. */
+function operationIdOf({ method, path }: Route): string {
+  return [method.toLowerCase(), ...(path.match(/\w+/g) ?? []).slice(1)].join("-");
+}
+
+function json(schema: z.ZodType, io: "input" | "output", media = "application/json"): object {
+  return { [media]: { schema: toJsonSchema(schema, io) } };
 }
 
 function toJsonSchema(schema: z.ZodType, io: "input" | "output"): object {

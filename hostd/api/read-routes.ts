@@ -7,12 +7,15 @@ import {
   changesDocumentSchema,
   eventsDocumentSchema,
   healthDocumentSchema,
+  logDocumentSchema,
   operationDocumentSchema,
   statusDocumentSchema,
 } from "../../manifests/node.ts";
 import { HostdError } from "../error.ts";
+import { verdictOf } from "../health/verdict.ts";
 import { bundlePath } from "../rollback/bundle.ts";
 import { toAppStatus, toOperationDocument, toStatus } from "./documents.ts";
+import { readLogOf } from "./logs.ts";
 import { empty, idParameter, nothing, ofApp } from "./parts.ts";
 import { route } from "./route.ts";
 
@@ -45,14 +48,17 @@ export const READ_ROUTES = [
     ...reads,
     ...ofApp,
     path: "/v1/apps/{app}/logs",
-    summary: "The end of an app's log",
+    summary: "The end of an app's log: of what runs, of a generation, or of the newest generation of a version",
     body: nothing,
-    query: z.strictObject({ generation: z.coerce.number().int().positive().optional() }),
-    answer: z.object({ app: z.string(), log: z.string() }),
-    async run({ engine, parameters: { app }, query }) {
-      const generation = query.generation ?? engine.journal.apps.get(app)?.current;
-      return { app, log: await engine.node.logs(app, generation) };
-    },
+    query: z.strictObject({
+      generation: z.coerce.number().int().positive().optional(),
+      slot: z
+        .string()
+        .regex(/^[\w.+:~-]{1,128}$/, "expected a version or a digest")
+        .optional(),
+    }),
+    answer: logDocumentSchema,
+    run: ({ engine, parameters: { app }, query }) => readLogOf(engine, app, query),
   }),
   route({
     ...reads,
@@ -118,8 +124,15 @@ export const READ_ROUTES = [
     answer: healthDocumentSchema,
     async run({ engine }) {
       const { apps } = await toStatus(engine);
-      const healthy = apps.every(({ current, health }) => current === undefined || health === "healthy");
-      return { schema: 1, healthy, apps: apps.map(({ app, health, checks, hold }) => ({ app, health, checks, hold })) };
+      const verdict = verdictOf(apps);
+      const shown = apps.map(({ app, health, checks, hostChecks, hold }) => ({
+        app,
+        health,
+        checks,
+        hostChecks,
+        hold,
+      }));
+      return { schema: 1, healthy: verdict === "green", verdict, apps: shown };
     },
   }),
 ];

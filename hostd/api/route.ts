@@ -22,6 +22,8 @@ export interface Route<
   query: Q;
   body: B;
   answer: z.ZodType;
+  /** Media type of the answer, which then is text; JSON where it is absent. */
+  media?: string;
   /** Status of a good answer: 202 where the work goes on. */
   status: 200 | 202;
   run(call: Call<z.infer<P>, z.infer<Q>, z.infer<B>>): Promise<unknown> | unknown;

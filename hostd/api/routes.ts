@@ -1,6 +1,25 @@
+import * as z from "zod";
 import { CHANGE_ROUTES } from "./change-routes.ts";
 import { MARK_ROUTES } from "./mark-routes.ts";
+import { toOpenApi } from "./openapi.ts";
+import { empty } from "./parts.ts";
 import { READ_ROUTES } from "./read-routes.ts";
+import { REPORT_ROUTES } from "./report-routes.ts";
+import { type Route, route } from "./route.ts";
 
 /** The whole API of hostd. The server answers nothing that does not stand here. */
-export const ROUTES = [...READ_ROUTES, ...CHANGE_ROUTES, ...MARK_ROUTES];
+export const ROUTES: readonly Route[] = [
+  ...READ_ROUTES,
+  ...REPORT_ROUTES,
+  ...CHANGE_ROUTES,
+  ...MARK_ROUTES,
+  route({
+    ...empty,
+    method: "GET",
+    status: 200,
+    path: "/v1/openapi.json",
+    summary: "This API as an OpenAPI 3.1 document",
+    answer: z.record(z.string(), z.unknown()),
+    run: () => toOpenApi(ROUTES, "1"),
+  }),
+];

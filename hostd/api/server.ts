@@ -7,10 +7,10 @@ import { DOCUMENT_LIMITS, DocumentError } from "../../manifests/document.ts";
 import { type FailureDocument, toFailureDocument } from "../../manifests/failure.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
-import { toOpenApi } from "./openapi.ts";
+import { limitCallers } from "./callers.ts";
 import { LONGEST_WAIT } from "./read-routes.ts";
-import type { Route } from "./route.ts";
 import { ROUTES } from "./routes.ts";
+import { findRoute, parseTarget } from "./target.ts";
 
 /** What one caller may take, so that none can stop hostd from serving the others. Milliseconds where times. */
 const LIMITS = {
@@ -19,11 +19,13 @@ const LIMITS = {
   headersTimeout: 5_000,
   requestTimeout: 15_000,
   idle: LONGEST_WAIT + 15_000,
-  connections: 64,
+  connections: 128,
   /** How often late callers are looked for. */
   late: 5_000,
 } as const;
 
+/** Longest message about a request, characters: it may quote what was sent. */
+const MESSAGE_LIMIT = 2_000;
 const STATUS = { failed: 500, usage: 400, refused: 403, busy: 409 } as const;
 
 /** Serves the route table on a unix socket that only its owner may open. Refuses a socket somebody answers on. */
@@ -42,7 +44,7 @@ export async function serveApi(engine: Engine, socket: string): Promise<{ close(
   server.headersTimeout = LIMITS.headersTimeout;
   server.requestTimeout = LIMITS.requestTimeout;
   server.timeout = LIMITS.idle;
-  server.maxConnections = LIMITS.connections;
+  limitCallers(server, LIMITS.connections);
   await listen(server, socket);
   return {
     async close() {
@@ -56,16 +58,18 @@ export async function serveApi(engine: Engine, socket: string): Promise<{ close(
 
 async function answer(engine: Engine, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
-    const url = new URL(request.url ?? "/", "http://hostd");
-    if (url.pathname === "/v1/openapi.json") return send(response, 200, toOpenApi(ROUTES, "1"));
-    const { found, parameters } = findRoute(request.method ?? "", url.pathname);
+    const { words, query } = parseTarget(request.url ?? "");
+    const { found, parameters } = findRoute(ROUTES, request.method ?? "", words);
+    if (found.method === "GET") refuseBody(request);
     const call = {
       engine,
       parameters: check(found.parameters, parameters, "path"),
-      query: check(found.query, Object.fromEntries(url.searchParams), "query"),
+      query: check(found.query, query, "query"),
       body: check(found.body, found.method === "POST" ? await readBody(request) : {}, "body"),
     };
-    send(response, found.status, await found.run(call));
+    const answered = await found.run(call);
+    if (found.media === undefined) send(response, found.status, answered);
+    else sendBytes(response, found.status, found.media, Buffer.from(String(answered)));
   } catch (error) {
     const failure = toFailureDocument(error);
     if (failure.code === "internal")
@@ -74,38 +78,17 @@ async function answer(engine: Engine, request: IncomingMessage, response: Server
   }
 }
 
-function findRoute(method: string, path: string): { found: Route; parameters: Record<string, string> } {
-  const words = path.split("/");
-  for (const entry of ROUTES) {
-    const pattern = entry.path.split("/");
-    if (entry.method !== method || pattern.length !== words.length) continue;
-    const parameters: Record<string, string> = {};
-    const matches = pattern.every((word, index) => {
-      const given = words[index] ?? "";
-      if (!word.startsWith("{")) return word === given;
-      parameters[word.slice(1, -1)] = decode(given);
-      return true;
-    });
-    if (matches) return { found: entry, parameters };
-  }
-  throw new HostdError("unknown-route", `expected a route of the API, got ${method} ${path}`, {
-    hint: "GET /v1/openapi.json describes them",
-  });
-}
-
-function decode(word: string): string {
-  try {
-    return decodeURIComponent(word);
-  } catch {
-    throw new HostdError("bad-request", `expected a well-formed path, got ${JSON.stringify(word)}`);
-  }
-}
-
 function check(schema: z.ZodType, value: unknown, what: string): unknown {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const fields = result.error.issues.map((issue) => `${issue.path.join(".") || what}: ${issue.message}`);
-  throw new HostdError("bad-request", `${what}: ${fields.join("; ")}`);
+  throw new HostdError("bad-request", `${what}: ${fields.join("; ")}`.slice(0, MESSAGE_LIMIT));
+}
+
+/** A body that nobody reads would be taken for the next request by whoever parses otherwise. */
+function refuseBody({ headers }: IncomingMessage): void {
+  if (headers["transfer-encoding"] === undefined && Number(headers["content-length"] ?? 0) === 0) return;
+  throw new HostdError("bad-request", "request: expected a GET without a body");
 }
 
 async function readBody(request: IncomingMessage): Promise<unknown> {
@@ -133,10 +116,14 @@ function statusOf(failure: FailureDocument): number {
 }
 
 function send(response: ServerResponse, status: number, value: unknown): void {
+  sendBytes(response, status, "application/json", Buffer.from(`${JSON.stringify(value)}\n`));
+}
+
+/** A refused request ends its connection: what comes after it on that may be anything. */
+function sendBytes(response: ServerResponse, status: number, media: string, bytes: Buffer): void {
   if (response.headersSent || response.destroyed) return;
-  const bytes = Buffer.from(`${JSON.stringify(value)}\n`);
-  const close = status === 413 ? { connection: "close" } : {};
-  response.writeHead(status, { "content-type": "application/json", "content-length": bytes.length, ...close });
+  const close = status === 400 || status === 413 ? { connection: "close" } : {};
+  response.writeHead(status, { "content-type": media, "content-length": bytes.length, ...close });
   response.end(bytes);
 }
 

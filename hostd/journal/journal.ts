@@ -6,6 +6,7 @@ import { type Operations, openOperations } from "./operations.ts";
 import { openQuarantine, type Quarantine } from "./quarantine.ts";
 import { openSlots, type Slots } from "./slots.ts";
 import { openSnapshots, type Snapshots } from "./snapshots.ts";
+import { openTally, type Tally } from "./tally.ts";
 
 /**
  * The one owner of hostd's state. Invariants, held by its methods and tested over every pair of state and action:
@@ -22,6 +23,7 @@ export interface Journal {
   readonly quarantine: Quarantine;
   readonly snapshots: Snapshots;
   readonly events: Events;
+  readonly tally: Tally;
   /** Several changes as one: all of them are on disk when it returns, or none. */
   transaction<T>(work: () => T): T;
   close(): void;
@@ -40,6 +42,7 @@ export function openJournal(path: string, date: () => Date): Journal {
     generations: openGenerations(database, operations, date),
     quarantine: openQuarantine(database, events, date),
     snapshots: openSnapshots(database, events, operations, date),
+    tally: openTally(database),
     transaction: (work) => database.transaction(work),
     close: () => database.close(),
   };

@@ -1,6 +1,5 @@
-import { Failure } from "../../manifests/failure.ts";
 import type { Verb } from "../../terminal/verb.ts";
-import { answerOf, argument, clientOf, SOCKET_OPTION } from "./answer.ts";
+import { answerOf, argument, clientOf, operationNumber, SOCKET_OPTION } from "./answer.ts";
 
 export const verb: Verb = {
   name: "abort",
@@ -9,10 +8,9 @@ export const verb: Verb = {
   options: [SOCKET_OPTION],
   examples: ["hostd abort 12"],
   async run(invocation) {
-    const id = argument(invocation, 0);
-    if (!/^\d{1,9}$/.test(id)) throw new Failure("usage", "bad-argument", `expected an operation's number, got ${id}`);
+    const id = operationNumber(argument(invocation, 0));
     const client = clientOf(invocation);
-    const ended = await client.wait(await client.abort(Number(id)), invocation.progress, invocation.signal);
+    const ended = await client.wait(await client.abort(id), invocation.progress, invocation.signal);
     return { ...answerOf(ended), exitCode: 0 };
   },
 };

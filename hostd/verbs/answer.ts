@@ -1,4 +1,4 @@
-import { EXIT_CODES } from "../../manifests/failure.ts";
+import { EXIT_CODES, Failure } from "../../manifests/failure.ts";
 import type { OperationDocument } from "../../manifests/node.ts";
 import type { Answer, Invocation, OptionSpec } from "../../terminal/verb.ts";
 import { type Client, openClient } from "../client.ts";
@@ -27,6 +27,14 @@ export function text(value: unknown): string | undefined {
 
 export function argument(invocation: Invocation, index: number): string {
   return text(invocation.arguments[index]) ?? "";
+}
+
+/** An operation's number as somebody typed it. */
+export function operationNumber(word: string): number {
+  if (/^\d{1,9}$/.test(word)) return Number(word);
+  throw new Failure("usage", "bad-argument", `expected an operation's number, got ${word}`, {
+    hint: "hostd changes lists them",
+  });
 }
 
 /** Begins an operation and follows it; Ctrl-C detaches, the operation goes on. */

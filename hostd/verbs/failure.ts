@@ -1,6 +1,5 @@
-import { Failure } from "../../manifests/failure.ts";
 import type { Verb } from "../../terminal/verb.ts";
-import { argument, clientOf, SOCKET_OPTION } from "./answer.ts";
+import { argument, clientOf, operationNumber, SOCKET_OPTION } from "./answer.ts";
 
 export const verb: Verb = {
   name: "failure",
@@ -9,9 +8,8 @@ export const verb: Verb = {
   options: [SOCKET_OPTION],
   examples: ["hostd failure 12"],
   async run(invocation) {
-    const id = argument(invocation, 0);
-    if (!/^\d{1,9}$/.test(id)) throw new Failure("usage", "bad-argument", `expected an operation's number, got ${id}`);
-    const bundle = await clientOf(invocation).failure(Number(id));
+    const id = operationNumber(argument(invocation, 0));
+    const bundle = await clientOf(invocation).failure(id);
     return { json: bundle, text: JSON.stringify(bundle, undefined, 2) };
   },
 };

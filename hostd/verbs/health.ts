@@ -1,24 +1,34 @@
-import { EXIT_CODES } from "../../manifests/failure.ts";
-import type { HealthDocument } from "../../manifests/node.ts";
+import { Failure, toFailureDocument } from "../../manifests/failure.ts";
+import type { HealthDocument, HealthVerdict } from "../../manifests/node.ts";
 import { table } from "../../terminal/table.ts";
 import type { Verb } from "../../terminal/verb.ts";
 import { clientOf, SOCKET_OPTION } from "./answer.ts";
 
 export const verb: Verb = {
   name: "health",
-  summary: "health of every app; exit code 0 only when all are healthy",
+  summary: "health of every app; exit code 0 green, 1 red, 2 unknown",
   options: [SOCKET_OPTION],
+  examples: ["hostd health || mail -s 'node is not green' root"],
   async run(invocation) {
-    const health = await clientOf(invocation).health();
-    return { json: health, text: show(health), exitCode: health.healthy ? EXIT_CODES.ok : EXIT_CODES.failed };
+    try {
+      const health = await clientOf(invocation).health();
+      return { json: health, text: show(health), exitCode: EXITS[health.verdict] };
+    } catch (error) {
+      if (!(error instanceof Failure) || error.code !== "not-running") throw error;
+      const json = { schema: 1, healthy: false, verdict: "unknown", apps: [], error: toFailureDocument(error) };
+      return { json, text: `unknown: ${error.message}`, exitCode: EXITS.unknown };
+    }
   },
 };
 
-function show({ apps }: HealthDocument): string {
-  if (apps.length === 0) return "no apps";
-  const rows = apps.flatMap(({ app, health, checks, hold }) => [
+const EXITS: Record<HealthVerdict, number> = { green: 0, red: 1, unknown: 2 };
+
+function show({ verdict, apps }: HealthDocument): string {
+  if (apps.length === 0) return `${verdict}: no apps`;
+  const rows = apps.flatMap(({ app, health, checks, hostChecks, hold }) => [
     [app, health, hold ?? ""],
     ...checks.map(({ check, ok, detail }) => [`  ${check}`, ok ? "ok" : "bad", detail]),
+    ...hostChecks.map(({ check, outcome, detail }) => [`  ${check}`, outcome, detail]),
   ]);
-  return table(["APP", "HEALTH", "DETAIL"], rows);
+  return `${verdict}\n\n${table(["APP", "HEALTH", "DETAIL"], rows)}`;
 }

@@ -1,5 +1,5 @@
 import { shortDigest } from "../../manifests/digest.ts";
-import type { AppStatus, OperationDocument, StatusDocument } from "../../manifests/node.ts";
+import type { AppStatus, OperationDocument, StatusDocument, UnderWay } from "../../manifests/node.ts";
 import { table, terminalColumns, wrap } from "../../terminal/table.ts";
 import { howItStands, tookOf } from "./answer.ts";
 
@@ -17,10 +17,12 @@ export function showApp(app: AppStatus): string {
   const lines = [
     line(0, `${app.app}: ${describeCurrent(app)}`),
     ...(app.hold === undefined ? [] : [line(2, `kept stopped: ${app.hold}`)]),
-    ...(app.operations.length === 0 ? [] : [`  under way: operation ${app.operations.join(", ")}`]),
+    ...targetLines(app),
+    ...app.underWay.flatMap(underWayLines),
     ...app.checks.map(({ ok, check, detail, took }) =>
       line(2, `${ok ? "ok " : "BAD"} ${check}: ${detail} (${Math.round(took)} ms)`),
     ),
+    ...app.hostChecks.map(({ outcome, check, detail }) => line(2, `${outcome} ${check}: ${detail}`)),
     "",
     table(["", "VERSION", "DIGEST", "STATE", "SEQUENCE", "STAGED", "LAST GOOD"], slotRows(app), { indent: 2 }),
   ];
@@ -77,9 +79,25 @@ function describeCurrent(app: AppStatus): string {
   const { current } = app;
   if (current === undefined) return "nothing runs";
   const data = current.data === undefined ? "no data" : `data ${current.data.version} (format ${current.data.format})`;
-  const axes = `${current.version} (${shortDigest(current.image)}), config ${current.config}, ${data}`;
+  const axes = `binaries ${current.version} (${shortDigest(current.image)}), config ${current.config}, ${data}`;
   const process = app.process === undefined ? "" : `, pid ${app.process.pid}`;
   return `${app.health}, generation ${current.number} (${current.state}): ${axes}${process}`;
+}
+
+/** What was asked for, where that is not what runs. */
+function targetLines({ target, current }: AppStatus): string[] {
+  if (target === undefined || target.image === current?.image) return [];
+  return [line(2, `target: ${target.version} (${shortDigest(target.image)}), sequence ${target.sequence}`)];
+}
+
+function underWayLines({ operation, kind, version, from, to, state, step, text, reason }: UnderWay): string[] {
+  const where = to === undefined ? "" : `, generation ${from === undefined ? "" : `${from} → `}${to}`;
+  const how = state === "reverting" ? "taking it back" : "under way";
+  return [
+    line(2, `${how}: operation ${operation}, ${kind}${version === undefined ? "" : ` ${version}`}${where}`),
+    ...(step === undefined ? [] : [line(4, `step ${step}: ${text ?? ""}`)]),
+    ...(reason === undefined ? [] : [line(4, `why: ${reason}`)]),
+  ];
 }
 
 function slotRows(app: AppStatus): string[][] {

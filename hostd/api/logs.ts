@@ -1,0 +1,39 @@
+import type { LogDocument } from "../../manifests/node.ts";
+import type { Engine } from "../engine.ts";
+import { HostdError } from "../error.ts";
+
+/** The end of the log of a generation: the one named, the newest of a version or image, else the one that runs. */
+export async function readLogOf(
+  engine: Engine,
+  app: string,
+  wanted: { generation?: number | undefined; slot?: string | undefined },
+): Promise<LogDocument> {
+  const { apps, generations } = engine.journal;
+  const state = apps.get(app);
+  if (state === undefined) {
+    throw new HostdError("unknown-app", `no app ${JSON.stringify(app)} on this node`, { hint: "hostd status" });
+  }
+  const { slot } = wanted;
+  const all = generations.list(app).toSorted((a, b) => b.number - a.number);
+  const ofSlot = all.find(({ version, image }) => slot !== undefined && (version === slot || names(slot, image)));
+  if (slot !== undefined && ofSlot === undefined) {
+    throw new HostdError("unknown-image", `no generation of ${app} ran ${slot}`, {
+      hint: `hostd status ${app} lists its versions`,
+    });
+  }
+  const generation = wanted.generation ?? ofSlot?.number ?? state.current;
+  const version = all.find(({ number }) => number === generation)?.version;
+  return {
+    schema: 1,
+    app,
+    ...(generation === undefined ? {} : { generation }),
+    ...(version === undefined ? {} : { version }),
+    log: await engine.node.logs(app, generation),
+  };
+}
+
+/** Whether a word is a digest or its beginning, six digits at least. */
+function names(word: string, image: string): boolean {
+  const hex = word.replace(/^sha256:/, "");
+  return hex.length >= 6 && image.startsWith(`sha256:${hex}`);
+}
