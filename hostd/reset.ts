@@ -26,7 +26,7 @@ export async function reset(options: ResetOptions): Promise<ResetReport> {
   const [stateDirectory, runDirectory] = [resolve(options.stateDirectory), resolve(options.runDirectory)];
   const journal = await holdJournal(stateDirectory);
   try {
-    const node = await openNode({ stateDirectory, runDirectory });
+    const node = await openNode({ stateDirectory, runDirectory, launcher: "auto" });
     const stopped = (await unlessMissing(readdir(join(runDirectory, "apps")))) ?? [];
     for (const app of stopped) await node.removeHolder(app);
     const slots = await node.mountedSlots();

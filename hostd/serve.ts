@@ -11,6 +11,8 @@ import { type Engine, openEngine, type Settings } from "./engine.ts";
 import { logToStderr } from "./log.ts";
 import { recover } from "./recover/recover.ts";
 import { openExaminer } from "./stage/examine.ts";
+import { parseRate } from "./stage/pace.ts";
+import type { LauncherChoice } from "./system/node.ts";
 import { notifyManager, watchdogInterval } from "./system/notify.ts";
 import { openNode } from "./system/open.ts";
 
@@ -22,6 +24,9 @@ export interface ServeOptions {
   channel: string;
   keep: string;
   reserve: string;
+  rate: string | undefined;
+  stagings: string;
+  launcher: string;
   /** Directories of host scripts, and seconds that each script may take. */
   vendorChecks: string;
   checks: string;
@@ -33,6 +38,7 @@ const MEGABYTE = 1_000_000;
 /** Runs the daemon until it is asked to end: recover first, then answer. Apps go on without it. */
 export async function serve(options: ServeOptions): Promise<void> {
   const settings = readSettings(options);
+  const launcher = readLauncher(options.launcher);
   const [stateDirectory, runDirectory] = [resolve(options.stateDirectory), resolve(options.runDirectory)];
   if (process.getuid?.() !== 0) {
     throw new Failure("failed", "not-root", "hostd mounts layers and starts apps as their own users: expected root", {
@@ -49,7 +55,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     clock: systemClock,
     log: logToStderr,
     examine: openExaminer({ source, trustDirectory, now: systemClock.date }),
-    node: await openNode({ stateDirectory, runDirectory }),
+    node: await openNode({ stateDirectory, runDirectory, launcher }),
   });
   const ended = untilAskedToEnd();
   await recover(engine);
@@ -89,7 +95,16 @@ function readSettings(options: ServeOptions): Settings {
   const timeout = Number(options.checkTimeout);
   if (!Number.isFinite(timeout) || timeout <= 0) throw usage("--check-timeout", "seconds", options.checkTimeout);
   const checks = { directories: [resolve(options.vendorChecks), resolve(options.checks)], timeout: timeout * 1_000 };
-  return { channel: options.channel, keep, reserve: reserve * MEGABYTE, checks };
+  const stagings = Number(options.stagings);
+  if (!Number.isInteger(stagings) || stagings < 1)
+    throw usage("--stagings", "a whole number from 1 on", options.stagings);
+  const rate = parseRate(options.rate);
+  return { channel: options.channel, keep, reserve: reserve * MEGABYTE, rate, stagings, checks };
+}
+
+function readLauncher(text: string): LauncherChoice {
+  if (text === "auto" || text === "systemd" || text === "bubblewrap") return text;
+  throw usage("--launcher", "auto, systemd or bubblewrap", text);
 }
 
 function locate(repository: string | undefined): string {

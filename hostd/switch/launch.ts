@@ -50,6 +50,7 @@ export async function specOf(engine: Engine, target: Launchable, root: string): 
     ...(data === undefined ? {} : { data: { source: await engine.node.dataPath(generation.app), target: data.path } }),
     config: await writeConfig(engine, target),
     listenFds: app.listen.length,
+    stopTimeout: app.stopTimeout,
   };
 }
 

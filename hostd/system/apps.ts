@@ -1,20 +1,19 @@
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { unlessMissing } from "../../effects/errno.ts";
 import { NodeError } from "./failure.ts";
 import { askHolder, ensureHolder, holderGone } from "./holder.ts";
 import { type HolderRecord, parseRecord } from "./holder-protocol.ts";
 import { launchCommand, specFields } from "./launch.ts";
-import { LOG_LIMIT, lastOfLog } from "./logs.ts";
-import type { NodeSystem, Running, StartSpec } from "./node.ts";
+import type { Launcher } from "./launcher.ts";
+import { LOG_LIMIT, lastOfLog, readLog } from "./logs.ts";
+import type { Running, StartSpec } from "./node.ts";
 import type { Paths } from "./paths.ts";
 import { isAlive } from "./proc.ts";
+import { readRecords, toRunning } from "./records.ts";
 import { prepareSandbox } from "./sandbox.ts";
 
-type Apps = Pick<NodeSystem, "ensureHolder" | "start" | "stop" | "running" | "removeHolder">;
-
 /** Processes of apps, through their holders. Nothing is remembered here: what is asked is always the holder's answer. */
-export function openApps(paths: Paths, userOf: (app: string) => Promise<number>): Apps {
+export function openApps(paths: Paths, userOf: (app: string) => Promise<number>): Launcher {
   return {
     ensureHolder: (app, listen) => ensureHolder(paths, app, listen),
     start: async (spec) => start(paths, spec, await userOf(spec.app)),
@@ -29,6 +28,7 @@ export function openApps(paths: Paths, userOf: (app: string) => Promise<number>)
       for (const record of await recordsOf(paths, app)) await killLeft(record);
       await rm(paths.appRun(app), { recursive: true, force: true });
     },
+    logs: (app, generation) => readLog(paths, app, generation),
   };
 }
 
@@ -57,23 +57,10 @@ async function start(paths: Paths, spec: StartSpec, user: number): Promise<Runni
   }
 }
 
-/** From the holder; where it was killed, from its files, corrected by whether the process is still there. */
+/** From the holder; where it was killed, from its files. */
 async function recordsOf(paths: Paths, app: string): Promise<HolderRecord[]> {
   const told = await askHolder(paths, app, ["status"]);
-  if (told !== undefined) return told.flatMap((line) => parseRecord(line) ?? []);
-  const names = (await unlessMissing(readdir(paths.records(app)))) ?? [];
-  const records: HolderRecord[] = [];
-  for (const name of names.filter((file) => /^\d+$/.test(file))) {
-    const record = parseRecord((await unlessMissing(readFile(`${paths.records(app)}/${name}`, "utf8"))) ?? "");
-    if (record === undefined) continue;
-    const alive = record.exited === undefined && (await isAlive(record.init));
-    records.push(alive || record.exited ? record : { ...record, exited: { at: new Date().toISOString() } });
-  }
-  return records.sort((one, other) => one.generation - other.generation);
-}
-
-function toRunning({ init: _init, app: _app, ...running }: HolderRecord): Running {
-  return running;
+  return told === undefined ? readRecords(paths, app) : told.flatMap((line) => parseRecord(line) ?? []);
 }
 
 async function killLeft(record: HolderRecord): Promise<void> {

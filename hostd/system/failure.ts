@@ -11,6 +11,7 @@ export type NodeErrorCode =
   | "port-in-use"
   | "start-failed"
   | "already-running"
+  | "other-launcher"
   | "path-too-long"
   | "wrong-name"
   | "no-user-id"

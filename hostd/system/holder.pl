@@ -15,9 +15,10 @@
 # A record: `generation=N init=PID initstart=T pid=PID start=T started=S [code=N] [ended=S]`; S in seconds, T in ticks.
 use strict;
 use warnings;
-use Fcntl qw(:flock F_DUPFD F_GETFL F_SETFL O_NONBLOCK);
+use Fcntl qw(:flock F_GETFL F_SETFL O_NONBLOCK);
 use POSIX qw(:sys_wait_h :errno_h);
 use Socket qw(:DEFAULT inet_pton IPPROTO_TCP);
+require(($0 =~ m{^(.*/)}s)[0] . "process.pl");
 
 use constant BACKLOG        => 4096;
 use constant READ_SIZE      => 65536;
@@ -25,7 +26,7 @@ use constant SUBREAPER      => 36;             # prctl PR_SET_CHILD_SUBREAPER
 use constant END_LIMIT      => 10;             # seconds from SIGTERM to the end of the last app
 use constant LAST_WORDS     => 2;              # seconds in which a sandbox that failed ends by itself
 use constant REQUEST_LIMIT  => 4 * 1024 * 1024;
-my ($PRCTL, $CLOCK_GETTIME) = (POSIX::uname())[4] eq "x86_64" ? (157, 228) : (167, 113);
+my $PRCTL = (POSIX::uname())[4] eq "x86_64" ? 157 : 167;
 
 my (%sockets, @order, %generations, @clients, $ending);
 umask 077;
@@ -69,7 +70,7 @@ sub serve {
     end() if $ending;
 }
 
-# SIGTERM: at a shutdown the apps get theirs from the system too, and the bwraps around them ignore it (run_child).
+# SIGTERM: at a shutdown the apps get theirs from the system too, and the bwraps around them ignore it (become_sandbox).
 sub end {
     my @alive = grep { !$_->{ended} } values %generations;
     exit 0 if !@alive;
@@ -164,29 +165,12 @@ sub start {
     pipe(my $report, my $reporter);
     pipe(my $pipe, my $output);
     my $pid = fork // return answer($client, "error", "start-failed", "fork: $!");
-    run_child($output, [@sockets{ @order[0 .. $count - 1] }], $spec, $reporter, @command) if $pid == 0;
+    become_sandbox($output, $output, [@sockets{ @order[0 .. $count - 1] }], $spec, $reporter, @command) if $pid == 0;
     nonblocking($report, $pipe);
     $generations{$n} = {
         generation => $n, monitor => $pid, report => $report, told => "", pipe => $pipe, client => $client,
         log => $log, limit => $limit, started => now(), waiters => [], pid => 0, start => 0, init => 0, initstart => 0,
     };
-}
-
-# In the child: 0 null, 1 and 2 the log pipe, from 3 the sockets, the spec, the report pipe; everything else closed.
-sub run_child {
-    my ($output, $listen, $spec, $reporter, @command) = @_;
-    $SIG{$_} = "DEFAULT" for qw(PIPE HUP CHLD);
-    $SIG{TERM} = "IGNORE"; # until enter.pl: bwrap would die of it and take the app along
-    umask 022;
-    open(my $null, "<", "/dev/null");
-    my @high = map { fcntl($_, F_DUPFD, 200) } $null, $output, $output, @$listen, $spec, $reporter;
-    POSIX::dup2($high[$_], $_) for 0 .. $#high;
-    opendir(my $open, "/proc/self/fd");
-    my @extra = grep { /^\d+$/ && $_ > $#high } readdir $open;
-    POSIX::close($_) for @extra;
-    { exec { $command[0] } @command }
-    POSIX::write($#high, "$command[0]: $!", length "$command[0]: $!");
-    POSIX::_exit(127);
 }
 
 # enter.pl says `entered` just before it executes the app, then why it could not; the end of the pipe is the exec.
@@ -208,15 +192,6 @@ sub reported {
     keep($g);
     answer($client, "ok", record($g));
     finished($g) if $g->{ended};
-}
-
-# bwrap is the monitor; its child is the init of the namespace, whose first child becomes the app.
-sub identify {
-    my ($g) = @_;
-    ($g->{init}) = children($g->{monitor});
-    $g->{initstart} = start_time($g->{init} //= 0);
-    ($g->{pid}) = children($g->{init});
-    $g->{start} = start_time($g->{pid} //= 0);
 }
 
 sub logged {
@@ -288,20 +263,6 @@ sub quit {
     exit 0;
 }
 
-sub keep {
-    my ($g) = @_;
-    my $path = "generations/$g->{generation}";
-    open(my $file, ">", "generations/.new") or return warn "$path: $!\n";
-    print $file record($g), "\n";
-    close $file and rename "generations/.new", $path or warn "$path: $!\n";
-}
-
-sub record {
-    my ($g) = @_;
-    my @fields = qw(generation init initstart pid start started);
-    return join " ", map { "$_=$g->{$_}" } @fields, grep { defined $g->{$_} } qw(code ended);
-}
-
 # A generation whose holder was killed died with it; make sure, and let nobody take it for a living one.
 sub bury {
     my ($path) = @_;
@@ -326,31 +287,4 @@ sub control {
     return $socket;
 }
 
-sub children {
-    my ($pid) = @_;
-    open(my $file, "<", "/proc/$pid/task/$pid/children") or return;
-    return split " ", <$file> // "";
-}
-
-# Field 22 of /proc/PID/stat: with the pid it names one process for ever. A zombie counts as gone.
-sub start_time {
-    my ($pid) = @_;
-    open(my $file, "<", "/proc/$pid/stat") or return 0;
-    my $stat = <$file> // "";
-    $stat =~ s/^.*\) //s;
-    my @fields = split " ", $stat;
-    return !@fields || $fields[0] =~ /[ZX]/ ? 0 : $fields[19];
-}
-
-# Wall clock with fractions (CLOCK_REALTIME); Time::HiRes is not in perl-base.
-sub now {
-    my $buffer = "\0" x 16;
-    syscall($CLOCK_GETTIME, 0, $buffer);
-    my ($seconds, $nanoseconds) = unpack "qq", $buffer;
-    return sprintf "%.3f", $seconds + $nanoseconds / 1e9;
-}
-
-sub alive { my ($pid, $start) = @_; return $pid && $start && start_time($pid) == $start }
-
-sub nonblocking     { fcntl($_, F_SETFL, fcntl($_, F_GETFL, 0) | O_NONBLOCK)  for @_ }
 sub nonblocking_off { fcntl($_, F_SETFL, fcntl($_, F_GETFL, 0) & ~O_NONBLOCK) for @_ }

@@ -9,7 +9,7 @@ import type { Listen } from "../../manifests/app.ts";
 import { NodeError } from "./failure.ts";
 import { decodeAnswer, encodeFields } from "./holder-protocol.ts";
 import type { Paths } from "./paths.ts";
-import { whoListens } from "./port.ts";
+import { portInUse, whoListens } from "./port.ts";
 
 /** Linux keeps a unix socket's path in 108 bytes with its end. */
 const SOCKET_PATH_LIMIT = 107;
@@ -117,10 +117,6 @@ function socketPath(paths: Paths, app: string): string {
 
 async function describePort(app: string, error: unknown): Promise<unknown> {
   if (!(error instanceof NodeError) || error.code !== "port-in-use") return error;
-  const [address, port] = (error.details?.["fields"] ?? []) as string[];
-  const who = await whoListens(Number(port));
-  return new NodeError("port-in-use", `${app}: port ${port} on ${address} is in use${who ? ` by ${who}` : ""}`, {
-    cause: error,
-    hint: `stop it, or LISTEN on another port: ss --listening --tcp --processes 'sport = :${port}'`,
-  });
+  const [address = "", port] = (error.details?.["fields"] ?? []) as string[];
+  return portInUse(app, { address, port: Number(port) }, await whoListens(Number(port)), error);
 }

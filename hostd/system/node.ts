@@ -7,7 +7,12 @@ export interface NodeOptions {
   stateDirectory: string;
   /** Gone after a reboot: mounts, holders' control sockets, exit records. Short: unix socket paths end at 107 bytes. */
   runDirectory: string;
+  /** What starts apps; bubblewrap unless said otherwise. A run directory keeps its first until a reboot or a reset. */
+  launcher?: LauncherChoice;
 }
+
+/** `auto`: what the run directory is used with, else systemd where that started this process, else bubblewrap. */
+export type LauncherChoice = "auto" | "systemd" | "bubblewrap";
 
 /** Read-only inputs of one process in an image's sandbox. */
 export interface StartSpec {
@@ -26,6 +31,8 @@ export interface StartSpec {
   config: readonly Mount[];
   /** How many of the holder's sockets the process gets, from fd 3 on, in the order given to ensureHolder. */
   listenFds: number;
+  /** Milliseconds that a shutdown of the node gives it to end; 10 s unless said otherwise. */
+  stopTimeout?: number;
 }
 
 export interface Mount {
@@ -74,8 +81,6 @@ export interface Snapshot {
   id: string;
   /** RFC 3339. */
   createdAt: string;
-  /** Bytes that the copy took on the disk; said by snapshot() alone, and where it was a full copy. */
-  bytes?: number;
 }
 
 /**
@@ -84,7 +89,7 @@ export interface Snapshot {
  */
 export interface NodeSystem {
   /** Makes layers/<root>.erofs from a blob already verified by digest; no-op when it is there. */
-  layDownLayer(input: { blob: string; layer: Descriptor; diffId: Digest }): Promise<void>;
+  layDownLayer(input: { blob: string; layer: Descriptor; diffId: Digest; signal?: AbortSignal }): Promise<void>;
   hasLayer(verity: LayerVerity): Promise<boolean>;
   /** Verifies the whole file unless it is unchanged since it was last verified; the error names file and block. */
   checkLayer(verity: LayerVerity): Promise<void>;

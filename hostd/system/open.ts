@@ -1,11 +1,10 @@
 import { mkdir, statfs } from "node:fs/promises";
-import { openApps } from "./apps.ts";
 import { checkHealth } from "./check.ts";
 import { openConfig } from "./config.ts";
 import { openData } from "./data.ts";
 import { runHook } from "./hook.ts";
+import { openLauncher } from "./launcher.ts";
 import { openLayers } from "./layers.ts";
-import { readLog } from "./logs.ts";
 import type { NodeOptions, NodeSystem } from "./node.ts";
 import { pathsOf } from "./paths.ts";
 import { openSlots } from "./slots.ts";
@@ -19,7 +18,7 @@ export async function openNode(options: NodeOptions): Promise<NodeSystem> {
   const userOf = openUsers(paths);
   const { deleteLayer, ...layers } = await openLayers(paths);
   const { unmountLayer, ...slots } = openSlots(paths, layers.checkLayer);
-  const apps = openApps(paths, userOf);
+  const apps = await openLauncher(paths, options.runDirectory, userOf, options.launcher ?? "bubblewrap");
   return {
     ...layers,
     ...slots,
@@ -35,7 +34,6 @@ export async function openNode(options: NodeOptions): Promise<NodeSystem> {
       return bavail * bsize;
     },
     runHook: async (spec) => runHook(paths, spec, await userOf(spec.app), spec.timeoutMs),
-    logs: (app, generation) => readLog(paths, app, generation),
     async check(health, { app, generation }) {
       const running = (await apps.running(app)).find((one) => one.generation === generation);
       return checkHealth(health, running, await userOf(app));

@@ -1,4 +1,6 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
+import type { Listen } from "../../manifests/app.ts";
+import { NodeError } from "./failure.ts";
 
 /** Who listens on a TCP port, for an error message: `nginx (pid 812)`; undefined where it cannot be seen. */
 export async function whoListens(port: number): Promise<string | undefined> {
@@ -14,6 +16,14 @@ export async function whoListens(port: number): Promise<string | undefined> {
     return `${name.trim()} (pid ${pid})`;
   }
   return undefined;
+}
+
+/** That an app cannot have a port, with who has it where that is known. */
+export function portInUse(app: string, { address, port }: Listen, who: string | undefined, cause?: unknown): NodeError {
+  return new NodeError("port-in-use", `${app}: port ${port} on ${address} is in use${who ? ` by ${who}` : ""}`, {
+    cause,
+    hint: `stop it, or LISTEN on another port: ss --listening --tcp --processes 'sport = :${port}'`,
+  });
 }
 
 /** Inodes of sockets in state LISTEN (0A) on a port, from /proc/net/tcp or tcp6. */

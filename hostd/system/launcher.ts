@@ -1,0 +1,47 @@
+import { readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { unlessMissing } from "../../effects/errno.ts";
+import { openApps } from "./apps.ts";
+import { NodeError } from "./failure.ts";
+import type { LauncherChoice, NodeSystem } from "./node.ts";
+import type { Paths } from "./paths.ts";
+import { openSystemdApps } from "./systemd/apps.ts";
+
+/** What starts apps and holds their sockets: one contract, two ways (docs/operations.md, Launchers). */
+export type Launcher = Pick<NodeSystem, "ensureHolder" | "start" | "stop" | "running" | "removeHolder" | "logs">;
+
+type LauncherName = Exclude<LauncherChoice, "auto">;
+
+/**
+ * Opens the launcher of a run directory. The first choice holds until a reboot or a reset: apps started by one
+ * launcher are nothing to the other. Refuses (`other-launcher`) an explicit choice against it.
+ */
+export async function openLauncher(
+  paths: Paths,
+  runDirectory: string,
+  userOf: (app: string) => Promise<number>,
+  choice: LauncherChoice,
+): Promise<Launcher> {
+  const name = await settle(join(runDirectory, "launcher"), choice);
+  return name === "systemd" ? openSystemdApps(paths, runDirectory, userOf) : openApps(paths, userOf);
+}
+
+async function settle(file: string, choice: LauncherChoice): Promise<LauncherName> {
+  const settled = (await unlessMissing(readFile(file, "utf8")))?.trim();
+  const before = settled === "systemd" || settled === "bubblewrap" ? settled : undefined;
+  if (before !== undefined && (choice === "auto" || choice === before)) return before;
+  if (before !== undefined) {
+    throw new NodeError("other-launcher", `expected launcher ${before}, which apps were started by, got ${choice}`, {
+      hint: "hostd reset --keep-data, or a reboot, lets you choose another",
+    });
+  }
+  const name = choice === "auto" ? await suited() : choice;
+  await writeFile(file, `${name}\n`);
+  return name;
+}
+
+/** systemd where it is PID 1 and started this very daemon; a daemon run by hand leaves the machine's units alone. */
+async function suited(): Promise<LauncherName> {
+  const isManager = (await unlessMissing(stat("/run/systemd/system"))) !== undefined;
+  return isManager && process.env["NOTIFY_SOCKET"] !== undefined ? "systemd" : "bubblewrap";
+}

@@ -1,0 +1,78 @@
+# What holder.pl and steward.pl both know about processes: /proc, the clock, records. Needs perl-base alone.
+use strict;
+use warnings;
+use Fcntl qw(F_DUPFD F_GETFL F_SETFL O_NONBLOCK);
+use POSIX ();
+
+my $CLOCK_GETTIME = (POSIX::uname())[4] eq "x86_64" ? 228 : 113;
+
+# Becomes COMMAND: 0 null, 1 and 2 as given, from 3 the sockets, the spec, the report pipe; everything else closed.
+sub become_sandbox {
+    my ($output, $error, $listen, $spec, $reporter, @command) = @_;
+    $SIG{$_} = "DEFAULT" for qw(PIPE HUP CHLD);
+    $SIG{TERM} = "IGNORE"; # until enter.pl: bwrap would die of it and take the app along
+    umask 022;
+    open(my $null, "<", "/dev/null");
+    my @high = map { fcntl($_, F_DUPFD, 200) } $null, $output, $error, @$listen, $spec, $reporter;
+    POSIX::dup2($high[$_], $_) for 0 .. $#high;
+    opendir(my $open, "/proc/self/fd");
+    my @extra = grep { /^\d+$/ && $_ > $#high } readdir $open;
+    POSIX::close($_) for @extra;
+    { exec { $command[0] } @command }
+    POSIX::write($#high, "$command[0]: $!", length "$command[0]: $!");
+    POSIX::_exit(127);
+}
+
+# bwrap is the monitor; its child is the init of the namespace, whose first child becomes the app.
+sub identify {
+    my ($g) = @_;
+    ($g->{init}) = children($g->{monitor});
+    $g->{initstart} = start_time($g->{init} //= 0);
+    ($g->{pid}) = children($g->{init});
+    $g->{start} = start_time($g->{pid} //= 0);
+}
+
+# Leaves a generation's record in generations/N, whole or not at all.
+sub keep {
+    my ($g) = @_;
+    my ($path, $new) = ("generations/$g->{generation}", "generations/.$g->{generation}");
+    open(my $file, ">", $new) or return warn "$path: $!\n";
+    print $file record($g), "\n";
+    close $file and rename $new, $path or warn "$path: $!\n";
+}
+
+sub record {
+    my ($g) = @_;
+    my @fields = qw(generation init initstart pid start started);
+    return join " ", map { "$_=$g->{$_}" } @fields, grep { defined $g->{$_} } qw(code ended);
+}
+
+sub children {
+    my ($pid) = @_;
+    open(my $file, "<", "/proc/$pid/task/$pid/children") or return;
+    return split " ", <$file> // "";
+}
+
+# Field 22 of /proc/PID/stat: with the pid it names one process for ever. A zombie counts as gone.
+sub start_time {
+    my ($pid) = @_;
+    open(my $file, "<", "/proc/$pid/stat") or return 0;
+    my $stat = <$file> // "";
+    $stat =~ s/^.*\) //s;
+    my @fields = split " ", $stat;
+    return !@fields || $fields[0] =~ /[ZX]/ ? 0 : $fields[19];
+}
+
+sub alive { my ($pid, $start) = @_; return $pid && $start && start_time($pid) == $start }
+
+# Wall clock with fractions (CLOCK_REALTIME); Time::HiRes is not in perl-base.
+sub now {
+    my $buffer = "\0" x 16;
+    syscall($CLOCK_GETTIME, 0, $buffer);
+    my ($seconds, $nanoseconds) = unpack "qq", $buffer;
+    return sprintf "%.3f", $seconds + $nanoseconds / 1e9;
+}
+
+sub nonblocking { fcntl($_, F_SETFL, fcntl($_, F_GETFL, 0) | O_NONBLOCK) for @_ }
+
+1;

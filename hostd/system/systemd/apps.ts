@@ -1,0 +1,134 @@
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { unlessMissing } from "../../../effects/errno.ts";
+import { NodeError } from "../failure.ts";
+import { encodeFields, type HolderRecord } from "../holder-protocol.ts";
+import { launchCommand, specFields } from "../launch.ts";
+import type { Launcher } from "../launcher.ts";
+import type { Running, StartSpec } from "../node.ts";
+import type { Paths } from "../paths.ts";
+import { readRecords, toRunning } from "../records.ts";
+import { prepareSandbox } from "../sandbox.ts";
+import { openSockets, removeUnits, socketsOf } from "./sockets.ts";
+import { isBusy, journalOf, reloadIfChanged, startUnits, stopUnits } from "./systemctl.ts";
+import { serviceUnit, UNIT_DIRECTORY, type UnitNames, unitNames } from "./units.ts";
+
+/** Milliseconds; what a stop() with another time is told by file. */
+const DEFAULT_STOP_TIMEOUT = 10_000;
+
+/** Bytes of a log that are shown, and the lines that are asked for to have them. */
+const SHOWN = 64 * 1024;
+const LINES_SHOWN = 1000;
+
+/**
+ * Processes of apps as systemd units: a socket unit for each LISTEN, a service for each generation with steward.pl as
+ * its main process. hostd owns none of it; records are the stewards' files, logs are the journal's.
+ */
+export function openSystemdApps(
+  paths: Paths,
+  runDirectory: string,
+  userOf: (app: string) => Promise<number>,
+): Launcher {
+  const namesOf = (app: string) => unitNames(runDirectory, app);
+  return {
+    async ensureHolder(app, listen) {
+      await mkdir(paths.appRun(app), { recursive: true, mode: 0o700 });
+      await openSockets(paths, namesOf(app), app, listen);
+    },
+    start: async (spec) => start(paths, spec, await userOf(spec.app), runDirectory),
+    async stop(app, generation, timeoutMs) {
+      if ((await unlessMissing(readdir(paths.appRun(app)))) === undefined) return;
+      await stop(paths, namesOf(app).service(generation), app, generation, timeoutMs);
+    },
+    running: async (app) => (await recordsOf(paths, namesOf(app), app)).map(toRunning),
+    async removeHolder(app) {
+      const names = namesOf(app);
+      for (const { generation } of await readRecords(paths, app)) {
+        await stop(paths, names.service(generation), app, generation, 0);
+      }
+      await removeUnits(names);
+      await rm(paths.appRun(app), { recursive: true, force: true });
+    },
+    async logs(app, generation) {
+      const newest = generation ?? (await readRecords(paths, app)).at(-1)?.generation;
+      return newest === undefined ? "" : readJournal(namesOf(app).service(newest));
+    },
+  };
+}
+
+async function start(paths: Paths, spec: StartSpec, user: number, runDirectory: string): Promise<Running> {
+  const { app, generation, listenFds } = spec;
+  const names = unitNames(runDirectory, app);
+  const unit = names.service(generation);
+  const living = await recordOf(paths, names, app, generation);
+  if (living !== undefined && living.exited === undefined) {
+    throw new NodeError("already-running", `${app}: generation ${generation} runs already`);
+  }
+  const sockets = await socketsOf(paths, app);
+  if (sockets === undefined || sockets.length < listenFds) {
+    throw new NodeError(
+      "holder-failed",
+      `${app}: expected ${listenFds} open sockets, got ${sockets?.length ?? "none"}`,
+    );
+  }
+  const command = launchCommand(await prepareSandbox(paths, spec, String(generation)), listenFds);
+  const directory = paths.appRun(app);
+  const input = encodeFields(specFields(spec, user, listenFds));
+  await writeFile(join(directory, `spec.${generation}`), input, { mode: 0o600 });
+  const stopTimeout = spec.stopTimeout ?? DEFAULT_STOP_TIMEOUT;
+  const service = { app, generation, directory, command, sockets: sockets.slice(0, listenFds), stopTimeout };
+  await writeUnit(unit, serviceUnit(service, names));
+
+  const failure = await startUnits([unit]);
+  if (failure !== undefined) throw await startFailed(paths, spec, unit, failure);
+  const record = await recordOf(paths, names, app, generation);
+  if (record === undefined) throw new NodeError("start-failed", `${app}: ${unit} left no record`);
+  return record;
+}
+
+/** systemd finds a new file by itself; an older text that it still holds is replaced. */
+async function writeUnit(unit: string, text: string): Promise<void> {
+  const file = join(UNIT_DIRECTORY, unit);
+  const before = await unlessMissing(readFile(file, "utf8"));
+  if (before === text) return;
+  await writeFile(file, text);
+  if (before !== undefined) await reloadIfChanged(unit);
+}
+
+async function startFailed(paths: Paths, spec: StartSpec, unit: string, job: string): Promise<NodeError> {
+  const reason = await unlessMissing(readFile(join(paths.appRun(spec.app), `failed.${spec.generation}`), "utf8"));
+  const output = (await readJournal(unit)).slice(-2048).trimEnd();
+  const message = reason === undefined || reason === "" ? job : reason;
+  return new NodeError("start-failed", `${spec.app}: ${message}${output === "" ? "" : `\n${output}`}`, {
+    hint: `hostd logs ${spec.app} shows its output; journalctl --unit='${unit}' what systemd did`,
+  });
+}
+
+async function stop(paths: Paths, unit: string, app: string, generation: number, timeoutMs: number): Promise<void> {
+  await writeFile(join(paths.appRun(app), `stop.${generation}`), String(timeoutMs));
+  if ((await unlessMissing(readFile(join(UNIT_DIRECTORY, unit)))) === undefined) return;
+  await stopUnits([unit]);
+  await rm(join(UNIT_DIRECTORY, unit), { force: true });
+}
+
+/** A steward that is about to say how its app ended is waited for; one that was killed cannot say it. */
+async function recordsOf(paths: Paths, names: UnitNames, app: string): Promise<HolderRecord[]> {
+  for (;;) {
+    const records = await readRecords(paths, app);
+    const untold = records.filter(({ exited }) => exited !== undefined && exited.code === undefined);
+    const busy = await Promise.all(untold.map(({ generation }) => isBusy(names.service(generation))));
+    if (!busy.includes(true)) return untold.length === 0 ? records : readRecords(paths, app);
+    await delay(10);
+  }
+}
+
+async function recordOf(paths: Paths, names: UnitNames, app: string, generation: number) {
+  const record = (await recordsOf(paths, names, app)).find((one) => one.generation === generation);
+  return record === undefined ? undefined : toRunning(record);
+}
+
+async function readJournal(unit: string): Promise<string> {
+  const text = Buffer.from(await journalOf(unit, LINES_SHOWN));
+  return text.subarray(-SHOWN).toString();
+}
