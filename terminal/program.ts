@@ -14,10 +14,12 @@ export interface Program {
   options?: readonly OptionSpec[];
 }
 
+const INTERRUPTS = ["SIGINT", "SIGTERM"] as const;
 const REPEATED_INTERRUPT_EXIT = 130;
 
 /** Runs one command line to its exit code. Answers go to standard output, everything else to standard error. */
 export async function runProgram(program: Program, argv: readonly string[]): Promise<number> {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {}); // print tells of those that matter
   const found = findVerb(program, argv);
   const own = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
   const json = own.includes("--json") || (found !== undefined && !process.stdout.isTTY && !own.includes("--no-json"));
@@ -30,13 +32,8 @@ export async function runProgram(program: Program, argv: readonly string[]): Pro
 }
 
 async function runVerb(program: Program, verb: Verb, argv: readonly string[], json: boolean): Promise<number> {
-  const command = toCommand(program, verb);
-  let parsed: Command;
-  try {
-    parsed = command.parse(["node", program.name, ...argv]);
-  } catch (error) {
-    return reportParseError(error);
-  }
+  const parsed = parse(program, verb, argv);
+  if (parsed === undefined) return EXIT_CODES.ok;
   const { json: asked, progress: kind, ...options } = parsed.opts();
   const progress = openProgress(kind as ProgressKind, process.stderr);
   const interrupt = interruptSignal();
@@ -74,7 +71,10 @@ export function toCommand(program: Pick<Program, "name" | "options">, verb: Verb
   );
   const examples = (verb.examples ?? []).map((example) => `  ${example}`);
   if (examples.length > 0) command.addHelpText("after", `\nExamples:\n${examples.join("\n")}`);
-  return command.allowExcessArguments(false).showSuggestionAfterError();
+  return command
+    .allowExcessArguments(false)
+    .showSuggestionAfterError()
+    .configureOutput({ outputError: () => {} });
 }
 
 function findVerb(program: Program, argv: readonly string[]) {
@@ -87,14 +87,16 @@ function findVerb(program: Program, argv: readonly string[]) {
 }
 
 async function withoutVerb(program: Program, argv: readonly string[]): Promise<number> {
-  const [word] = argv;
+  const [word, second] = argv;
   const group = Object.keys(program.verbs).filter((name) => name.split(" ")[0] === word);
   const asksForHelp = word === undefined || word === "--help" || word === "-h" || word === "help";
-  if (!asksForHelp && group.length === 0) {
-    const near = nearest(argv[0] ?? "", Object.keys(program.verbs));
-    throw new Failure("usage", "unknown-verb", `expected a verb of ${program.name}, got "${word}"`, {
-      hint: near === undefined ? `${program.name} --help lists the verbs` : `did you mean ${program.name} ${near}?`,
-    });
+  if (!asksForHelp && group.length === 0) throw unknownVerb(program.name, Object.keys(program.verbs), word);
+  if (!asksForHelp && second !== undefined && !second.startsWith("-")) {
+    throw unknownVerb(
+      `${program.name} ${word}`,
+      group.map((name) => name.slice(word.length + 1)),
+      second,
+    );
   }
   const shown = asksForHelp ? Object.keys(program.verbs) : group;
   const lines = await Promise.all(shown.map(async (name) => [name, (await program.verbs[name]?.())?.summary ?? ""]));
@@ -104,9 +106,23 @@ async function withoutVerb(program: Program, argv: readonly string[]): Promise<n
   return asksForHelp ? EXIT_CODES.ok : EXIT_CODES.usage;
 }
 
-function reportParseError(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
-  throw error;
+function unknownVerb(program: string, verbs: readonly string[], word: string): Failure {
+  const near = nearest(word, verbs);
+  return new Failure("usage", "unknown-verb", `expected a verb of ${program}, got "${word}"`, {
+    hint: near === undefined ? `${program} --help lists the verbs` : `did you mean ${program} ${near}?`,
+  });
+}
+
+/** The parsed command line; undefined where it asked for help, which is then shown. */
+function parse(program: Program, verb: Verb, argv: readonly string[]): Command | undefined {
+  try {
+    return toCommand(program, verb).parse(["node", program.name, ...argv]);
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return undefined;
+    const message = error.message.replace(/^error: /, "").replaceAll("\n", " ");
+    throw new Failure("usage", "bad-arguments", message, { hint: `${program.name} ${verb.name} --help` });
+  }
 }
 
 function reportError(error: unknown, json: boolean): number {
@@ -118,22 +134,30 @@ function reportError(error: unknown, json: boolean): number {
   return EXIT_CODES[failure.outcome];
 }
 
+/** Prints an answer whole. A reader that has gone (`ostler images | head -1`) is no failure; a full disk is. */
 async function print(answer: Answer, json: boolean): Promise<void> {
   const text = json ? `${JSON.stringify(answer.json, undefined, 2)}\n` : ensureNewline(answer.text);
-  await new Promise<void>((resolve) => process.stdout.write(text, () => resolve()));
+  const error = await new Promise<(Error & { code?: string }) | null | undefined>((resolve) => {
+    process.stdout.write(text, resolve);
+  });
+  if (!error || error.code === "EPIPE") return;
+  throw new Failure("failed", "output", `the answer could not be written: ${error.message}`, { cause: error });
 }
 
 function ensureNewline(text: string): string {
   return text === "" || text.endsWith("\n") ? text : `${text}\n`;
 }
 
-/** The first Ctrl-C asks the verb to end or to detach; the second ends the process. */
+/** The first Ctrl-C or SIGTERM asks the verb to end or to detach; the second ends the process. */
 function interruptSignal() {
   const controller = new AbortController();
   const onInterrupt = () => {
     if (controller.signal.aborted) process.exit(REPEATED_INTERRUPT_EXIT);
     controller.abort(new Failure("failed", "interrupted", "interrupted"));
   };
-  process.on("SIGINT", onInterrupt);
-  return { signal: controller.signal, release: () => process.off("SIGINT", onInterrupt) };
+  for (const name of INTERRUPTS) process.on(name, onInterrupt);
+  const release = () => {
+    for (const name of INTERRUPTS) process.off(name, onInterrupt);
+  };
+  return { signal: controller.signal, release };
 }

@@ -1,5 +1,5 @@
-import { expect, test } from "vitest";
-import { toCommand } from "../../../terminal/program.ts";
+import { afterEach, expect, test, vi } from "vitest";
+import { type Program, runProgram, toCommand } from "../../../terminal/program.ts";
 
 const verb = {
   name: "stage",
@@ -30,4 +30,54 @@ test("toCommand: help lists arguments, options, the program's own options and ex
 test("toCommand: an argument too many is refused", () => {
   const command = toCommand({ name: "hostd" }, verb).configureOutput({ writeErr: () => {} });
   expect(() => command.parse(["node", "hostd", "shop", "extra"])).toThrow(/too many arguments/);
+});
+
+const program: Program = {
+  name: "ostler",
+  summary: "images",
+  verbs: { stage: async () => verb, "keys init": async () => verb, "keys list": async () => verb },
+};
+
+afterEach(() => vi.restoreAllMocks());
+
+async function runCaptured(...argv: string[]) {
+  const printed = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const) {
+    vi.spyOn(process[name], "write").mockImplementation((text, ...rest) => {
+      printed[name] += text;
+      const done = rest.at(-1);
+      if (typeof done === "function") done(null);
+      return true;
+    });
+  }
+  const exitCode = await runProgram(program, argv);
+  vi.restoreAllMocks();
+  return { exitCode, ...printed };
+}
+
+test.each([
+  { argv: ["stage"], message: "missing required argument 'app'", hint: "ostler stage --help" },
+  {
+    argv: ["stage", "x", "--wiat"],
+    message: "unknown option '--wiat' (Did you mean --wait?)",
+    hint: "ostler stage --help",
+  },
+  { argv: ["satge"], message: 'expected a verb of ostler, got "satge"', hint: "did you mean ostler stage?" },
+  {
+    argv: ["keys", "int"],
+    message: 'expected a verb of ostler keys, got "int"',
+    hint: "did you mean ostler keys init?",
+  },
+])("runProgram: $argv is a usage error, in words and as JSON alone", async ({ argv, message, hint }) => {
+  const { exitCode, stdout, stderr } = await runCaptured(...argv, "--json");
+  expect(exitCode).toBe(2);
+  expect(stderr).toBe(`error: ${message}\nhint: ${hint}\n`);
+  expect(JSON.parse(stdout).error).toMatchObject({ outcome: "usage", message, hint });
+});
+
+test("runProgram: help is the answer, and ends well", async () => {
+  const { exitCode, stdout, stderr } = await runCaptured("stage", "--help");
+  expect(exitCode).toBe(0);
+  expect(stdout).toContain("Usage: ostler stage");
+  expect(stderr).toBe("");
 });
