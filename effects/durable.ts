@@ -1,6 +1,6 @@
 import { closeSync, constants, fsyncSync, openSync } from "node:fs";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { basename, dirname } from "node:path";
+import { type FileHandle, open, opendir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { run } from "./process.ts";
 
 // The one place that makes state durable: write, fsync, rename, fsync of the directory.
@@ -44,6 +44,24 @@ export function syncEach(paths: Iterable<string | Buffer>): void {
   }
 }
 
+/** More entries than this in a tree are faster made durable by syncfs. */
+const FEW_ENTRIES = 64;
+
+/**
+ * Makes a tree durable: a small one each file by itself, since syncfs waits for whatever else is being written to the
+ * file system, for seconds on a busy one.
+ */
+export async function syncTree(directory: string): Promise<void> {
+  const paths = [directory];
+  for await (const entry of await opendir(directory, { recursive: true })) {
+    if (paths.length > FEW_ENTRIES || entry.name.includes("\ufffd")) return await syncFilesystem(directory);
+    if (entry.isFile() || entry.isDirectory()) paths.push(join(entry.parentPath, entry.name));
+  }
+  await Promise.all(
+    paths.map((path) => withFile(path, constants.O_RDONLY | constants.O_NOFOLLOW, 0, (file) => file.sync())),
+  );
+}
+
 /** One barrier for everything written to the file system that holds `path` (syncfs). */
 export async function syncFilesystem(path: string): Promise<void> {
   await run(["sync", "-f", path]);
@@ -58,7 +76,7 @@ export function temporaryNameOf(path: string): string {
   return `${dirname(path)}/.${basename(path)}.${unique}.tmp`;
 }
 
-async function withFile<T>(path: string, flags: string, mode: number, use: (file: FileHandle) => Promise<T>) {
+async function withFile<T>(path: string, flags: string | number, mode: number, use: (file: FileHandle) => Promise<T>) {
   const file = await open(path, flags, mode);
   try {
     return await use(file);

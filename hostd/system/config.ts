@@ -1,6 +1,6 @@
 import { chown, mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
-import { renameDurably, syncFilesystem } from "../../effects/durable.ts";
+import { renameDurably, syncTree } from "../../effects/durable.ts";
 import { NodeError } from "./failure.ts";
 import type { NodeSystem } from "./node.ts";
 import type { Paths } from "./paths.ts";
@@ -17,7 +17,7 @@ export function openConfig(paths: Paths, userOf: (app: string) => Promise<number
       await rm(half, { recursive: true, force: true });
       await mkdir(half, { recursive: true, mode: 0o700 });
       for (const { path, bytes } of files) await writeReadable(join(half, checkPath(path)), bytes, user);
-      await syncFilesystem(half);
+      await syncTree(half);
       await rm(directory, { recursive: true, force: true });
       await renameDurably(half, directory);
       return directory;

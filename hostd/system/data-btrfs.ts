@@ -26,9 +26,6 @@ export const btrfsDriver: DataDriver = {
     const { stdout } = await run(["btrfs", "subvolume", "show", directory], { env: { ...process.env, LC_ALL: "C" } });
     return parseCreationTime(stdout);
   },
-  async bytes() {
-    return undefined;
-  },
 };
 
 /** The time in `Creation time: 2026-11-21 08:13:00 +0000` of `btrfs subvolume show`; the inode has its source's times. */

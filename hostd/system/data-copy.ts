@@ -1,5 +1,5 @@
 import { mkdir, rm, stat } from "node:fs/promises";
-import { syncFilesystem } from "../../effects/durable.ts";
+import { syncTree } from "../../effects/durable.ts";
 import { run } from "../../effects/process.ts";
 import type { DataDriver } from "./data.ts";
 
@@ -12,16 +12,12 @@ export const copyDriver: DataDriver = {
   /** Nothing but hostd writes a snapshot, and hostd never does: read-only needs no enforcing that root would heed. */
   async copy(from, to) {
     await run(["cp", "--archive", "--reflink=auto", "--no-target-directory", from, to]);
-    await syncFilesystem(to);
+    await syncTree(to);
   },
   async remove(directory) {
     await rm(directory, { recursive: true, force: true });
   },
   async createdAt(directory) {
     return (await stat(directory)).birthtime;
-  },
-  async bytes(directory) {
-    const { stdout } = await run(["du", "--summarize", "--block-size=1", directory]);
-    return Number.parseInt(stdout, 10);
   },
 };

@@ -19,8 +19,6 @@ export interface DataDriver {
   copy(from: string, to: string, options: { readOnly: boolean }): Promise<void>;
   remove(directory: string): Promise<void>;
   createdAt(directory: string): Promise<Date>;
-  /** Bytes that a fresh copy takes on the disk; undefined where it shares all with its source. */
-  bytes(directory: string): Promise<number | undefined>;
 }
 
 type AppData = Pick<NodeSystem, "dataPath" | "snapshot" | "snapshots" | "restore" | "forget">;
@@ -71,8 +69,7 @@ async function snapshot(driver: DataDriver, directory: string, id: string): Prom
   await makeTree(driver, parent, id, (tree) =>
     driver.copy(join(directory, "versions", version), tree, { readOnly: true }),
   );
-  const bytes = await driver.bytes(join(parent, id));
-  return { ...(await describe(driver, parent, id)), ...(bytes === undefined ? {} : { bytes }) };
+  return await describe(driver, parent, id);
 }
 
 async function listSnapshots(driver: DataDriver, directory: string): Promise<Snapshot[]> {

@@ -1,9 +1,9 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { writeDurably } from "../../../effects/durable.ts";
+import { syncTree, writeDurably } from "../../../effects/durable.ts";
 import { ProcessError, quoteCommand, run } from "../../../effects/process.ts";
 import { openSource } from "../../../effects/source.ts";
 import { withTemporaryDirectory } from "../../../effects/temporary.ts";
@@ -43,6 +43,22 @@ describe("writeDurably", () => {
     const calls = [...(await readFile(trace, "utf8")).matchAll(/\b(fsync|rename)\(/g)].map((match) => match[1]);
     expect(calls).toEqual(["fsync", "rename", "fsync"]);
   });
+});
+
+describe("syncTree", () => {
+  test.each([3, 200])(
+    "takes a tree of %i files, with links, pipes and names of any bytes, and changes nothing",
+    async (count) => {
+      const tree = await mkdtemp(join(directory, "tree-"));
+      for (let index = 0; index < count; index += 1) await writeFile(join(tree, `file-${index}`), "x");
+      await mkdir(join(tree, "folder"));
+      await writeFile(Buffer.concat([Buffer.from(`${tree}/folder/`), Buffer.from([0xff, 0xfe])]), "x");
+      await symlink("nowhere", join(tree, "link"));
+      await run(["mkfifo", join(tree, "pipe")]);
+      await syncTree(tree);
+      expect(await readdir(tree)).toHaveLength(count + 3);
+    },
+  );
 });
 
 describe("run", () => {
