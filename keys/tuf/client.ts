@@ -54,16 +54,17 @@ export function checkRoot(bytes: Buffer): void {
 /** 5.1 and 5.2: the fixed time and the trusted root. */
 function openStore(files: MetadataFiles, time: Date): TrustedMetadataStore {
   const root = files.get("root") ?? Buffer.alloc(0);
-  const store = accept("root", root, () => new TrustedMetadataStore(root));
+  const store = accept("root", "root.json", root, () => new TrustedMetadataStore(root));
   return Object.assign(store, { referenceTime: time });
 }
 
 /** 5.3: every newer root, one by one, each signed by its predecessor's keys and its own. */
 async function walkRoots(store: TrustedMetadataStore, fetch: Fetch, files: MetadataFiles): Promise<void> {
   for (let walked = 0; walked < LIMITS.rootRotations; walked += 1) {
-    const bytes = await fetch(`metadata/${store.root.signed.version + 1}.root.json`, LIMITS.root);
+    const path = `metadata/${store.root.signed.version + 1}.root.json`;
+    const bytes = await fetch(path, LIMITS.root);
     if (bytes === undefined) return;
-    accept("root", bytes, () => store.updateRoot(bytes));
+    accept("root", path, bytes, () => store.updateRoot(bytes));
     files.set("root", bytes);
   }
 }
@@ -71,8 +72,9 @@ async function walkRoots(store: TrustedMetadataStore, fetch: Fetch, files: Metad
 /** 5.4: the newest timestamp, never older than the one held, not expired. */
 async function walkTimestamp(store: TrustedMetadataStore, fetch: Fetch, files: MetadataFiles, time: Date) {
   tryHeld(files.get("timestamp"), (held) => store.updateTimestamp(held));
-  const bytes = await fetchRequired(fetch, "metadata/timestamp.json", LIMITS.timestamp);
-  const isNewer = accept("timestamp", bytes, () => {
+  const path = "metadata/timestamp.json";
+  const bytes = await fetchRequired(fetch, path, LIMITS.timestamp);
+  const isNewer = accept("timestamp", path, bytes, () => {
     try {
       return store.updateTimestamp(bytes) !== undefined;
     } catch (error) {
@@ -91,8 +93,9 @@ async function walkTimestamp(store: TrustedMetadataStore, fetch: Fetch, files: M
 async function walkSnapshot(store: TrustedMetadataStore, fetch: Fetch, files: MetadataFiles): Promise<void> {
   if (tryHeld(files.get("snapshot"), (held) => store.updateSnapshot(held, true))) return;
   const meta = store.timestamp?.signed.snapshotMeta;
-  const bytes = await fetchRequired(fetch, `metadata/${meta?.version}.snapshot.json`, meta?.length ?? LIMITS.snapshot);
-  accept("snapshot", bytes, () => store.updateSnapshot(bytes));
+  const path = `metadata/${meta?.version}.snapshot.json`;
+  const bytes = await fetchRequired(fetch, path, meta?.length ?? LIMITS.snapshot);
+  accept("snapshot", path, bytes, () => store.updateSnapshot(bytes));
   files.set("snapshot", bytes);
 }
 
@@ -103,8 +106,9 @@ async function walkTargets(store: TrustedMetadataStore, fetch: Fetch, files: Met
   if (meta === undefined) {
     throw new TrustError("metadata-missing", `role ${role}: expected its version in the snapshot, got none`);
   }
-  const bytes = await fetchRequired(fetch, `metadata/${meta.version}.${role}.json`, meta.length ?? LIMITS.targets);
-  accept(role, bytes, () => store.updateDelegatedTargets(bytes, role, by));
+  const path = `metadata/${meta.version}.${role}.json`;
+  const bytes = await fetchRequired(fetch, path, meta.length ?? LIMITS.targets);
+  accept(role, path, bytes, () => store.updateDelegatedTargets(bytes, role, by));
   files.set(role, bytes);
 }
 
@@ -136,10 +140,10 @@ async function fetchRequired(fetch: Fetch, path: string, limit: number): Promise
   return bytes;
 }
 
-function accept<T>(role: string, bytes: Buffer, transition: () => T): T {
+function accept<T>(role: string, path: string, bytes: Buffer, transition: () => T): T {
   try {
     return transition();
   } catch (error) {
-    throw toTrustError(error, role, bytes);
+    throw toTrustError(error, { role, path, bytes });
   }
 }

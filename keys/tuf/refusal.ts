@@ -4,20 +4,37 @@ import * as z from "zod";
 import { shortKeyid } from "../ed25519.ts";
 import { TrustError, type TrustErrorCode } from "../error.ts";
 
+const NOT_THE_PUBLISHED = "the file is not the one that was published: publish again, or restore the repository";
+
 const HINTS: Partial<Record<TrustErrorCode, string>> = {
   "metadata-signature":
     "publish it again with that role's keys: `ostler promote` for a channel, `ostler keys list` shows who holds what",
   "metadata-rollback": "the repository offers less than it did before: restore it, or look for who replays it",
-  "metadata-hash": "the file is not the one that was published: publish again, or restore the repository",
+  "metadata-hash": NOT_THE_PUBLISHED,
+  "metadata-shape": NOT_THE_PUBLISHED,
   "metadata-expired": "refresh the repository where the timestamp key is: `ostler keys refresh`",
 };
 
-/** What tuf-js refused, as a refusal that names the rule, the role and what was found in the refused file. */
-export function toTrustError(error: unknown, role: string, bytes: Buffer): TrustError {
+/** A file of the repository that was refused: its path there, its unverified bytes. */
+interface Refused {
+  role: string;
+  path: string;
+  bytes: Buffer;
+}
+
+/** What tuf-js refused, as a refusal that names the rule, the file, the role and what was found in the file. */
+export function toTrustError(error: unknown, refused: Refused): TrustError {
+  const { role, path } = refused;
   const code = codeOf(error);
-  const reason = code === "metadata-signature" ? describeSigners(bytes, role) : lowerFirst((error as Error).message);
-  const options = { cause: error, hint: HINTS[code], details: { rule: code, role } };
-  return new TrustError(code, `role ${role}: ${reason}`, options);
+  const options = { cause: error, hint: HINTS[code], details: { rule: code, role, path } };
+  return new TrustError(code, `${path}: role ${role}: ${reasonOf(error, code, refused)}`, options);
+}
+
+function reasonOf(error: unknown, code: TrustErrorCode, { role, bytes }: Refused): string {
+  if (code === "metadata-signature") return describeSigners(bytes, role);
+  // A JSON value of another shape makes tuf-js stumble in its own words.
+  if (error instanceof TypeError) return "expected TUF metadata, got another document";
+  return lowerFirst((error as Error).message);
 }
 
 function codeOf(error: unknown): TrustErrorCode {

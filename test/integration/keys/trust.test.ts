@@ -154,7 +154,7 @@ describe("openTrust, when an attacker holds the repository", () => {
     expect(await (await openHeldTrust(client)).release("production", "shop")).toEqual(makeRelease(1));
   });
 
-  test("refuses a changed byte in any metadata file, naming the role", async () => {
+  test("refuses a changed byte in any metadata file, naming file and role", async () => {
     await publishRelease(publishing(), makeRelease(1));
     for (const [file, role] of [
       ["timestamp.json", "timestamp"],
@@ -162,7 +162,11 @@ describe("openTrust, when an attacker holds the repository", () => {
       ["1.targets.json", "targets"],
     ]) {
       await withChanged(join(repository, `metadata/${file}`), async () => {
-        await expect(open()).rejects.toMatchObject({ outcome: "refused", details: { role } });
+        await expect(open()).rejects.toMatchObject({
+          outcome: "refused",
+          message: expect.stringContaining(`metadata/${file}: role ${role}: `),
+          details: { role },
+        });
       });
     }
     await withChanged(join(repository, "metadata/2.production.json"), async () => {
@@ -172,6 +176,18 @@ describe("openTrust, when an attacker holds the repository", () => {
         details: { role: "production" },
       });
     });
+  });
+
+  test.each(["null", "[]", "{}", "", "7"])("refuses %j in place of metadata in plain words", async (text) => {
+    const path = "metadata/timestamp.json";
+    const published = await readFile(join(repository, path));
+    await writeFile(join(repository, path), text);
+    try {
+      await expect(open()).rejects.toMatchObject({ code: "metadata-shape", hint: expect.stringContaining("publish") });
+      await expect(open()).rejects.not.toThrow(/destructure|undefined|not a function/);
+    } finally {
+      await writeFile(join(repository, path), published);
+    }
   });
 
   test("refuses a changed release document and a changed policy, naming the file", async () => {
