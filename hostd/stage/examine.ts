@@ -1,9 +1,12 @@
 import type { Source } from "../../effects/source.ts";
-import { readEnvelopes } from "../../keys/envelopes.ts";
-import { judgeImage } from "../../keys/judge.ts";
+import { envelopesPath, readEnvelopes } from "../../keys/envelopes.ts";
+import { judgeImage, type Rule } from "../../keys/judge.ts";
 import { openTrust } from "../../keys/trust.ts";
 import type { Examine } from "../engine.ts";
 import { HostdError } from "../error.ts";
+
+/** Rules that an image's statements have to satisfy. */
+const OF_STATEMENTS: ReadonlySet<Rule> = new Set(["built", "tested", "clean"]);
 
 /**
  * Verifies a release with the keys this node holds: metadata fresh, release signed for the channel, and the policy's
@@ -28,7 +31,9 @@ export function openExaminer(options: { source: Source; trustDirectory: string; 
     const verdict = judgeImage({ policy: trust.policy, channel, image, envelopes, release, floor });
     if (verdict.allowed) return release;
     const [first] = verdict.refusals;
-    throw new HostdError("not-allowed", first?.message ?? `${image} is not allowed in ${channel}`, {
+    const message = first?.message ?? `${image} is not allowed in ${channel}`;
+    const where = first !== undefined && OF_STATEMENTS.has(first.rule) ? ` (in ${envelopesPath(image)})` : "";
+    throw new HostdError("not-allowed", `${message}${where}`, {
       hint: first?.hint,
       details: { image, refusals: verdict.refusals },
     });

@@ -54,6 +54,11 @@ export async function identify(source: Source, app: string, release: Release): P
       hint: "the release names an image that was built from another recipe",
     });
   }
+  if ([...(config.config.Entrypoint ?? []), ...(config.config.Cmd ?? [])].length === 0) {
+    throw new HostdError("wrong-product", `${what}: expected a command to start, got neither ENTRYPOINT nor CMD`, {
+      hint: "give the recipe an ENTRYPOINT",
+    });
+  }
   if (config.rootfs.diff_ids.length !== manifest.layers.length) {
     const [layers, ids] = [manifest.layers.length, config.rootfs.diff_ids.length];
     throw new HostdError("wrong-product", `${what}: expected one diff_id per layer, got ${ids} for ${layers}`);
