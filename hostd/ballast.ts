@@ -20,15 +20,25 @@ export function openBallast(stateDirectory: string): Ballast {
   const path = join(stateDirectory, "ballast");
   return {
     async hold() {
-      const size = (await unlessMissing(stat(path)))?.size;
-      if (size === BALLAST_SIZE) return;
-      try {
-        await writeFile(path, Buffer.alloc(BALLAST_SIZE, 1), { mode: 0o600 });
-      } catch (error) {
-        await rm(path, { force: true });
-        if (!hasErrno(error, "ENOSPC", "EDQUOT", "EROFS")) throw error;
-      }
+      await whereItCan(async () => {
+        if ((await unlessMissing(stat(path)))?.size === BALLAST_SIZE) return;
+        try {
+          await writeFile(path, Buffer.alloc(BALLAST_SIZE, 1), { mode: 0o600 });
+        } catch (error) {
+          await rm(path, { force: true });
+          throw error;
+        }
+      });
     },
-    drop: () => rm(path, { force: true }),
+    drop: () => whereItCan(() => rm(path, { force: true })),
   };
+}
+
+/** Room is a help and never a need: a disk that gives or takes none must not stop what it was for. */
+async function whereItCan(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!hasErrno(error, "ENOSPC", "EDQUOT", "EROFS", "EIO")) throw error;
+  }
 }

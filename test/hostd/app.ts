@@ -20,10 +20,16 @@ open(my $listen, "+<&=", 3) or die "no socket: $!";
 sub slurp { open(my $file, "<", $_[0]) or return ""; local $/; my $text = <$file>; return $text // "" }
 sub record {
     my $text = slurp("$data/records");
+    return undef if length $text != (-s "$data/records" // 0); # the disk did not give all of it
+    $text =~ s/[^\n]*\z//; # what a power cut left of a record was never answered
     my $number = () = $text =~ /\n/g;
-    open(my $file, ">>", "$data/records") or die "records: $!";
-    print $file "$number by $version\n"; $file->flush; $file->sync; close $file;
-    return $number;
+    open(my $file, ">>", "$data/records") or return undef;
+    my $written = truncate($file, length $text)
+        && print($file "$number by $version\n") && $file->flush && $file->sync;
+    open(my $folder, "<", $data) or return undef;
+    $written &&= $folder->sync if $number == 0;
+    truncate($file, length $text) if !$written;
+    return $written ? $number : undef;
 }
 while (!$draining) {
     vec(my $ready = "", 3, 1) = 1;
@@ -35,7 +41,9 @@ while (!$draining) {
     exit 4 if $how eq "ends" && -e "$data/end";
     my $sick = $how eq "sick" || ($how eq "turns-sick" && -e "$data/sick");
     my $status = $sick && $request =~ m{^GET /healthz } ? "503 Sick" : "200 OK";
-    my $body = $request =~ m{^POST /records } ? record()
+    my $recorded = $request =~ m{^POST /records } ? record() : "";
+    $status = "507 No Room" if !defined $recorded;
+    my $body = $request =~ m{^POST } ? $recorded // ""
         : $request =~ m{^GET /records } ? slurp("$data/records")
         : $request =~ m{^GET /config } ? slurp("/etc/shop/greeting")
         : $request =~ m{^GET /format } ? slurp("$data/format")

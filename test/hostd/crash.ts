@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { OperationDocument } from "../../manifests/node.ts";
 import { eventually, type Rig } from "./rig.ts";
+import { processesOf } from "./whole.ts";
 
 /** Version names hold the rig's port, so that its processes can be told from those of other tests. */
 export function versionOf(rig: Rig, number: number): string {
@@ -51,23 +52,4 @@ export async function expectWhole(rig: Rig, name: string, expected: object | und
   expect(status.slots.filter(({ state }) => state === "trial")).toEqual([]);
   expect(readdirSync(join(rig.state, "parts"))).toEqual([]);
   expect(readdirSync(join(rig.state, "failures")).filter((file) => !/^\d+\.json$/.test(file))).toEqual([]);
-}
-
-/** Versions of the app's processes that live, one each; the sandbox's own processes are not the app's. */
-function processesOf(rig: Rig): (string | undefined)[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map((pid) => argumentsOf(pid))
-    .filter(
-      (words) => words[0] === "/usr/bin/perl" && words[1] === "/opt/server.pl" && words[2]?.endsWith(`-${rig.port}`),
-    )
-    .map((words) => words[2]);
-}
-
-function argumentsOf(pid: string): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-  } catch {
-    return []; // it ended while we looked
-  }
 }

@@ -1,18 +1,22 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Client, openClient } from "../../hostd/client.ts";
+import { askHolder } from "../../hostd/system/holder.ts";
 import { unmount } from "../../hostd/system/mount.ts";
 import { readMounts } from "../../hostd/system/mountinfo.ts";
-import { openNode } from "../../hostd/system/open.ts";
+import { pathsOf } from "../../hostd/system/paths.ts";
 import type { OperationDocument } from "../../manifests/node.ts";
+import { type Disk, type DiskKind, makeDisk } from "./disk.ts";
+import type { Armed } from "./faults.ts";
 import { openPublisher, type Published, type Publisher, type VersionOptions } from "./publisher.ts";
 
 const root = join(import.meta.dirname, "../..");
+const FAULTS = join(import.meta.dirname, "faults.ts");
 
 /** A hostd of one's own, with a real repository, real mounts and real processes. */
 export interface Rig {
@@ -22,10 +26,17 @@ export interface Rig {
   port: number;
   publisher: Publisher;
   client: Client;
+  /** The state directory's own file system, where the rig was given one. */
+  disk: Disk | undefined;
+  /** Makes the daemon do this when it next reaches that moment (test/hostd/faults.ts). */
+  arm(armed: Armed): void;
+  /** Resolves when the armed moment was reached; lets a daemon that stands still there go on. */
+  reached(): Promise<void>;
+  goOn(): void;
   /** Publishes a version with the next sequence. */
   publish(options: Omit<VersionOptions, "sequence" | "port"> & { sequence?: number }): Promise<Published>;
   /** Starts the daemon and waits until it answers; with a fault it may be gone before that. */
-  start(options?: { fault?: string; repository?: string; reserve?: number }): Promise<void>;
+  start(options?: { fault?: string; repository?: string; reserve?: number; options?: string[] }): Promise<void>;
   /** Kills the daemon with -9, as a crash does. */
   kill(): Promise<void>;
   /** Kills the daemon and everything it left running, and takes away what a reboot would: mounts and the run directory. */
@@ -43,9 +54,11 @@ export interface Rig {
 }
 
 /** A rig for as long as `use` runs; its processes and mounts are undone by pid and path, whatever happens. */
-export async function withRig(use: (rig: Rig) => Promise<void>): Promise<void> {
+export async function withRig(use: (rig: Rig) => Promise<void>, options: { disk?: DiskKind } = {}): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "rig-"));
-  const [state, run] = [join(directory, "state"), join(directory, "run")];
+  const [state, run, faults] = [join(directory, "state"), join(directory, "run"), join(directory, "faults")];
+  mkdirSync(faults);
+  const disk = options.disk === undefined ? undefined : await makeDisk(options.disk, directory, state);
   let daemon: ChildProcess | undefined;
   let output = "";
   let sequence = 0;
@@ -60,19 +73,33 @@ export async function withRig(use: (rig: Rig) => Promise<void>): Promise<void> {
     port,
     publisher,
     client,
+    disk,
     log: () => output,
+    arm(armed) {
+      rmSync(join(faults, "reached"), { force: true });
+      writeFileSync(join(faults, "armed"), JSON.stringify(armed));
+    },
+    async reached() {
+      await eventually(
+        async () => existsSync(join(faults, "reached")),
+        (there) => there,
+      );
+    },
+    goOn: () => writeFileSync(join(faults, "go"), ""),
     publish(options) {
       sequence = options.sequence ?? sequence + 1;
       return publisher.publish({ ...options, sequence, port });
     },
-    async start({ fault, repository, reserve = 1 } = {}) {
-      const options = ["--state", state, "--run", run, "--repository", repository ?? publisher.directory];
-      const { HOSTD_FAULT: _, ...environment } = process.env;
+    async start({ fault, repository, reserve = 1, options: more = [] } = {}) {
+      const options = ["--state", state, "--run", run, "--repository", repository ?? publisher.directory, ...more];
+      rmSync(join(faults, "armed"), { force: true });
+      rmSync(join(faults, "go"), { force: true });
+      if (fault !== undefined) rig.arm({ point: fault, action: "kill" });
       const started = spawn(
         join(root, "bin/hostd"),
         ["serve", ...options, "--root", publisher.rootFile, "--reserve", String(reserve)],
         {
-          env: fault === undefined ? environment : { ...environment, HOSTD_FAULT: fault },
+          env: { ...process.env, HOSTD_FAULTS: faults, NODE_OPTIONS: `--import=${FAULTS}` },
           stdio: ["ignore", "ignore", "pipe"],
         },
       );
@@ -98,8 +125,8 @@ export async function withRig(use: (rig: Rig) => Promise<void>): Promise<void> {
     },
     async reboot() {
       await rig.kill();
-      await endAll(directory, state, run);
-      await rm(run, { recursive: true });
+      await endAll(directory, state, run, disk);
+      await rm(run, { recursive: true, force: true });
     },
     async stop() {
       daemon?.kill("SIGTERM");
@@ -128,16 +155,17 @@ export async function withRig(use: (rig: Rig) => Promise<void>): Promise<void> {
     throw error;
   } finally {
     await rig.kill();
-    await endAll(directory, state, run);
+    await endAll(directory, state, run, undefined);
     await rm(directory, { recursive: true, force: true });
   }
 }
 
-/** Ends holders and apps, and unmounts. */
-async function endAll(directory: string, state: string, run: string): Promise<void> {
-  const node = await openNode({ stateDirectory: state, runDirectory: run });
-  for (const app of await readdir(join(run, "apps")).catch(() => [])) await node.removeHolder(app);
+/** Ends holders and apps, and unmounts everything but a disk that is kept; the state itself may be out of order. */
+async function endAll(directory: string, state: string, run: string, kept: Disk | undefined): Promise<void> {
+  const paths = pathsOf({ stateDirectory: state, runDirectory: run });
+  for (const app of await readdir(join(run, "apps")).catch(() => [])) await askHolder(paths, app, ["quit"]);
   for (const { mountPoint } of (await readMounts()).reverse()) {
+    if (mountPoint === kept?.directory) continue;
     if (mountPoint.startsWith(`${directory}/`)) await unmount(mountPoint, { lazy: true });
   }
 }

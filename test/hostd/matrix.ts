@@ -1,0 +1,127 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { OperationDocument, OperationKind } from "../../manifests/node.ts";
+import { OPERATIONS, type StepName, stepRule } from "../../hostd/states.ts";
+import { restartAndWait, versionOf } from "./crash.ts";
+import type { Rig } from "./rig.ts";
+import { wrongWith } from "./whole.ts";
+
+/** What happens to the node at a step boundary. */
+export const FAULTS = ["kill", "full disk", "read-only", "power cut", "clock -1 y", "clock +1 y"] as const;
+export type Fault = (typeof FAULTS)[number];
+
+/** Kinds that change what runs; staging never does. */
+export type SwitchKind = Extract<OperationKind, "activate" | "rollback">;
+
+export interface Case {
+  kind: SwitchKind;
+  step: StepName;
+  moment: "before" | "after";
+  fault: Fault;
+}
+
+/** What runs in the end: the generation from before or the one that was asked for. */
+export type End = "old" | "new";
+
+/** Milliseconds: how long a disk stays full, how long a dying one is suffered before the reboot. */
+const FULL_FOR = 400;
+const SUFFERED_FOR = 150;
+const YEAR = 365 * 86_400_000;
+
+/** Every step boundary of a kind with every fault: a step that is added is here by itself. */
+export function casesOf(kind: SwitchKind, faults: readonly Fault[] = FAULTS): Case[] {
+  const steps: readonly StepName[] = OPERATIONS[kind];
+  return faults.flatMap((fault) =>
+    steps.flatMap((step) => (["before", "after"] as const).map((moment) => ({ kind, step, moment, fault }))),
+  );
+}
+
+/**
+ * The end that each case must have. What ends hostd leaves the journal at the step: its rule for a crash decides, be it
+ * a kill, a power cut or a disk that took no more writes before the reboot. A clock decides nothing. A full disk takes
+ * the switch back; only once the new version is blessed does it stay, since a report that cannot be written reverts nothing.
+ */
+export function endOf({ step, moment, fault }: Case): End {
+  switch (fault) {
+    case "kill":
+    case "power cut":
+    case "read-only":
+      return stepRule(step).afterCrash === "resume" ? "new" : "old";
+    case "clock -1 y":
+    case "clock +1 y":
+      return "new";
+    case "full disk":
+      return step === "commit" && moment === "after" ? "new" : "old";
+  }
+}
+
+export function nameOf({ kind, step, moment, fault }: Case): string {
+  return `${kind}.${step}.${moment}, ${fault}`;
+}
+
+/** A node with two good versions, the app under test and records in its data. */
+export async function prepareNode(rig: Rig): Promise<void> {
+  await rig.start();
+  for (const number of [1, 2]) {
+    await rig.publish({ version: versionOf(rig, number), stable: 100, migrate: "good" });
+    const ended = await rig.operate("deploy");
+    if (ended.state !== "done") throw new Error(`expected version ${number} to run: ${ended.reason?.message}`);
+  }
+}
+
+/** Runs one case and answers what is wrong afterwards; `acknowledged` gets the records that the app took. */
+export async function suffer(rig: Rig, one: Case, acknowledged: string[]): Promise<string[]> {
+  const { current } = await rig.client.app("shop");
+  acknowledged.push(`${await rig.record()} by ${await rig.get("/version")}`);
+  const ended = await strike(rig, one);
+  const wrong = await wrongWith(rig, acknowledged);
+  const after = (await rig.client.app("shop")).current?.number;
+  const expected = endOf(one) === "old" ? current?.number : ended.to;
+  if (after !== expected) wrong.push(`expected generation ${expected} (${endOf(one)}), got ${after}`);
+  if ((ended.state === "done") !== (endOf(one) === "new")) wrong.push(`it ended ${ended.state}: ${ended.reason?.code}`);
+  return wrong.map((text) => `${nameOf(one)}: ${text}`);
+}
+
+async function strike(rig: Rig, one: Case): Promise<OperationDocument> {
+  const point = `${one.kind}.${one.step}.${one.moment}`;
+  const shift = one.fault === "clock -1 y" ? -YEAR : one.fault === "clock +1 y" ? YEAR : 0;
+  const action = one.fault === "kill" ? "kill" : shift === 0 ? "pause" : "clock";
+  rig.arm({ point, action, shift });
+  // The daemon may stand still, or be gone, before it answers.
+  const begun = begin(rig, one.kind).catch(() => undefined);
+  switch (one.fault) {
+    case "kill":
+      await rig.ended();
+      return await restartAndWait(rig);
+    case "full disk": {
+      await rig.reached();
+      const free = rig.disk?.fill();
+      rig.goOn();
+      await delay(FULL_FOR);
+      free?.();
+      break;
+    }
+    case "read-only":
+    case "power cut":
+      await rig.reached();
+      if (one.fault === "read-only") rig.disk?.turnReadOnly();
+      else rig.disk?.cut();
+      rig.goOn();
+      await delay(SUFFERED_FOR);
+      await rig.reboot();
+      await rig.disk?.repair();
+      return await restartAndWait(rig);
+    case "clock -1 y":
+    case "clock +1 y":
+      break;
+  }
+  const operation = await begun;
+  if (operation === undefined) throw new Error(`${nameOf(one)}: expected an operation`);
+  return await rig.client.wait(operation, () => {}, AbortSignal.timeout(40_000));
+}
+
+/** Both lead from one good version to the other. */
+async function begin(rig: Rig, kind: SwitchKind): Promise<OperationDocument> {
+  const { current, slots } = await rig.client.app("shop");
+  const other = slots.find(({ image }) => image !== current?.image)?.image;
+  return await rig.client.begin("shop", kind, kind === "activate" ? { image: other } : { to: other });
+}
