@@ -6,6 +6,7 @@ export const PROGRAM: Program = {
   summary: "the node daemon: stages, switches, judges and takes back versions",
   verbs: {
     serve: async () => (await import("./verbs/serve.ts")).verb,
+    unit: async () => (await import("./verbs/unit.ts")).verb,
     status: async () => (await import("./verbs/status.ts")).verb,
     stage: async () => (await import("./verbs/stage.ts")).verb,
     activate: async () => (await import("./verbs/activate.ts")).verb,
