@@ -9,6 +9,8 @@ import { openWatch, type Watch } from "./health/watch.ts";
 import { type Journal, openJournal } from "./journal/journal.ts";
 import type { Log } from "./log.ts";
 import { openSubmit, type Submit } from "./operations/submit.ts";
+import { createPace, type Pace } from "./stage/pace.ts";
+import { createTurns, type Turns } from "./stage/turns.ts";
 import type { NodeSystem } from "./system/node.ts";
 
 export interface Settings {
@@ -17,9 +19,16 @@ export interface Settings {
   keep: number;
   /** Bytes that staging leaves free on the state directory's file system. */
   reserve: number;
+  /** Bytes per second that all stagings together fetch; no limit where it is undefined. */
+  rate?: number | undefined;
+  /** Stagings that fetch or lay down at once; the others wait. */
+  stagings?: number;
   /** The host's own scripts: where they are, vendor first, and how long each may take, milliseconds. */
   checks: { directories: readonly string[]; timeout: number };
 }
+
+/** More would only share one disk and one network. */
+const DEFAULT_STAGINGS = 2;
 
 /** Verifies what a channel releases for an app, everything but the image's bytes; refuses what this node must not run. */
 export type Examine = (input: { app: string; channel: string; floor: number }) => Promise<Release>;
@@ -41,6 +50,8 @@ export interface Engine extends EngineOptions {
   readonly submit: Submit;
   readonly watch: Watch;
   readonly ballast: Ballast;
+  readonly turns: Turns;
+  readonly pace: Pace;
   /** Aborted when hostd is asked to end: operations stop where they are and go on at the next start. */
   readonly closing: AbortSignal;
   close(): Promise<void>;
@@ -60,6 +71,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     journal,
     board,
     ballast,
+    turns: createTurns(options.settings.stagings ?? DEFAULT_STAGINGS),
+    pace: createPace(options.settings.rate, options.clock),
     closing: closing.signal,
     submit: openSubmit(() => engine),
     watch: openWatch(() => engine),

@@ -31,6 +31,7 @@ const OUTCOMES = {
   "lock-not-held": "failed",
   "blob-missing": "failed",
   "blob-digest": "failed",
+  "blob-cut": "failed",
   "config-value": "failed",
   "hook-failed": "failed",
   "drain-failed": "failed",

@@ -7,7 +7,7 @@ import { asked, idParameter, image, nothing, ofApp } from "./parts.ts";
 import { route } from "./route.ts";
 
 const channel = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "expected lower-case letters, digits and -");
-const staging = z.strictObject({ ...asked, channel: channel.optional() });
+const staging = z.strictObject({ ...asked, channel: channel.optional(), rate: z.string().max(20).optional() });
 const begun = (engine: Engine, operation: OperationRow) => toOperationDocument(engine, operation);
 const starts = { method: "POST", status: 202, answer: operationDocumentSchema } as const;
 

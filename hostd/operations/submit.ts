@@ -7,6 +7,7 @@ import { HostdError } from "../error.ts";
 import type { OperationRow } from "../journal/operations.ts";
 import type { SlotRow } from "../journal/slots.ts";
 import { planRollback, type RollbackRequest } from "../rollback/plan.ts";
+import { parseRate } from "../stage/pace.ts";
 import { planSlot, situationOf } from "../switch/situation.ts";
 import type { Plan } from "./plan.ts";
 import { runOperation, undoOperation } from "./run.ts";
@@ -18,13 +19,19 @@ export interface Asked {
   requestId?: string | undefined;
 }
 
+export interface StageRequest {
+  channel?: string | undefined;
+  /** Bytes per second to fetch at most, below hostd's own limit: `10M`. */
+  rate?: string | undefined;
+}
+
 /**
  * Begins operations. What can be refused at once is refused before an operation exists; the rest runs on by itself,
  * whoever asked may go away. A request id seen before answers with its operation and begins nothing.
  */
 export interface Submit {
-  stage(asked: Asked & { channel?: string | undefined }): OperationRow;
-  deploy(asked: Asked & { channel?: string | undefined }): OperationRow;
+  stage(asked: Asked & StageRequest): OperationRow;
+  deploy(asked: Asked & StageRequest): OperationRow;
   /** `image`: a digest or its beginning; without one the newest version that may run. */
   activate(asked: Asked & { image?: string | undefined }): OperationRow;
   rollback(asked: Asked & RollbackRequest): OperationRow;
@@ -66,8 +73,8 @@ export function openSubmit(engineOf: () => Engine): Submit {
   }
 
   return {
-    stage: (asked) => begin("stage", asked, () => stagePlan(engineOf(), asked.channel)),
-    deploy: (asked) => begin("deploy", asked, () => stagePlan(engineOf(), asked.channel)),
+    stage: (asked) => begin("stage", asked, () => stagePlan(engineOf(), asked)),
+    deploy: (asked) => begin("deploy", asked, () => stagePlan(engineOf(), asked)),
     activate: (asked) => begin("activate", asked, () => activationPlan(engineOf(), asked.app, asked.image)),
     rollback: (asked) =>
       begin("rollback", asked, () => {
@@ -100,8 +107,9 @@ export function openSubmit(engineOf: () => Engine): Submit {
   };
 }
 
-function stagePlan(engine: Engine, channel: string | undefined): Plan {
-  return { stage: { channel: channel ?? engine.settings.channel } };
+function stagePlan(engine: Engine, { channel, rate: wanted }: StageRequest): Plan {
+  const rate = parseRate(wanted);
+  return { stage: { channel: channel ?? engine.settings.channel, ...(rate === undefined ? {} : { rate }) } };
 }
 
 /** Refuses at once what the step `plan` would refuse. */

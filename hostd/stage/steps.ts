@@ -3,11 +3,14 @@ import { join } from "node:path";
 import { syncFilesystem } from "../../effects/durable.ts";
 import { type Digest, hexOf } from "../../manifests/digest.ts";
 import { type Descriptor, parseImageConfig, parseManifest, verityOf } from "../../manifests/image.ts";
+import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import type { Context } from "../operations/context.ts";
+import { parsePlan } from "../operations/plan.ts";
 import { prune } from "../retention/prune.ts";
 import { fetchLayer } from "./blob.ts";
 import { type Found, identify, refuseRelease } from "./identify.ts";
+import { createPace, type Pace } from "./pace.ts";
 import { refuseWithoutRoom, roomFor } from "./room.ts";
 
 // The steps of staging, in order. None of them changes what runs; each may be repeated after a crash.
@@ -19,7 +22,7 @@ export async function trust(context: Context): Promise<string> {
   const release = await engine.examine({ app, channel, floor });
   refuseRelease(engine, app, release);
   const found = await identify(engine.source, app, release);
-  context.savePlan({ stage: { channel, found } });
+  context.savePlan({ stage: { ...context.plan.stage, channel, found } });
   return `${found.version}, sequence ${found.sequence}`;
 }
 
@@ -28,35 +31,57 @@ export async function space(context: Context): Promise<string> {
   await prune(engine, context.id, context.app, foundOf(context).image);
   const missing = await missingLayers(context);
   const needed = roomFor(missing.map(({ layer }) => layer));
-  const free = await engine.node.freeBytes();
+  const free = (await engine.node.freeBytes()) - (await promisedToOthers(context));
   if (needed > 0) {
     refuseWithoutRoom({ needed, free, reserve: engine.settings.reserve, directory: engine.stateDirectory });
   }
   return `${missing.length} layers missing, ${needed} bytes needed, ${free} free`;
 }
 
-export async function fetch(context: Context): Promise<string> {
+export function fetch(context: Context): Promise<string> {
+  return inTurn(context, () => fetchMissing(context));
+}
+
+export function lay(context: Context): Promise<string> {
+  return inTurn(context, () => layMissing(context));
+}
+
+function inTurn<T>(context: Context, work: () => Promise<T>): Promise<T> {
+  const onWait = (before: number) => context.report(`waiting: ${before} other stagings come first`);
+  return context.engine.turns.take(work, context.signal, onWait);
+}
+
+async function fetchMissing(context: Context): Promise<string> {
   const { engine, signal } = context;
+  const own = createPace(context.plan.stage?.rate, engine.clock);
+  const pace: Pace = async (bytes) => {
+    await own(bytes, signal);
+    await engine.pace(bytes, signal);
+  };
   const missing = await missingLayers(context);
   const total = missing.reduce((sum, { layer }) => sum + layer.size, 0);
   let before = 0;
   for (const { layer } of missing) {
     const onBytes = (received: number) =>
       context.report(`fetch ${before + received} of ${total} bytes`, (before + received) / total);
-    await fetchLayer({ source: engine.source, layer, parts: partsOf(context), signal, onBytes });
+    const { source, clock } = engine;
+    await fetchLayer({ source, layer, parts: partsOf(context), signal, pace, sleep: clock.sleep, onBytes });
     before += layer.size;
   }
   return `${total} bytes`;
 }
 
-export async function lay(context: Context): Promise<string> {
+async function layMissing(context: Context): Promise<string> {
   const missing = await missingLayers(context);
   for (const [index, { layer, diffId }] of missing.entries()) {
     context.signal.throwIfAborted();
     context.report(`lay down layer ${index + 1} of ${missing.length}`, index / missing.length);
     const blob = join(partsOf(context), hexOf(layer.digest));
-    await context.engine.node.layDownLayer({ blob, layer, diffId });
-    await rm(blob, { force: true });
+    try {
+      await context.engine.node.layDownLayer({ blob, layer, diffId, signal: context.signal });
+    } finally {
+      await rm(blob, { force: true });
+    }
   }
   return `${missing.length} layers`;
 }
@@ -75,15 +100,33 @@ export async function record(context: Context): Promise<void> {
   });
 }
 
-async function missingLayers(context: Context): Promise<{ layer: Descriptor; diffId: Digest }[]> {
-  const found = foundOf(context);
+/** Bytes that other stagings under way may still write: what is free now is not free for this one. */
+async function promisedToOthers({ engine, id }: Context): Promise<number> {
+  let promised = 0;
+  for (const other of engine.journal.operations.unfinished()) {
+    const found = other.id === id ? undefined : parsePlan(other.plan, other.id).stage?.found;
+    if (found !== undefined) promised += roomFor((await missingOf(engine, found)).map(({ layer }) => layer));
+  }
+  return promised;
+}
+
+function missingLayers(context: Context): Promise<Missing[]> {
+  return missingOf(context.engine, foundOf(context));
+}
+
+interface Missing {
+  layer: Descriptor;
+  diffId: Digest;
+}
+
+async function missingOf(engine: Engine, found: Found): Promise<Missing[]> {
   const manifest = parseManifest(Buffer.from(found.manifest));
   const diffIds = parseImageConfig(Buffer.from(found.config)).rootfs.diff_ids;
-  const missing: { layer: Descriptor; diffId: Digest }[] = [];
+  const missing: Missing[] = [];
   for (const [index, layer] of manifest.layers.entries()) {
     const diffId = diffIds[index];
     const known = missing.some((other) => other.layer.digest === layer.digest);
-    if (diffId !== undefined && !known && !(await context.engine.node.hasLayer(verityOf(layer)))) {
+    if (diffId !== undefined && !known && !(await engine.node.hasLayer(verityOf(layer)))) {
       missing.push({ layer, diffId });
     }
   }

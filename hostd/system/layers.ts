@@ -1,10 +1,10 @@
 import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { syncDirectory, TEMPORARY_NAME, writeDurably } from "../../effects/durable.ts";
 import { unlessMissing } from "../../effects/errno.ts";
-import { layDown } from "../../images/layer/laydown.ts";
 import { verifyErofs } from "../../images/verity.ts";
 import { type LayerVerity, verityOf } from "../../manifests/image.ts";
 import { NodeError } from "./failure.ts";
+import { layDownApart } from "./laydown.ts";
 import type { NodeSystem } from "./node.ts";
 import type { Paths } from "./paths.ts";
 
@@ -43,11 +43,16 @@ export async function openLayers(paths: Paths): Promise<LayerFiles> {
   return {
     checkLayer,
     scrubLayer: (verity) => verify(verity, () => false),
-    async layDownLayer({ blob, layer, diffId }) {
+    async layDownLayer({ blob, layer, diffId, signal }) {
       const verity = verityOf(layer);
       const file = paths.layerFile(verity.root);
       if ((await look(file)) !== undefined) return checkLayer(verity);
-      await layDown(blob, layer, diffId, file); // hashes what it writes: that was the first whole verification
+      try {
+        await layDownApart({ blob, layer, diffId, destination: file }, signal); // hashes what it writes: the first whole verification
+      } catch (error) {
+        await removeHalfMade(paths.layerFiles, `.${verity.root}.`); // a process that was killed could not
+        throw error;
+      }
       const made = await look(file);
       if (made !== undefined) await remember(verity.root, made);
     },
@@ -83,9 +88,9 @@ function sameFile(known: string, now: Checked): boolean {
   return known === JSON.stringify(now);
 }
 
-async function removeHalfMade(directory: string): Promise<void> {
+async function removeHalfMade(directory: string, prefix = "."): Promise<void> {
   for (const name of await readdir(directory)) {
-    if (TEMPORARY_NAME.test(name)) await rm(`${directory}/${name}`, { force: true });
+    if (TEMPORARY_NAME.test(name) && name.startsWith(prefix)) await rm(`${directory}/${name}`, { force: true });
   }
 }
 

@@ -29,7 +29,8 @@ async function withRepository(
 }
 
 function fetchInto(source: Source, parts: string, signal = new AbortController().signal, onBytes = (_: number) => {}) {
-  return fetchLayer({ source, layer, parts, signal, onBytes });
+  const sleep = () => Promise.resolve();
+  return fetchLayer({ source, layer, parts, signal, pace: () => Promise.resolve(), sleep, onBytes });
 }
 
 describe("fetchLayer", () => {
@@ -81,32 +82,54 @@ describe("fetchLayer", () => {
       await expect(fetchInto(openSource("/nowhere"), parts)).rejects.toMatchObject({ code: "blob-missing" });
     }));
 
-  test("a connection that breaks leaves what came; the next try goes on from there, by range", () =>
+  test("a transfer that is cut again and again goes on by range, asking for no byte twice", () =>
     withRepository(async ({ parts, part }) => {
-      const ranges: (string | undefined)[] = [];
-      const server = createServer((request, response) => {
-        ranges.push(request.headers.range);
-        const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? "")?.[1] ?? 0);
-        response.writeHead(from > 0 ? 206 : 200, { "content-length": bytes.length - from });
-        if (from > 0) return void response.end(bytes.subarray(from));
-        response.write(bytes.subarray(0, 1_500_000), () => setTimeout(() => response.destroy(), 50));
-      });
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-      const address = server.address();
-      const source = openSource(`http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`);
-      try {
-        await expect(fetchInto(source, parts)).rejects.toThrow();
-        const before = readFileSync(part).length;
-        expect(before).toBeGreaterThan(0);
+      await withCuttingServer(1_000_000, async (source, ranges) => {
         await fetchInto(source, parts);
         expect(readFileSync(part).equals(bytes)).toBe(true);
-        expect(ranges).toEqual([undefined, `bytes=${before}-`]);
-      } finally {
-        server.closeAllConnections();
-        await new Promise((resolve) => server.close(resolve));
-      }
+        expect(ranges.length).toBeGreaterThan(3);
+        const starts = ranges.map((range) => Number(/bytes=(\d+)-/.exec(range ?? "")?.[1] ?? 0));
+        expect(starts).toEqual([...starts].sort((a, b) => a - b));
+        expect(new Set(starts).size).toBe(starts.length);
+      });
+    }));
+
+  test("a server that only ever cuts is given up after a few tries, and what came is kept for the next time", () =>
+    withRepository(async ({ source: whole, parts, part }) => {
+      writeFileSync(part, bytes.subarray(0, 1_234));
+      await withCuttingServer(0, async (source, ranges) => {
+        await expect(fetchInto(source, parts)).rejects.toMatchObject({ code: "blob-cut" });
+        expect(ranges).toEqual(Array(4).fill("bytes=1234-"));
+      });
+      expect(readFileSync(part).equals(bytes.subarray(0, 1_234))).toBe(true);
+      await fetchInto(whole, parts);
+      expect(readFileSync(part).equals(bytes)).toBe(true);
     }));
 });
+
+/** A server that cuts every answer after so many bytes, and the ranges it was asked for. */
+async function withCuttingServer(
+  after: number,
+  use: (source: Source, ranges: (string | undefined)[]) => Promise<void>,
+) {
+  const ranges: (string | undefined)[] = [];
+  const server = createServer((request, response) => {
+    ranges.push(request.headers.range);
+    const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? "")?.[1] ?? 0);
+    response.writeHead(from > 0 ? 206 : 200, { "content-length": bytes.length - from });
+    response.flushHeaders();
+    const piece = bytes.subarray(from, from + after);
+    response.write(piece.length > 0 ? piece : "", () => setTimeout(() => response.destroy(), 30));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  try {
+    await use(openSource(`http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`), ranges);
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
 
 describe("readBlob", () => {
   test("gives nobody bytes that are not what their digest says", () =>

@@ -1,0 +1,58 @@
+/** At most so many at once; the others wait in the order in which they came. */
+export interface Turns {
+  /** Runs `work` when it is its turn; `onWait` is told how many are before it, each time that changes. */
+  take<T>(work: () => Promise<T>, signal: AbortSignal, onWait: (before: number) => void): Promise<T>;
+}
+
+interface Waiter {
+  go(): void;
+  moved(before: number): void;
+}
+
+export function createTurns(atOnce: number): Turns {
+  const waiting: Waiter[] = [];
+  let busy = 0;
+
+  function next(): void {
+    waiting.shift()?.go();
+    tellAll();
+  }
+
+  function tellAll(): void {
+    waiting.forEach((waiter, index) => {
+      waiter.moved(busy + index);
+    });
+  }
+
+  function wait(signal: AbortSignal, onWait: (before: number) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const waiter: Waiter = { go: begin, moved: onWait };
+      function begin(): void {
+        signal.removeEventListener("abort", leave);
+        resolve();
+      }
+      function leave(): void {
+        waiting.splice(waiting.indexOf(waiter), 1);
+        tellAll();
+        reject(signal.reason);
+      }
+      signal.addEventListener("abort", leave, { once: true });
+      waiting.push(waiter);
+      onWait(busy + waiting.length - 1);
+    });
+  }
+
+  return {
+    async take(work, signal, onWait) {
+      signal.throwIfAborted();
+      if (busy < atOnce) busy++;
+      else await wait(signal, onWait); // whoever ends hands its turn over, so `busy` stays
+      try {
+        return await work();
+      } finally {
+        if (waiting.length > 0) next();
+        else busy--;
+      }
+    },
+  };
+}
