@@ -2,6 +2,7 @@ import { request as send } from "node:http";
 import { hostname, userInfo } from "node:os";
 import * as z from "zod";
 import { hasErrno } from "../effects/errno.ts";
+import { type FailureBundle, failureBundleSchema } from "../manifests/bundle.ts";
 import { type CollectDocument, parseCollect } from "../manifests/collect.ts";
 import { checkDocument } from "../manifests/document.ts";
 import { Failure, type FailureDocument } from "../manifests/failure.ts";
@@ -36,7 +37,7 @@ export interface Client {
   changes(filter: { app?: string | undefined; limit?: number | undefined }): Promise<ChangesDocument>;
   health(): Promise<HealthDocument>;
   operation(id: number): Promise<OperationDocument>;
-  failure(id: number): Promise<unknown>;
+  failure(id: number): Promise<FailureBundle>;
   logs(app: string, of?: { generation?: string | undefined; slot?: string | undefined }): Promise<LogDocument>;
   /** Prometheus' text. */
   metrics(): Promise<string>;
@@ -62,7 +63,8 @@ export function openClient(socket = process.env["HOSTD_SOCKET"] ?? DEFAULT_SOCKE
     },
     health: async () => checkDocument(await get("/v1/health"), healthDocumentSchema, "health"),
     operation: async (id) => parseOperation(await get(`/v1/operations/${id}`)),
-    failure: (id) => get(`/v1/operations/${id}/failure`),
+    failure: async (id) =>
+      checkDocument(await get(`/v1/operations/${id}/failure`), failureBundleSchema, "failure bundle"),
     async logs(app, { generation, slot } = {}) {
       const given = { ...(generation === undefined ? {} : { generation }), ...(slot === undefined ? {} : { slot }) };
       const answer = await get(`/v1/apps/${name(app)}/logs?${new URLSearchParams(given)}`);

@@ -13,7 +13,7 @@ import {
 
 const time = z.iso.datetime();
 
-const machineSchema = z.object({
+export const machineSchema = z.object({
   hostname: z.string(),
   /** `6.1.0-18-amd64`. */
   kernel: z.string(),

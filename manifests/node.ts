@@ -123,7 +123,7 @@ const snapshotDocumentSchema = z.object({
   taken: time,
 });
 
-const checkDocumentSchema = z.object({
+export const checkDocumentSchema = z.object({
   check: z.string(),
   ok: z.boolean(),
   detail: z.string(),
@@ -203,7 +203,7 @@ export const statusDocumentSchema = z.object({
   quarantine: z.array(quarantineDocumentSchema),
 });
 
-const eventDocumentSchema = z.object({
+export const eventDocumentSchema = z.object({
   schema: z.literal(1),
   id: z.int(),
   at: time,

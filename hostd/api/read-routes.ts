@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import * as z from "zod";
 import { unlessMissing } from "../../effects/errno.ts";
 import { appSchema } from "../../manifests/app.ts";
+import { failureBundleSchema } from "../../manifests/bundle.ts";
 import {
   appStatusSchema,
   changesDocumentSchema,
@@ -82,10 +83,13 @@ export const READ_ROUTES = [
     parameters: idParameter,
     query: nothing,
     body: nothing,
-    answer: z.record(z.string(), z.unknown()),
+    answer: failureBundleSchema,
     async run({ engine, parameters: { id } }) {
       const kept = await unlessMissing(readFile(bundlePath(engine, id), "utf8"));
-      if (kept !== undefined) return JSON.parse(kept);
+      // It was written before the operation's own end: that is told as the journal has it now.
+      const { operations, events } = engine.journal;
+      const operation = toOperationDocument(engine, operations.get(id));
+      if (kept !== undefined) return { ...JSON.parse(kept), operation, events: events.of(id) };
       throw new HostdError("unknown-operation", `nothing was kept of operation ${id}`, { hint: "hostd changes" });
     },
   }),

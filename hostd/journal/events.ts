@@ -7,6 +7,9 @@ import { type Database, json } from "./database.ts";
 /** What the first event names as the hash of the one before it. */
 const FIRST_HASH = "0".repeat(64);
 
+/** Most events of one operation that are told at once. */
+const MOST_OF_ONE = 500;
+
 const row = z.object({
   id: z.int(),
   at: z.string(),
@@ -27,6 +30,8 @@ export interface EventAbout {
 /** The append-only log of what hostd did; each event holds the hash of the one before. */
 export interface Events {
   append(kind: EventKind, about: EventAbout): void;
+  /** Events of one operation, oldest first. */
+  of(operation: number): EventDocument[];
   list(filter: { app?: string | undefined; after?: number | undefined; limit: number }): EventDocument[];
 }
 
@@ -71,6 +76,10 @@ export function openEvents(database: Database, date: () => Date): Events {
       );
       return rows.map((event) => ({ schema: 1 as const, ...event })).reverse();
     },
+    of: (operation) =>
+      database
+        .all(row, "SELECT * FROM events WHERE operation = ? ORDER BY id LIMIT ?", [operation, MOST_OF_ONE])
+        .map((event) => ({ schema: 1 as const, ...event })),
   };
 }
 

@@ -6,10 +6,11 @@ import { type FailureDocument, toFailureDocument } from "../../manifests/failure
 import { toOperationDocument } from "../api/documents.ts";
 import type { Engine } from "../engine.ts";
 import type { Context } from "../operations/context.ts";
+import { describeMachine } from "../system/machine.ts";
 
 /**
  * Keeps what tells why an operation failed, before anything of it is undone: the end of the app's log, how its
- * processes ended, the check results, the operation. Never the cause of another failure: what cannot be read is noted.
+ * processes ended, the results of its checks and the host's, the machine's room, the operation with its events. Never the cause of another failure: what cannot be read is noted.
  */
 export async function keepFailure(context: Context, reason: FailureDocument): Promise<void> {
   const { engine, app, id, plan } = context;
@@ -19,7 +20,12 @@ export async function keepFailure(context: Context, reason: FailureDocument): Pr
     const kept = await unlessMissing(readFile(path, "utf8"));
     const evidence: object = kept === undefined ? await gather(engine, app, generation) : JSON.parse(kept);
     const operation = toOperationDocument(engine, engine.journal.operations.get(id));
-    await writeDurably(path, JSON.stringify({ schema: 1, ...evidence, reason, operation }, undefined, 2), 0o600);
+    const events = engine.journal.events.of(id);
+    await writeDurably(
+      path,
+      JSON.stringify({ schema: 1, ...evidence, reason, operation, events }, undefined, 2),
+      0o600,
+    );
   } catch (error) {
     engine.log("error", "failure bundle not kept", { operation: id, ...toFailureDocument(error) });
   }
@@ -37,5 +43,6 @@ async function gather(engine: Engine, app: string, generation: number | undefine
     hostChecks: engine.board.hostChecks(app),
     processes: (await engine.node.running(app)).filter((process) => process.generation === generation),
     log: generation === undefined ? "" : await engine.node.logs(app, generation),
+    machine: await describeMachine(engine.stateDirectory),
   };
 }

@@ -1,5 +1,8 @@
+import type { FailureBundle } from "../../manifests/bundle.ts";
+import { bytes, table } from "../../terminal/table.ts";
 import type { Verb } from "../../terminal/verb.ts";
-import { argument, clientOf, operationNumber, SOCKET_OPTION } from "./answer.ts";
+import { answerOf, argument, clientOf, operationNumber, SOCKET_OPTION } from "./answer.ts";
+import { showSteps } from "./show.ts";
 
 export const verb: Verb = {
   name: "failure",
@@ -10,6 +13,32 @@ export const verb: Verb = {
   async run(invocation) {
     const id = operationNumber(argument(invocation, 0));
     const bundle = await clientOf(invocation).failure(id);
-    return { json: bundle, text: JSON.stringify(bundle, undefined, 2) };
+    return { json: bundle, text: showFailure(bundle) };
   },
 };
+
+/** Lines of the log that people see; --json holds all that was kept. */
+const SHOWN_LINES = 30;
+
+function showFailure({ operation, checks, hostChecks, processes, machine, log }: FailureBundle): string {
+  const results = [
+    ...checks.map(({ check, ok, detail }) => [check, ok ? "ok" : "bad", detail]),
+    ...hostChecks.map(({ check, outcome, detail }) => [check, outcome, detail]),
+  ];
+  const ends = processes.map(({ pid, startedAt, exited }) => {
+    const how =
+      exited === undefined ? "still ran" : `ended, ${exited.signal ?? `exit code ${exited.code ?? "unknown"}`}`;
+    return `process ${pid}, started ${startedAt}: ${how}`;
+  });
+  const room = machine === undefined ? [] : [`${bytes(machine.disk.free)} were free on the disk`];
+  const lines = log.trimEnd().split("\n").slice(-SHOWN_LINES);
+  return [
+    answerOf(operation).text,
+    showSteps(operation),
+    ...(results.length === 0 ? [] : [table(["CHECK", "RESULT", "DETAIL"], results)]),
+    [...ends, ...room].join("\n"),
+    log === "" ? "it wrote no log" : `the end of its log:\n${lines.map((line) => `  ${line}`).join("\n")}`,
+  ]
+    .filter((part) => part !== "")
+    .join("\n\n");
+}

@@ -1,0 +1,35 @@
+import * as z from "zod";
+import { machineSchema } from "./collect.ts";
+import {
+  checkDocumentSchema,
+  eventDocumentSchema,
+  failureSchema,
+  hostCheckSchema,
+  operationDocumentSchema,
+} from "./node.ts";
+
+const processSchema = z.object({
+  generation: z.int(),
+  pid: z.int(),
+  startedAt: z.string(),
+  exited: z.object({ code: z.int().optional(), signal: z.string().optional(), at: z.string() }).optional(),
+});
+
+/** What is kept of a failed operation, across its revert: enough to say why it failed when nothing else is left. */
+export const failureBundleSchema = z.object({
+  schema: z.literal(1),
+  app: z.string(),
+  generation: z.int().optional(),
+  reason: failureSchema,
+  checks: z.array(checkDocumentSchema),
+  hostChecks: z.array(hostCheckSchema).default([]),
+  processes: z.array(processSchema),
+  /** The end of the failed generation's own log. */
+  log: z.string(),
+  /** The machine at the moment of the failure. */
+  machine: machineSchema.optional(),
+  operation: operationDocumentSchema,
+  events: z.array(eventDocumentSchema).default([]),
+});
+
+export type FailureBundle = z.infer<typeof failureBundleSchema>;
