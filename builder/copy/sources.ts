@@ -23,6 +23,7 @@ export function contextSources(step: CopyStep, context: Context, epoch: number):
   const listed = (entry: ContextEntry): ListedEntry => fromContext(entry, epoch);
   return findAll(step, {
     where: `the context ${context.directory}`,
+    hint: "check the path, and that .dockerignore does not leave it out",
     find: (path) => {
       const entry = context.find(path);
       // the mode of the directory that happens to hold the sources says nothing about the image
@@ -38,6 +39,7 @@ export function contextSources(step: CopyStep, context: Context, epoch: number):
 export function treeSources(step: CopyStep, tree: Tree, where: string): CopySource[] {
   return findAll(step, {
     where,
+    hint: "check the path, and that a step above makes it",
     find: (path) => withContent(tree, tree.at(tree.resolve(path))),
     below: (directory) =>
       tree
@@ -49,6 +51,8 @@ export function treeSources(step: CopyStep, tree: Tree, where: string): CopySour
 
 interface Place {
   where: string;
+  /** What to check where a source is not there. */
+  hint: string;
   find(path: string): ListedEntry | undefined;
   below(directory: string): ListedEntry[];
 }
@@ -56,14 +60,14 @@ interface Place {
 function findAll(step: CopyStep, place: Place): CopySource[] {
   return step.sources.flatMap((source) => {
     const paths = source.pattern ? expand(source, place) : [trimRoot(toBinary(source.path))];
-    if (paths.length === 0) throw missing(source, place.where);
+    if (paths.length === 0) throw missing(source, place);
     return paths.map((path) => readSource(step, source, path, place));
   });
 }
 
 function readSource(step: CopyStep, source: CopyPath, path: string, place: Place): CopySource {
   const root = place.find(path);
-  if (root === undefined) throw missing(source, place.where);
+  if (root === undefined) throw missing(source, place);
   const excluded = step.exclude.map((pattern) => pathPattern(toBinary(pattern)));
   const relative = (entry: ListedEntry) => entry.path.slice(root.path === "" ? 0 : root.path.length + 1);
   const kept = (entry: ListedEntry) =>
@@ -130,9 +134,7 @@ function trimRoot(path: string): string {
   return path.replace(/^\/+/, "").replace(/^\.$/, "");
 }
 
-function missing(source: CopyPath, where: string): BuildError {
+function missing(source: CopyPath, { where, hint }: Place): BuildError {
   const what = source.pattern ? "at least one path that matches" : "a file or directory";
-  return new BuildError("source-missing", `${source.path}: expected ${what} in ${where}, got none`, {
-    hint: "check the path, and that .dockerignore does not leave it out",
-  });
+  return new BuildError("source-missing", `${source.path}: expected ${what} in ${where}, got none`, { hint });
 }

@@ -1,4 +1,6 @@
+import { stat } from "node:fs/promises";
 import { ProcessError, run } from "../../effects/process.ts";
+import { BuildError } from "../error.ts";
 import { toBinary } from "../tree/bytes.ts";
 
 /** What git knows of a context directory. */
@@ -15,13 +17,18 @@ export interface GitState {
 
 const NO_GIT: GitState = { commit: undefined, commitTime: undefined, clean: false, tracked: new Map() };
 
-/** Asks git about a context. No repository, a repository of another owner, no commit and no git give the same answer: none. */
+/**
+ * Asks git about a context. No repository, no commit and no git give the same answer: none. Git is asked as the owner of
+ * the context: it trusts no repository of somebody else, and what that one's configuration starts must not run as root.
+ */
 export async function readGit(context: string): Promise<GitState> {
+  const owner = await ownerOf(context);
+  const ask = (...args: string[]) => git(context, owner, args);
   const [head, time, status, files] = await Promise.all([
-    git(context, ["rev-parse", "--verify", "HEAD"]),
-    git(context, ["log", "-1", "--format=%ct", "--", "."]),
-    git(context, ["status", "--porcelain", "--untracked-files=normal", "--", "."]),
-    git(context, ["ls-files", "--stage", "-z"]),
+    ask("rev-parse", "--verify", "HEAD"),
+    ask("log", "-1", "--format=%ct", "--", "."),
+    ask("status", "--porcelain", "--untracked-files=normal", "--", "."),
+    ask("ls-files", "--stage", "-z"),
   ]);
   if (head === undefined || status === undefined) return NO_GIT;
   const commitTime = time === undefined || time === "" ? undefined : Number(time);
@@ -38,12 +45,28 @@ export function parseTracked(text: string): Map<string, number> {
   return modes;
 }
 
-async function git(context: string, args: readonly string[]): Promise<string | undefined> {
+interface Owner {
+  uid: number;
+  gid: number;
+}
+
+/** Who git runs as, where that is somebody else than this process. */
+async function ownerOf(context: string): Promise<Owner | undefined> {
+  const { uid, gid } = await stat(context);
+  return process.getuid?.() === 0 && uid !== 0 ? { uid, gid } : undefined;
+}
+
+async function git(context: string, owner: Owner | undefined, args: readonly string[]): Promise<string | undefined> {
+  const home = owner === undefined ? {} : { HOME: "/nonexistent", XDG_CONFIG_HOME: undefined };
+  const env = { ...process.env, ...home, GIT_OPTIONAL_LOCKS: "0", LC_ALL: "C" };
   try {
-    const env = { ...process.env, GIT_OPTIONAL_LOCKS: "0", LC_ALL: "C" };
-    return (await run(["git", "-C", context, ...args], { env })).stdout;
+    return (await run(["git", "-C", context, ...args], { env, ...owner })).stdout;
   } catch (error) {
-    if (error instanceof ProcessError) return undefined;
-    throw error;
+    if (!(error instanceof ProcessError)) throw error;
+    if (!error.output.includes("dubious ownership")) return undefined;
+    throw new BuildError("context-git", `${context}: expected it and its .git to have one owner, got several`, {
+      cause: error,
+      hint: `chown -R the repository, or: git config --system --add safe.directory ${context}`,
+    });
   }
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
@@ -48,12 +49,15 @@ export async function openSources(input: SourcesInput): Promise<Sources> {
 
 /** A recipe file's text and digest. */
 export async function readRecipeFile(file: string): Promise<{ text: string; digest: `sha256:${string}` }> {
-  const bytes = await unlessMissing(readFile(file));
-  if (bytes === undefined) {
-    throw new BuildError("recipe-missing", `${file}: expected a recipe file, got none`, {
+  const stats = await unlessMissing(stat(file));
+  if (stats?.isFile() !== true) {
+    const found = stats === undefined ? "none" : stats.isDirectory() ? "a directory" : "something else";
+    throw new BuildError("recipe-missing", `${file}: expected a recipe file, got ${found}`, {
       hint: "ostler build DIRECTORY/NAME.recipe",
     });
   }
+  const bytes = await readFile(file);
+  if (!isUtf8(bytes)) throw new BuildError("recipe-encoding", `${file}: expected UTF-8, got other bytes`);
   return { text: bytes.toString(), digest: `sha256:${createHash("sha256").update(bytes).digest("hex")}` };
 }
 

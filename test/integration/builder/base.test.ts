@@ -165,6 +165,14 @@ describeWith({ root: true, programs: ["bwrap", "getfattr", "zstd", "skopeo"] }, 
     await expect(workshop.build("FROM MINI\n", { recipeFile: "/nowhere/x.recipe" })).rejects.toMatchObject({
       code: "recipe-missing",
     });
+    await expect(workshop.build("FROM MINI\n", { recipeFile: workshop.directory })).rejects.toMatchObject({
+      code: "recipe-missing",
+      message: expect.stringContaining("got a directory"),
+    });
+    writeFileSync(join(workshop.directory, "bytes.recipe"), Buffer.from([0xff, 0xfe, 0x46]));
+    await expect(
+      workshop.build("FROM MINI\n", { recipeFile: join(workshop.directory, "bytes.recipe") }),
+    ).rejects.toMatchObject({ code: "recipe-encoding" });
     await expect(workshop.build("FROM MINI\n", { context: "/nowhere" })).rejects.toMatchObject({
       code: "context-missing",
     });
