@@ -1,3 +1,5 @@
+import { clip } from "./width.ts";
+
 /** One thing that happened in long work. JSON lines of these are the `--progress jsonl` format, version 1. */
 export interface ProgressEvent {
   /** Names the piece of work; events of one id replace each other on a terminal. */
@@ -9,6 +11,8 @@ export interface ProgressEvent {
   /** Milliseconds from started to done. */
   took?: number;
 }
+
+type EndedEvent = ProgressEvent & { state: keyof typeof MARKS };
 
 export type Progress = (event: ProgressEvent) => void;
 
@@ -23,6 +27,8 @@ interface Stream {
 
 const REDRAW_MS = 100;
 const BAR_WIDTH = 20;
+/** Part of the line that a step's text takes at most, where its program says something. */
+const TEXT_SHARE = 0.6;
 
 /**
  * Shows progress on a stream. `auto` is live lines on a terminal and one line per ended step elsewhere; `plain` adds the
@@ -70,8 +76,9 @@ function liveProgress(stream: Stream) {
     if (event.state === "started") {
       active.set(event.id, { event, since: known?.since ?? Date.now(), tail: known?.tail ?? "" });
     } else {
+      const ended = { ...event, state: event.state };
       active.delete(event.id);
-      stream.write(`${erase(drawn)}${COLOURS[event.state]}${plainLine(event).trimEnd()}\x1b[0m\n`);
+      stream.write(`${erase(drawn)}${COLOURS[event.state]}${endedLine(ended, stream)}\x1b[0m\n`);
       drawn = 0;
     }
     draw();
@@ -89,10 +96,25 @@ function liveProgress(stream: Stream) {
 
 const COLOURS = { done: "\x1b[32m", cached: "\x1b[2m", failed: "\x1b[31m" } as const;
 
+/** A step that goes on: what it is, how long already, and the last that its program said; one line in any case. */
 function liveLine(event: ProgressEvent, elapsed: number, tail: string, stream: Stream): string {
+  const room = roomOf(stream);
   const bar = event.fraction === undefined ? "" : ` ${progressBar(event.fraction)}`;
-  const line = `… ${event.text}${bar} ${seconds(elapsed)}${tail === "" ? "" : `  ${tail}`}`;
-  return [...line.replace(/[\x00-\x1f\x7f]/g, " ")].slice(0, (stream.columns ?? 80) - 1).join("");
+  const text = clip(printable(event.text), tail === "" ? room : Math.floor(room * TEXT_SHARE));
+  return clip(`… ${text}${bar} ${seconds(elapsed)}${tail === "" ? "" : `  ${printable(tail)}`}`, room);
+}
+
+function endedLine(event: EndedEvent, stream: Stream): string {
+  const took = tookText(event);
+  return `${MARKS[event.state]} ${clip(printable(event.text), roomOf(stream) - took.length - 2)}${took}`;
+}
+
+function roomOf({ columns = 80 }: Stream): number {
+  return columns - 1;
+}
+
+function printable(text: string): string {
+  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, " ");
 }
 
 export function progressBar(fraction: number): string {
@@ -101,7 +123,7 @@ export function progressBar(fraction: number): string {
 }
 
 function erase(lines: number): string {
-  return lines === 0 ? "" : `\x1b[${lines}A\x1b[J`;
+  return lines === 0 ? "" : `\x1b[${lines}F\x1b[J`;
 }
 
 function tookText(event: ProgressEvent): string {

@@ -1,3 +1,5 @@
+import { width } from "./width.ts";
+
 export interface TableOptions {
   /** Columns of the terminal that the table has to fit; without limit where the output is none. */
   columns?: number;
@@ -84,8 +86,4 @@ export function bytes(count: number): string {
 function pad(cell: string, size: number, right: boolean): string {
   const space = " ".repeat(Math.max(0, size - width(cell)));
   return right ? space + cell : cell + space;
-}
-
-function width(text: string): number {
-  return [...text.replace(/\x1b\[[0-9;]*m/g, "")].length;
 }

@@ -44,11 +44,21 @@ test("a live line never exceeds the terminal's width nor passes control characte
   progress.report({ id: "1", state: "started", text: `step ${"x".repeat(5)}` });
   progress.close();
   const lines = text()
-    .replaceAll(/\x1b\[\d+A\x1b\[J/g, "")
+    .replaceAll(/\x1b\[\d+F\x1b\[J/g, "")
     .trimEnd()
     .split("\n");
   expect(lines.every((line) => line.length < 40)).toBe(true);
   expect(text()).not.toContain("\x1b[2J");
+});
+
+test("on a terminal a long step leaves room for its program's output, and ends as one line with its time", () => {
+  const { progress, text } = capture("auto", true);
+  progress.report({ id: "1", state: "started", text: `RUN ${"x".repeat(100)}` });
+  progress.report({ id: "1", state: "output", text: "cc a.c" });
+  progress.report({ id: "2", state: "cached", text: "COPY" });
+  expect(text()).toContain("cc a.c");
+  progress.report({ id: "1", state: "done", text: `RUN ${"x".repeat(100)}`, took: 1500 });
+  expect(text()).toContain(`\x1b[32m✓ RUN ${"x".repeat(26)}… 1.5 s\x1b[0m\n`);
 });
 
 test("progressBar fills with the fraction", () => {
