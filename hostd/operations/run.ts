@@ -10,7 +10,7 @@ import { type Context, END, openContext } from "./context.ts";
 import { EXECUTORS } from "./executors.ts";
 
 /** Kinds that never touch what runs: the watch goes on beside them. */
-const STAGES_ONLY: ReadonlySet<string> = new Set(["stage"]);
+const STAGES_ONLY: ReadonlySet<string> = new Set(["stage", "prune"]);
 
 /** How often what could not be undone is tried again, and the pauses between, milliseconds. */
 const UNDO_PASSES = 10;
@@ -47,7 +47,8 @@ export async function undoOperation(engine: Engine, id: number, signal: AbortSig
 
 async function goForward(context: Context): Promise<void> {
   const { operations } = context.engine.journal;
-  for (const step of operations.steps(context.id)) {
+  const steps = operations.steps(context.id);
+  for (const step of steps) {
     if (step.document.done !== undefined) continue;
     refuseEndless(context, TRANSITION_LIMIT);
     context.signal.throwIfAborted();
@@ -55,13 +56,26 @@ async function goForward(context: Context): Promise<void> {
     operations.mark(context.id, step.position, "started");
     context.report(stepRule(step.name).does);
     faultPoint(`${context.kind}.${step.name}.before`);
-    const detail = await EXECUTORS[step.name].run(context);
+    const result = await EXECUTORS[step.name].run(context);
     faultPoint(`${context.kind}.${step.name}.after`);
-    operations.mark(context.id, step.position, "done", typeof detail === "string" ? detail : undefined);
-    if (detail === END) break;
+    const detail = typeof result === "string" ? result : undefined;
+    const done = () => operations.mark(context.id, step.position, "done", detail);
+    if (detail === END || step === steps.at(-1)) return await close(context, done);
+    done();
   }
-  operations.finish(context.id);
-  if (!STAGES_ONLY.has(context.kind)) context.engine.watch.follow(context.app);
+  await close(context, () => {});
+}
+
+/** All is done: that it cannot be written down yet is no reason to take it back. */
+async function close(context: Context, done: () => void): Promise<void> {
+  const { journal, watch } = context.engine;
+  await insist(context, () =>
+    journal.transaction(() => {
+      done();
+      journal.operations.finish(context.id);
+    }),
+  );
+  if (!STAGES_ONLY.has(context.kind)) watch.follow(context.app);
 }
 
 /**
@@ -74,6 +88,7 @@ async function goBack(context: Context, reason: FailureDocument): Promise<void> 
   if (begunSteps(context).length === 0) {
     return await insist(context, () => journal.operations.fail(context.id, { reason, reverted: false }));
   }
+  await context.engine.ballast.drop(); // what is written on the way back comes first
   await keepFailure(context, reason);
   const running = () => journal.operations.get(context.id)?.state === "running";
   await insist(context, () => running() && journal.operations.revert(context.id, reason), 1);

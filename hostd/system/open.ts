@@ -1,6 +1,6 @@
 import { mkdir, statfs } from "node:fs/promises";
 import { checkHealth } from "./check.ts";
-import { openConfig } from "./config.ts";
+import { openConfig, removeHalfMadeConfig } from "./config.ts";
 import { openData } from "./data.ts";
 import { runHook } from "./hook.ts";
 import { openLauncher } from "./launcher.ts";
@@ -16,6 +16,7 @@ export async function openNode(options: NodeOptions): Promise<NodeSystem> {
   await mkdir(options.stateDirectory, { recursive: true, mode: 0o700 });
   await mkdir(options.runDirectory, { recursive: true, mode: 0o755 });
   const userOf = openUsers(paths);
+  await removeHalfMadeConfig(paths);
   const { deleteLayer, ...layers } = await openLayers(paths);
   const { unmountLayer, ...slots } = openSlots(paths, layers.checkLayer);
   const apps = await openLauncher(paths, options.runDirectory, userOf, options.launcher ?? "bubblewrap");

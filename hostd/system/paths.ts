@@ -23,6 +23,7 @@ export function pathsOf({ stateDirectory, runDirectory }: NodeOptions) {
     slots: join(runDirectory, "slots"),
     slot: (app: string, image: Digest) => join(runDirectory, "slots", checkApp(app), shortDigest(checkDigest(image))),
     users: join(stateDirectory, "users.json"),
+    appsOfAll: join(stateDirectory, "apps"),
     config: (app: string, generation: number) => join(appState(app), "config", String(generation)),
     logs: (app: string) => join(appState(app), "log"),
     log: (app: string, generation: number) => join(appState(app), "log", `${generation}.log`),

@@ -48,7 +48,7 @@ while (!$draining) {
         : $request =~ m{^GET /config } ? slurp("/etc/shop/greeting")
         : $request =~ m{^GET /format } ? slurp("$data/format")
         : $version;
-    syswrite($client, "HTTP/1.1 $status\r\nconnection: close\r\ncontent-length: " . length($body) . "\r\n\r\n$body");
+    syswrite($client, "HTTP/1.1 $status\r\nx-version: $version\r\nconnection: close\r\ncontent-length: " . length($body) . "\r\n\r\n$body");
     close $client;
 }
 `;

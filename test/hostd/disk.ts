@@ -9,7 +9,7 @@ import { run } from "../../effects/process.ts";
 const SIZE = "160M";
 
 /** `_IOR('X', 125, __u32)`: the file system is gone at once; flag 2 drops what is not on the disk yet. */
-const CUT = String.raw`open(my $d, "<", $ARGV[0]) or die $!; my $flag = pack("L", 2); ioctl($d, 0x8004587d, $flag) or die "ioctl: $!"`;
+const CUT = `open(my $d, "<", $ARGV[0]) or die $!; my $flag = pack("L", 2); ioctl($d, 0x8004587d, $flag) or die "ioctl: $!"`;
 
 export type DiskKind = "ext4" | "btrfs";
 
@@ -55,7 +55,8 @@ export async function makeDisk(kind: DiskKind, place: string, directory: string)
     async repair() {
       await unmountWhole(directory, image);
       if (existsSync(frozen)) await rename(frozen, image);
-      if (kind === "ext4") execFileSync("sh", ["-c", 'fsck.ext4 -p "$0" >&2 || [ $? -le 1 ]', image], { stdio: "pipe" });
+      if (kind === "ext4")
+        execFileSync("sh", ["-c", 'fsck.ext4 -p "$0" >&2 || [ $? -le 1 ]', image], { stdio: "pipe" });
       await mount();
     },
   };

@@ -49,6 +49,8 @@ export interface Rig {
   get(path: string): Promise<string>;
   /** Writes a record and answers its number. */
   record(): Promise<number>;
+  /** Writes a record and answers it as it will be read again; throws where the app did not take it. */
+  acknowledge(): Promise<string>;
   records(): Promise<string[]>;
   log(): string;
 }
@@ -145,6 +147,13 @@ export async function withRig(use: (rig: Rig) => Promise<void>, options: { disk?
     },
     get: (path) => ask(port, "GET", path),
     record: async () => Number(await ask(port, "POST", "/records")),
+    async acknowledge() {
+      const url = `http://127.0.0.1:${port}/records`;
+      const response = await fetch(url, { method: "POST", headers: { connection: "close" } });
+      const number = await response.text();
+      if (response.status !== 200 || number === "") throw new Error(`not taken: ${response.status}`);
+      return `${number} by ${response.headers.get("x-version")}`;
+    },
     records: async () => (await ask(port, "GET", "/records")).split("\n").filter((line) => line !== ""),
   };
 
