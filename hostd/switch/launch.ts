@@ -16,9 +16,9 @@ export async function mountSlot(engine: Engine, app: string, image: Launchable["
 /** Starts a generation with its sockets, config and data; one that runs already is left as it is. */
 export async function startGeneration(engine: Engine, app: string, number: number): Promise<void> {
   const target = launchable(engine, app, number);
+  if ((await runningOf(engine, app, number)) !== undefined) return;
   const root = await mountSlot(engine, app, target.slot.image);
   await engine.node.ensureHolder(app, target.app.listen);
-  if ((await runningOf(engine, app, number)) !== undefined) return;
   await engine.node.start(await specOf(engine, target, root));
   engine.board.clear(app);
   engine.journal.events.append("app.started", { app, detail: { generation: number, version: target.slot.version } });

@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { syncDirectory, TEMPORARY_NAME, writeDurably } from "../../effects/durable.ts";
 import { unlessMissing } from "../../effects/errno.ts";
 import { verifyErofs } from "../../images/verity.ts";
+import { Failure } from "../../manifests/failure.ts";
 import { type LayerVerity, verityOf } from "../../manifests/image.ts";
 import { NodeError } from "./failure.ts";
 import { layDownApart } from "./laydown.ts";
@@ -17,6 +18,8 @@ interface Checked {
   device: string;
 }
 
+const DAMAGED: ReadonlySet<string> = new Set(["image-damaged", "layer-missing"]);
+
 type LayerFiles = Pick<NodeSystem, "layDownLayer" | "hasLayer" | "checkLayer" | "scrubLayer" | "layers"> & {
   /** Deletes the file; the caller has unmounted it. */
   deleteLayer(root: string): Promise<void>;
@@ -27,14 +30,30 @@ export async function openLayers(paths: Paths): Promise<LayerFiles> {
   await mkdir(paths.layerFiles, { recursive: true });
   await removeHalfMade(paths.layerFiles);
 
-  async function verify(verity: LayerVerity, isKnown: (record: string, now: Checked) => boolean): Promise<void> {
+  async function verify(
+    verity: LayerVerity,
+    isKnown: (record: string, now: Checked) => boolean,
+    pace?: (bytes: number) => Promise<void>,
+  ): Promise<void> {
     const file = paths.layerFile(verity.root);
     const before = await look(file);
     if (before === undefined) throw missing(file);
     const record = await unlessMissing(readFile(paths.layerChecked(verity.root), "utf8"));
     if (record !== undefined && isKnown(record, before)) return;
-    await verifyErofs(file, verity);
+    await rm(paths.layerChecked(verity.root), { force: true });
+    await verifyErofs(file, verity, pace);
     await remember(verity.root, before);
+  }
+
+  /** A damaged file counts as none: staging lays it down anew, and whoever runs on the old one keeps that. */
+  async function hasLayer(verity: LayerVerity): Promise<boolean> {
+    try {
+      await checkLayer(verity);
+      return true;
+    } catch (error) {
+      if (error instanceof Failure && DAMAGED.has(error.code)) return false;
+      throw error;
+    }
   }
 
   const checkLayer = (verity: LayerVerity) => verify(verity, sameFile);
@@ -42,11 +61,11 @@ export async function openLayers(paths: Paths): Promise<LayerFiles> {
 
   return {
     checkLayer,
-    scrubLayer: (verity) => verify(verity, () => false),
-    async layDownLayer({ blob, layer, diffId, signal }) {
+    scrubLayer: (verity, pace) => verify(verity, () => false, pace),
+    async layDownLayer({ blob, layer, diffId, signal, replace = false }) {
       const verity = verityOf(layer);
       const file = paths.layerFile(verity.root);
-      if ((await look(file)) !== undefined) return checkLayer(verity);
+      if (await hasLayer(verity)) return;
       try {
         await layDownApart({ blob, layer, diffId, destination: file }, signal); // hashes what it writes: the first whole verification
       } catch (error) {
@@ -56,9 +75,7 @@ export async function openLayers(paths: Paths): Promise<LayerFiles> {
       const made = await look(file);
       if (made !== undefined) await remember(verity.root, made);
     },
-    async hasLayer(verity) {
-      return (await look(paths.layerFile(verity.root))) !== undefined;
-    },
+    hasLayer,
     async layers() {
       const names = await readdir(paths.layerFiles);
       return names.filter((name) => /^[0-9a-f]{64}\.erofs$/.test(name)).map((name) => name.slice(0, 64));

@@ -54,7 +54,7 @@ export function checkRoot(bytes: Buffer): void {
 /** 5.1 and 5.2: the fixed time and the trusted root. */
 function openStore(files: MetadataFiles, time: Date): TrustedMetadataStore {
   const root = files.get("root") ?? Buffer.alloc(0);
-  const store = accept("root", "root.json", root, () => new TrustedMetadataStore(root));
+  const store = accept("root", "trusted root", root, () => new TrustedMetadataStore(root));
   return Object.assign(store, { referenceTime: time });
 }
 

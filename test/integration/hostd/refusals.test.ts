@@ -63,7 +63,7 @@ describeWith(NEEDS, "what hostd refuses, while the running version goes on", () 
       expect(await rig.get("/version")).toBe("1.0.0");
     }));
 
-  test("a laid-down layer with one byte changed, naming file and block; the running version goes on", () =>
+  test("a laid-down layer with one byte changed, naming file and block; the running version goes on, staging mends it", () =>
     withRig(async (rig) => {
       await live(rig);
       const { layers } = await rig.publish({ version: "1.1.0" });
@@ -78,6 +78,9 @@ describeWith(NEEDS, "what hostd refuses, while the running version goes on", () 
       expect(refused.reason?.message).toMatch(/block 1\b/);
       expect(await rig.get("/version")).toBe("1.0.0");
       expect((await rig.client.status()).quarantine).toEqual([]);
+      expect(await rig.operate("stage")).toMatchObject({ state: "done" });
+      expect(await rig.operate("activate")).toMatchObject({ state: "done" });
+      expect(await rig.get("/version")).toBe("1.1.0");
     }));
 
   test("new versions while the repository cannot be reached; a rollback needs none", () =>
