@@ -24,7 +24,7 @@ export function showApp(app: AppStatus): string {
     ),
     ...app.hostChecks.map(({ outcome, check, detail }) => line(2, `${outcome} ${check}: ${detail}`)),
     "",
-    table(["", "VERSION", "DIGEST", "STATE", "SEQUENCE", "STAGED", "LAST GOOD"], slotRows(app), { indent: 2 }),
+    table(["", "VERSION", "DIGEST", "STATE", "SEQ", "STAGED", "LAST GOOD"], slotRows(app), { indent: 2 }),
   ];
   if (app.snapshots.length > 0) lines.push("", snapshotTable(app, 2));
   return lines.join("\n");
@@ -107,13 +107,17 @@ function slotRows(app: AppStatus): string[][] {
     shortDigest(slot.image),
     slot.pinned === undefined ? slot.state : `${slot.state}, pinned`,
     String(slot.sequence),
-    when(slot.staged),
-    slot.lastGood === undefined ? "" : when(slot.lastGood),
+    minuteOf(slot.staged),
+    slot.lastGood === undefined ? "" : minuteOf(slot.lastGood),
   ]);
 }
 
 function when(time: string): string {
   return time.replace("T", " ").replace(/\.\d+Z$/, "Z");
+}
+
+function minuteOf(time: string): string {
+  return when(time).replace(/:\d\dZ$/, "Z");
 }
 
 function timeOf(time: string): string {
