@@ -14,6 +14,7 @@ import { writeImage } from "./output/image.ts";
 import type { SectionLayer } from "./output/layers.ts";
 import { packSections } from "./output/sections.ts";
 import { type Plan, planBuild } from "./plan.ts";
+import { nameFromFile } from "./recipe/name.ts";
 import { parseRecipe } from "./recipe/parse.ts";
 import type { TestDeclaration } from "./recipe/recipe.ts";
 import { renderProblem } from "./recipe/render.ts";
@@ -110,7 +111,9 @@ async function buildImage(options: BuildOptions): Promise<BuildResult> {
   const { home, signal, progress, compression = "zstd" } = options;
   const recipeFile = resolve(options.recipeFile);
   const { text, digest } = await readRecipeFile(options.recipeFile);
-  const parse = (known: object) => parseRecipe(text, options.recipeFile, { ...known, args: options.args ?? {} });
+  const name = nameFromFile(recipeFile); // a bare Dockerfile is named for its directory, wherever the caller stands
+  const given = { args: options.args ?? {}, ...(name === undefined ? {} : { name }) };
+  const parse = (known: object) => parseRecipe(text, options.recipeFile, { ...known, ...given });
   parse({}); // a mistake in the recipe is told before anything is opened
   const cache = await openCache(options.cacheDirectory ?? join(home, "cache"));
   const store = await openStore(join(home, "store"));

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { verifyBuild } from "../../../builder/verify.ts";
 import { loadImage } from "../../../images/image.ts";
@@ -158,6 +158,19 @@ describeWith({ root: true, programs: ["bwrap", "getfattr", "zstd", "skopeo"] }, 
       hint: expect.stringContaining("debian:SUITE"),
     });
     expect(existsSync(`${workshop.recipe}.lock`)).toBe(false);
+  });
+
+  test("a bare Dockerfile is named for its directory, also when built from inside it", async () => {
+    const workshop = open();
+    writeFileSync(join(workshop.directory, "Dockerfile"), `FROM tar:${shared.tar}\n`);
+    const before = process.cwd();
+    process.chdir(workshop.directory);
+    try {
+      const { name } = await workshop.build("FROM MINI\n", { recipeFile: "Dockerfile" });
+      expect(name).toBe(basename(workshop.directory));
+    } finally {
+      process.chdir(before);
+    }
   });
 
   test("a missing recipe, a missing context and a recipe without any file are refused before anything is made", async () => {
