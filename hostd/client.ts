@@ -1,8 +1,10 @@
 import { request as send } from "node:http";
 import { hostname, userInfo } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
 import { hasErrno } from "../effects/errno.ts";
 import { type FailureBundle, failureBundleSchema } from "../manifests/bundle.ts";
+import { type CareDocument, careDocumentSchema, type PruneDocument, pruneDocumentSchema } from "../manifests/care.ts";
 import { type CollectDocument, parseCollect } from "../manifests/collect.ts";
 import { checkDocument } from "../manifests/document.ts";
 import { Failure, type FailureDocument } from "../manifests/failure.ts";
@@ -28,6 +30,9 @@ const DEFAULT_SOCKET = "/run/hostd/hostd.sock";
 
 /** How long one request of a wait is held open, milliseconds; the wait itself is as long as the operation. */
 const WAIT = 20_000;
+/** How often a crowded socket is tried, and the pause that grows with each, milliseconds. */
+const ATTEMPTS = 8;
+const PAUSE = 25;
 const ANSWER_LIMIT = 64 * 1024 * 1024;
 
 /** hostd as a caller sees it. Every answer is checked; every refusal is thrown as the Failure that hostd meant. */
@@ -47,6 +52,8 @@ export interface Client {
   abort(id: number): Promise<OperationDocument>;
   pin(app: string, image: string, reason: string | undefined): Promise<AppStatus>;
   release(image: string): Promise<StatusDocument>;
+  fsck(repair: boolean): Promise<CareDocument>;
+  planPrune(keep: string | undefined): Promise<PruneDocument>;
   /** Follows an operation to its end, or to the moment the signal is aborted: then it goes on without us. */
   wait(operation: OperationDocument, progress: Progress, signal: AbortSignal): Promise<OperationDocument>;
 }
@@ -78,6 +85,11 @@ export function openClient(socket = process.env["HOSTD_SOCKET"] ?? DEFAULT_SOCKE
       const body = { image, ...(reason === undefined ? {} : { reason }) };
       const answer = await call(socket, "POST", `/v1/apps/${name(app)}/pin`, body);
       return checkDocument(answer, appStatusSchema, "app status");
+    },
+    fsck: async (repair) => checkDocument(await post("/v1/fsck", { repair }), careDocumentSchema, "fsck"),
+    planPrune: async (keep) => {
+      const query = keep === undefined ? "" : `?keep=${name(keep)}`;
+      return checkDocument(await get(`/v1/prune${query}`), pruneDocumentSchema, "prune");
     },
     release: async (image) => parseStatus(await post("/v1/release", { image })),
     async wait(operation, progress, signal) {
@@ -133,13 +145,35 @@ async function call(
 
 /** The text of a good answer; a refusal is thrown. */
 async function ask(socket: string, method: string, path: string, body?: object, signal?: AbortSignal): Promise<string> {
-  const { status, text } = await exchange(socket, method, path, body, signal).catch((error) => {
+  const { status, text } = await exchangeAgain(socket, method, path, body, signal).catch((error) => {
     if (!hasErrno(error, "ENOENT", "ECONNREFUSED", "EACCES", "ENOTSOCK")) throw error;
     throw notRunning(socket, error);
   });
   if (status < 400) return text;
   const answer: unknown = JSON.parse(text);
   throw toFailure(checkDocument(answer, z.object({ error: failureSchema }), "hostd's refusal").error);
+}
+
+/**
+ * Asks once more where a crowd was in the way: EAGAIN is a full queue, which nothing was sent into; a connection that
+ * ends under a question harms nobody when it is asked again.
+ */
+async function exchangeAgain(
+  socket: string,
+  method: string,
+  path: string,
+  body: object | undefined,
+  signal?: AbortSignal,
+) {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await exchange(socket, method, path, body, signal);
+    } catch (error) {
+      const crowd = hasErrno(error, "EAGAIN") || (method === "GET" && hasErrno(error, "ECONNRESET", "EPIPE"));
+      if (!crowd || attempt === ATTEMPTS) throw error;
+      await delay(PAUSE * attempt);
+    }
+  }
 }
 
 function exchange(socket: string, method: string, path: string, body: object | undefined, signal?: AbortSignal) {

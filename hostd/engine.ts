@@ -4,6 +4,7 @@ import type { Source } from "../effects/source.ts";
 import type { Release } from "../manifests/release.ts";
 import { type Ballast, openBallast } from "./ballast.ts";
 import { type Board, openBoard } from "./board.ts";
+import { type Care, openCare } from "./care/scrub.ts";
 import type { Clock } from "./clock.ts";
 import { openWatch, type Watch } from "./health/watch.ts";
 import { type Journal, openJournal } from "./journal/journal.ts";
@@ -50,6 +51,7 @@ export interface Engine extends EngineOptions {
   readonly submit: Submit;
   readonly watch: Watch;
   readonly ballast: Ballast;
+  readonly care: Care;
   readonly turns: Turns;
   readonly pace: Pace;
   /** Aborted when hostd is asked to end: operations stop where they are and go on at the next start. */
@@ -71,6 +73,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     journal,
     board,
     ballast,
+    care: openCare(() => engine),
     turns: createTurns(options.settings.stagings ?? DEFAULT_STAGINGS),
     pace: createPace(options.settings.rate, options.clock),
     closing: closing.signal,
@@ -79,6 +82,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     async close() {
       closing.abort();
       await engine.watch.close();
+      await engine.care.close();
       await engine.submit.settled();
       journal.close();
     },

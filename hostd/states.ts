@@ -21,6 +21,7 @@ export const STEPS = {
   },
   fetch: { does: "fetch missing layers into parts/, going on where a partial file ends", afterCrash: "resume" },
   lay: { does: "lay down each layer as a checked EROFS file", afterCrash: "resume" },
+  prune: { does: "collect slots beyond retention, and the layers that nobody needs then", afterCrash: "resume" },
   sync: { does: "one barrier for everything written", afterCrash: "resume" },
   record: { does: "record the slot as staged and the release's sequence as accepted", afterCrash: "resume" },
   plan: { does: "decide image, config and data of the next generation", afterCrash: "resume" },
@@ -86,11 +87,12 @@ export const OPERATIONS = {
   rollback: [...ARM, "restore", "migrate", ...SWITCH],
   restart: ["bounce", "judge"],
   halt: ["halt"],
+  prune: ["prune"],
   snapshot: ["stop", "snapshot", "again"],
 } as const satisfies Record<OperationKind, readonly StepName[]>;
 
 /** Steps before this one belong to staging: they hold the lock `stage`, the others the lock `switch`. */
-const STAGING: ReadonlySet<StepName> = new Set(STAGE);
+const STAGING: ReadonlySet<StepName> = new Set([...STAGE, "prune"]);
 
 export type LockName = "stage" | "switch";
 

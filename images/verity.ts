@@ -9,9 +9,13 @@ import { BLOCK_SIZE, EROFS_FORMAT } from "./erofs/limits.ts";
 /**
  * Checks every byte of a laid-down layer, image and hash tree, against the signed root hash. Throws ErofsError
  * `image-damaged` with the file, the first bad block and its byte offset in the file, or says that the hash tree
- * itself is damaged: then nothing below that block of the tree can be told.
+ * itself is damaged: then nothing below that block of the tree can be told. `pace` is waited for between pieces.
  */
-export async function verifyErofs(path: string, verity: LayerVerity): Promise<void> {
+export async function verifyErofs(
+  path: string,
+  verity: LayerVerity,
+  pace?: (bytes: number) => Promise<void>,
+): Promise<void> {
   if (verity.format !== EROFS_FORMAT) {
     throw new ErofsError("layer-format", `${path}: expected EROFS format ${EROFS_FORMAT}, got ${verity.format}`);
   }
@@ -33,7 +37,10 @@ export async function verifyErofs(path: string, verity: LayerVerity): Promise<vo
     let data = 0;
     for await (const leaves of checkedBlocks(tree, block, levels.at(-1) ?? 0, digests)) {
       const count = Math.min(blocks - data, leaves.length / HASH_SIZE);
-      for await (const checked of checkedBlocks(image, data, count, leaves)) data += checked.length / BLOCK_SIZE;
+      for await (const checked of checkedBlocks(image, data, count, leaves)) {
+        data += checked.length / BLOCK_SIZE;
+        await pace?.(checked.length);
+      }
     }
   });
 }

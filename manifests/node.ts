@@ -1,10 +1,20 @@
 import * as z from "zod";
+import { careDocumentSchema } from "./care.ts";
 import { digestSchema } from "./digest.ts";
 import { checkDocument } from "./document.ts";
 
 // What hostd tells about itself over its socket: operations, status, changes, events. One file, since they quote each other.
 
-export const OPERATION_KINDS = ["stage", "activate", "deploy", "rollback", "restart", "halt", "snapshot"] as const;
+export const OPERATION_KINDS = [
+  "stage",
+  "activate",
+  "deploy",
+  "rollback",
+  "restart",
+  "halt",
+  "snapshot",
+  "prune",
+] as const;
 export const OPERATION_STATES = ["running", "reverting", "done", "failed"] as const;
 export const SLOT_STATES = ["staged", "trial", "good", "failed"] as const;
 export const GENERATION_STATES = ["trial", "good", "failed", "withdrawn"] as const;
@@ -38,6 +48,8 @@ export const EVENT_KINDS = [
   "app.held",
   "app.unheld",
   "leftover.removed",
+  "layer.damaged",
+  "layer.repaired",
 ] as const;
 
 export const HEALTH_VERDICTS = ["green", "red", "unknown"] as const;
@@ -201,6 +213,8 @@ export const statusDocumentSchema = z.object({
   verity: z.enum(["checked-before-mount", "every-read"]),
   apps: z.array(appStatusSchema),
   quarantine: z.array(quarantineDocumentSchema),
+  /** The last time that every layer was read whole; absent since hostd's start means not yet. */
+  scrub: careDocumentSchema.optional(),
 });
 
 export const eventDocumentSchema = z.object({

@@ -88,6 +88,7 @@ export async function toStatus(engine: Engine): Promise<StatusDocument> {
     verity: "checked-before-mount",
     apps: await Promise.all(apps.map(({ app }) => toAppStatus(engine, app))),
     quarantine: engine.journal.quarantine.list(),
+    ...(engine.care.last() === undefined ? {} : { scrub: engine.care.last() }),
   };
 }
 

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { CARE_ROUTES } from "./care-routes.ts";
 import { CHANGE_ROUTES } from "./change-routes.ts";
 import { MARK_ROUTES } from "./mark-routes.ts";
 import { toOpenApi } from "./openapi.ts";
@@ -13,6 +14,7 @@ export const ROUTES: readonly Route[] = [
   ...REPORT_ROUTES,
   ...CHANGE_ROUTES,
   ...MARK_ROUTES,
+  ...CARE_ROUTES,
   route({
     ...empty,
     method: "GET",

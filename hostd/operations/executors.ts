@@ -1,3 +1,4 @@
+import { pruneApp } from "../retention/step.ts";
 import * as stage from "../stage/steps.ts";
 import type { StepName } from "../states.ts";
 import { forgetSnapshot, restoreAsked, takeDataBack, takeSnapshot } from "../switch/data.ts";
@@ -18,6 +19,7 @@ export const EXECUTORS: Readonly<Record<StepName, Executor>> = {
   lay: { run: stage.lay },
   sync: { run: stage.sync },
   record: { run: stage.record },
+  prune: { run: pruneApp },
   plan: { run: change.plan },
   mount: { run: change.mount, undo: change.endTrial },
   drain: { run: change.drain },

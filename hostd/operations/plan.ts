@@ -26,6 +26,8 @@ const planSchema = z.object({
   /** The image an activation was asked for. */
   image: digestSchema.optional(),
   switch: switchPlanSchema.optional(),
+  /** Newest versions that pruning keeps, where a request said so. */
+  keep: z.int().positive().optional(),
   /** Why hostd itself began it: a sick app, a request. */
   cause: z.string().optional(),
 });

@@ -38,6 +38,7 @@ export interface Submit {
   restart(asked: Asked & { cause: string }): OperationRow;
   halt(asked: Asked & { cause: string }): OperationRow;
   snapshot(asked: Asked): OperationRow;
+  prune(asked: Asked & { keep?: number | undefined }): OperationRow;
   /** Asks an operation to end: what it did is undone. */
   abort(id: number, by: string): void;
   /** Goes on with an operation that a crash interrupted, or takes it back. */
@@ -84,6 +85,11 @@ export function openSubmit(engineOf: () => Engine): Submit {
     restart: (asked) => begin("restart", asked, () => ({ ...samePlan(engineOf(), asked.app), cause: asked.cause })),
     halt: (asked) => begin("halt", asked, () => ({ ...samePlan(engineOf(), asked.app), cause: asked.cause })),
     snapshot: (asked) => begin("snapshot", asked, () => snapshotPlan(engineOf(), asked.app)),
+    prune: (asked) =>
+      begin("prune", asked, () => {
+        requireApp(engineOf(), asked.app);
+        return asked.keep === undefined ? {} : { keep: asked.keep };
+      }),
     abort(id, by) {
       const entry = running.get(id);
       if (entry === undefined) {

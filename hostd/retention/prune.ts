@@ -1,6 +1,8 @@
+import type { PruneDocument } from "../../manifests/care.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import { parseManifest, verityOf } from "../../manifests/image.ts";
 import type { Engine } from "../engine.ts";
+import type { SlotRow } from "../journal/slots.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { rollbackTarget } from "../rollback/plan.ts";
 import { situationOf } from "../switch/situation.ts";
@@ -10,20 +12,14 @@ import { chooseCollected, chooseForgotten } from "./choose.ts";
  * Makes room before anything is written, also for the version that is coming: collects slots beyond retention, layers
  * that no slot of any app needs, and the oldest snapshots that hostd took by itself.
  */
-export async function prune(engine: Engine, operation: number, app: string, coming: Digest | undefined): Promise<void> {
+export async function prune(
+  engine: Engine,
+  operation: number,
+  app: string,
+  { coming, keep = engine.settings.keep }: { coming?: Digest; keep?: number },
+): Promise<string[]> {
   const { journal, node } = engine;
-  const isNew = coming !== undefined && journal.slots.get(app, coming) === undefined;
-  const situation = situationOf(engine, app);
-  const previous = journal.apps.get(app)?.previous;
-  const collected = chooseCollected({
-    slots: journal.slots.list(app).map(({ image, state, pinned }) => ({ image, state, pinned: pinned !== undefined })),
-    inUse: [
-      situation.current?.image,
-      previous === undefined ? undefined : journal.generations.get(app, previous)?.image,
-      rollbackTarget(situation)?.image,
-    ],
-    keep: isNew ? engine.settings.keep - 1 : engine.settings.keep,
-  });
+  const collected = collectable(engine, app, coming, keep);
   for (const image of collected) {
     await node.unmountSlot(app, image);
     journal.slots.move(operation, app, image, "collect");
@@ -31,6 +27,41 @@ export async function prune(engine: Engine, operation: number, app: string, comi
   }
   await removeUnusedLayers(engine);
   await forgetSnapshots(engine, operation, app);
+  return collected;
+}
+
+/** What pruning every app would take, layers too; changes nothing. */
+export async function planPrune(engine: Engine, keep: number): Promise<PruneDocument> {
+  const { apps, slots } = engine.journal;
+  const all = apps.list().flatMap(({ app }) => slots.list(app));
+  const gone = new Set(
+    apps.list().flatMap(({ app }) => collectable(engine, app, undefined, keep).map((image) => `${app} ${image}`)),
+  );
+  const isGone = ({ app, image }: SlotRow) => gone.has(`${app} ${image}`);
+  const collected = all.filter(isGone).map(({ app, image, version }) => ({ app, image, version }));
+  const needed = rootsOf(all.filter((slot) => !isGone(slot)));
+  for (const root of layersBeingStaged(engine)) needed.add(root);
+  return { schema: 1, collected, layers: (await engine.node.layers()).filter((root) => !needed.has(root)) };
+}
+
+function rootsOf(slots: readonly SlotRow[]): Set<string> {
+  return new Set(slots.flatMap((slot) => slot.manifest.layers.map((layer) => verityOf(layer).root)));
+}
+
+function collectable(engine: Engine, app: string, coming: Digest | undefined, keep: number): Digest[] {
+  const { journal } = engine;
+  const isNew = coming !== undefined && journal.slots.get(app, coming) === undefined;
+  const situation = situationOf(engine, app);
+  const previous = journal.apps.get(app)?.previous;
+  return chooseCollected({
+    slots: journal.slots.list(app).map(({ image, state, pinned }) => ({ image, state, pinned: pinned !== undefined })),
+    inUse: [
+      situation.current?.image,
+      previous === undefined ? undefined : journal.generations.get(app, previous)?.image,
+      rollbackTarget(situation)?.image,
+    ],
+    keep: isNew ? keep - 1 : keep,
+  });
 }
 
 /** Removes layer files that belong to no slot; called before writing, and at start for what a crash left. */

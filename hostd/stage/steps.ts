@@ -28,7 +28,7 @@ export async function trust(context: Context): Promise<string> {
 
 export async function space(context: Context): Promise<string> {
   const { engine } = context;
-  await prune(engine, context.id, context.app, foundOf(context).image);
+  await prune(engine, context.id, context.app, { coming: foundOf(context).image });
   const missing = await missingLayers(context);
   const needed = roomFor(missing.map(({ layer }) => layer));
   const free = (await engine.node.freeBytes()) - (await promisedToOthers(context));

@@ -65,7 +65,7 @@ export async function openLayers(paths: Paths): Promise<LayerFiles> {
     async layDownLayer({ blob, layer, diffId, signal, replace = false }) {
       const verity = verityOf(layer);
       const file = paths.layerFile(verity.root);
-      if (await hasLayer(verity)) return;
+      if (!replace && (await hasLayer(verity))) return;
       try {
         await layDownApart({ blob, layer, diffId, destination: file }, signal); // hashes what it writes: the first whole verification
       } catch (error) {

@@ -88,13 +88,19 @@ export interface Snapshot {
  * Every function may be repeated after a crash: what is done already is left as it is. Failures are NodeError.
  */
 export interface NodeSystem {
-  /** Makes layers/<root>.erofs from a blob already verified by digest; no-op when it is there. */
-  layDownLayer(input: { blob: string; layer: Descriptor; diffId: Digest; signal?: AbortSignal }): Promise<void>;
+  /** Makes layers/<root>.erofs from a blob already verified by digest; no-op when it is there, unless it is to be replaced. */
+  layDownLayer(input: {
+    blob: string;
+    layer: Descriptor;
+    diffId: Digest;
+    signal?: AbortSignal;
+    replace?: boolean;
+  }): Promise<void>;
   hasLayer(verity: LayerVerity): Promise<boolean>;
   /** Verifies the whole file unless it is unchanged since it was last verified; the error names file and block. */
   checkLayer(verity: LayerVerity): Promise<void>;
   /** Verifies the whole file whatever is remembered: a disk may lose what nobody wrote. */
-  scrubLayer(verity: LayerVerity): Promise<void>;
+  scrubLayer(verity: LayerVerity, pace?: (bytes: number) => Promise<void>): Promise<void>;
   /** Unmounts and deletes it; refuses (`layer-in-use`) while a mounted slot needs it. `root` = verity root. */
   removeLayer(root: string): Promise<void>;
   /** Verity roots of all layers laid down. */

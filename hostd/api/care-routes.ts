@@ -1,0 +1,45 @@
+import * as z from "zod";
+import { careDocumentSchema, pruneDocumentSchema } from "../../manifests/care.ts";
+import { operationDocumentSchema } from "../../manifests/node.ts";
+import { planPrune } from "../retention/prune.ts";
+import { toOperationDocument } from "./documents.ts";
+import { asked, nothing, ofApp } from "./parts.ts";
+import { route } from "./route.ts";
+
+const keep = z.coerce.number().int().min(1).max(1_000);
+
+/** Looking after what is on the disk. */
+export const CARE_ROUTES = [
+  route({
+    method: "POST",
+    status: 200,
+    path: "/v1/fsck",
+    summary: "Verify every layer against the journal; with `repair`, fetch again only what is bad",
+    parameters: nothing,
+    query: nothing,
+    body: z.strictObject({ by: asked.by, repair: z.boolean().default(false) }),
+    answer: careDocumentSchema,
+    run: ({ engine, body: { repair } }) => engine.care.check({ repair }),
+  }),
+  route({
+    method: "GET",
+    status: 200,
+    path: "/v1/prune",
+    summary: "What pruning would collect, without doing it",
+    parameters: nothing,
+    query: z.strictObject({ keep: keep.optional() }),
+    body: nothing,
+    answer: pruneDocumentSchema,
+    run: ({ engine, query }) => planPrune(engine, query.keep ?? engine.settings.keep),
+  }),
+  route({
+    ...ofApp,
+    method: "POST",
+    status: 202,
+    path: "/v1/apps/{app}/prune",
+    summary: "Collect versions beyond the newest `keep`, never a protected one, and the layers that nobody needs then",
+    body: z.strictObject({ ...asked, keep: keep.optional() }),
+    answer: operationDocumentSchema,
+    run: ({ engine, parameters, body }) => toOperationDocument(engine, engine.submit.prune({ ...parameters, ...body })),
+  }),
+];

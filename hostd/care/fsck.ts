@@ -1,0 +1,62 @@
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { CareDocument, Damage } from "../../manifests/care.ts";
+import { toFailureDocument } from "../../manifests/failure.ts";
+import type { Engine } from "../engine.ts";
+import { fetchLayer } from "../stage/blob.ts";
+import type { Pace } from "../stage/pace.ts";
+import { type KnownLayer, knownLayers } from "./layers.ts";
+
+/**
+ * Verifies every layer that the journal knows, byte for byte, and the layers on the disk against the journal. With
+ * `repair`, only what is bad is fetched again and laid down beside the bad file, which it then replaces: what runs on
+ * the old file keeps it until it is started again. The journal decides what should be there; nothing is judged anew.
+ */
+export async function checkLayers(engine: Engine, options: { repair: boolean; pace?: Pace }): Promise<CareDocument> {
+  const at = engine.clock.date().toISOString();
+  const known = knownLayers(engine);
+  const damaged: Damage[] = [];
+  for (const layer of known) {
+    engine.closing.throwIfAborted();
+    const message = await faultOf(engine, layer, options.pace);
+    if (message === undefined) continue;
+    tell(engine, "layer.damaged", layer, message);
+    const repair = options.repair ? await repairLayer(engine, layer) : { repaired: false };
+    damaged.push({ what: layer.verity.root, message, slots: layer.slots, ...repair });
+  }
+  const bytes = known.reduce((sum, { verity }) => sum + verity.size, 0);
+  return { schema: 1, at, layers: known.length, bytes, damaged };
+}
+
+async function faultOf(engine: Engine, { verity }: KnownLayer, pace: Pace | undefined): Promise<string | undefined> {
+  const wait = pace === undefined ? undefined : (bytes: number) => pace(bytes, engine.closing);
+  try {
+    await engine.node.scrubLayer(verity, wait);
+    return undefined;
+  } catch (error) {
+    return toFailureDocument(error).message;
+  }
+}
+
+async function repairLayer(engine: Engine, known: KnownLayer): Promise<Pick<Damage, "repaired" | "reason">> {
+  const parts = join(engine.stateDirectory, "parts");
+  const { source, clock, closing: signal } = engine;
+  const { layer, diffId } = known;
+  try {
+    await mkdir(parts, { recursive: true });
+    const pace = engine.pace;
+    const blob = await fetchLayer({ source, layer, parts, signal, pace, sleep: clock.sleep, onBytes: () => {} });
+    await engine.node.layDownLayer({ blob, layer, diffId, signal, replace: true });
+    await rm(blob, { force: true });
+    tell(engine, "layer.repaired", known, "fetched and laid down again");
+    return { repaired: true };
+  } catch (error) {
+    return { repaired: false, reason: toFailureDocument(error).message };
+  }
+}
+
+function tell(engine: Engine, kind: "layer.damaged" | "layer.repaired", layer: KnownLayer, message: string): void {
+  const detail = { layer: layer.verity.root, slots: layer.slots.join(", "), message };
+  engine.journal.events.append(kind, { detail });
+  engine.log(kind === "layer.damaged" ? "error" : "info", kind, detail);
+}
