@@ -120,16 +120,18 @@ sub status {
 # of another on the same port must let go first; if that fails, it goes back.
 sub listen_on {
     my ($client, @wanted) = @_;
-    my (@names, %new);
+    my (@names, %new, @rivals);
     while (my ($address, $port) = splice @wanted, 0, 2) { push @names, "$address $port" }
     my %keep = map { $_ => 1 } @names;
     for my $name (grep { !$sockets{$_} } @names) {
         my ($address, $port) = split / /, $name;
-        my @rivals = grep { !$keep{$_} && / $port$/ } keys %sockets;
-        close delete $sockets{$_} for @rivals;
+        my @now = grep { !$keep{$_} && / $port$/ } keys %sockets;
+        close delete $sockets{$_} for @now;
+        push @rivals, @now;
         $new{$name} = listening($address, $port);
         next if $new{$name};
         my ($code, $text) = ($! == EADDRINUSE ? "port-in-use" : "listen", "$!");
+        undef %new;
         $sockets{$_} = listening(split / /, $_) for @rivals;
         return answer($client, "error", $code, $address, $port, $text);
     }
