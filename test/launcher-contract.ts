@@ -230,7 +230,7 @@ export function describeLauncherContract(place: Place): void {
     await node.ensureHolder(app, [at(mine)]);
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(wanted, "127.0.0.1", resolve));
-    await expect(node.ensureHolder(app, [at(mine), at(wanted)])).rejects.toMatchObject({
+    await expect(node.ensureHolder(app, [at(mine, "0.0.0.0"), at(wanted)])).rejects.toMatchObject({
       code: "port-in-use",
       message: expect.stringContaining(`port ${wanted} on 127.0.0.1 is in use`),
     });
@@ -256,6 +256,20 @@ export function describeLauncherContract(place: Place): void {
     await new Promise((resolve) => setTimeout(resolve, 1000));
     const next = await open();
     expect((await next.running(app)).at(-1)).toMatchObject({ generation: 2, exited: { code: 9 } });
+  });
+
+  test("a stop that hostd does not live to see goes on to its end", async () => {
+    const node = await open();
+    await node.ensureHolder(app, []);
+    await node.start(shell(1, "trap 'echo asked' TERM; echo ready; while :; do sleep 0.05; done"));
+    await logged(node, 1, (text) => text === "ready\n");
+    const unanswered = node.stop(app, 1, 1500);
+    unanswered.catch(() => {}); // the pipe to a killed hostd closes
+    await logged(node, 1, (text) => text.includes("asked"));
+    await killHostd();
+    const next = await open();
+    const [last] = await ended(next);
+    expect(last?.exited).toMatchObject({ code: 137 });
   });
 
   test("checks and hooks see the app's image as its user", async () => {

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# The main process of one generation's unit where systemd is the launcher (ADR 0012): makes the sandbox, tells systemd
+# The main process of one generation's unit where systemd is the launcher (ADR 0009): makes the sandbox, tells systemd
 # READY when the app was executed, passes SIGTERM on to the app, kills all of it when its time is over, keeps its exit as
 # a record, and ends as the app ended. The sockets are systemd's.
 #

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import type { NodeSystem } from "../../hostd/system/node.ts";
 import type { FailureDocument } from "../../manifests/failure.ts";
 
@@ -27,7 +28,7 @@ interface Reply {
   failure?: FailureDocument;
 }
 
-const PROGRAM = join(import.meta.dirname, "serve-node.ts");
+const PROGRAM = fileURLToPath(new URL("./serve-node.ts", import.meta.url));
 const NODE = join(import.meta.dirname, "..", "..", "node_modules", ".bin", "node");
 
 /** Starts one; `enter` makes the command line that runs it where it belongs. */

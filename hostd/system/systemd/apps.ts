@@ -11,7 +11,7 @@ import type { Paths } from "../paths.ts";
 import { readRecords, toRunning } from "../records.ts";
 import { prepareSandbox } from "../sandbox.ts";
 import { openSockets, removeUnits, socketsOf } from "./sockets.ts";
-import { isBusy, journalOf, reloadIfChanged, startUnits, stopUnits } from "./systemctl.ts";
+import { isBusy, journalOf, reloadIfChanged, startUnit, stopUnit } from "./systemctl.ts";
 import { serviceUnit, UNIT_DIRECTORY, type UnitNames, unitNames } from "./units.ts";
 
 /** Milliseconds; what a stop() with another time is told by file. */
@@ -80,7 +80,7 @@ async function start(paths: Paths, spec: StartSpec, user: number, runDirectory: 
   const service = { app, generation, directory, command, sockets: sockets.slice(0, listenFds), stopTimeout };
   await writeUnit(unit, serviceUnit(service, names));
 
-  const failure = await startUnits([unit]);
+  const failure = await startUnit(unit);
   if (failure !== undefined) throw await startFailed(paths, spec, unit, failure);
   const record = await recordOf(paths, names, app, generation);
   if (record === undefined) throw new NodeError("start-failed", `${app}: ${unit} left no record`);
@@ -106,10 +106,11 @@ async function startFailed(paths: Paths, spec: StartSpec, unit: string, job: str
 }
 
 async function stop(paths: Paths, unit: string, app: string, generation: number, timeoutMs: number): Promise<void> {
-  await writeFile(join(paths.appRun(app), `stop.${generation}`), String(timeoutMs));
   if ((await unlessMissing(readFile(join(UNIT_DIRECTORY, unit)))) === undefined) return;
-  await stopUnits([unit]);
-  await rm(join(UNIT_DIRECTORY, unit), { force: true });
+  const patience = join(paths.appRun(app), `stop.${generation}`);
+  await writeFile(patience, String(timeoutMs));
+  await stopUnit(unit);
+  for (const file of [patience, join(UNIT_DIRECTORY, unit)]) await rm(file, { force: true });
 }
 
 /** A steward that is about to say how its app ended is waited for; one that was killed cannot say it. */

@@ -1,9 +1,12 @@
 import { ProcessError, run } from "../../../effects/process.ts";
 
-/** Starts units and waits; the message of the failed job where one fails, else undefined. */
-export async function startUnits(units: readonly string[]): Promise<string | undefined> {
+/** systemctl's exit code for a unit that systemd has forgotten, since nothing of it runs. */
+const NOT_LOADED = 5;
+
+/** Starts a unit and waits; the message of its job where that failed, else undefined. */
+export async function startUnit(unit: string): Promise<string | undefined> {
   try {
-    await systemctl("start", ...units);
+    await systemctl("start", unit);
     return undefined;
   } catch (error) {
     if (error instanceof ProcessError && error.code === "process-failed") return error.output;
@@ -11,9 +14,13 @@ export async function startUnits(units: readonly string[]): Promise<string | und
   }
 }
 
-/** Stops units and waits for their end, however long that takes; those that do not run are left as they are. */
-export async function stopUnits(units: readonly string[]): Promise<void> {
-  if (units.length > 0) await systemctl("stop", ...units);
+/** Stops a unit and waits for its end, however long that takes; no-op for one that does not run. */
+export async function stopUnit(unit: string): Promise<void> {
+  try {
+    await systemctl("stop", unit);
+  } catch (error) {
+    if (!(error instanceof ProcessError) || error.exitCode !== NOT_LOADED) throw error;
+  }
 }
 
 /** Whether a unit's processes may still do something. */

@@ -19,7 +19,7 @@ const BACKLOG = 4096;
  * The sandbox needs to mount, to make namespaces and to become the app's user; the app itself gets none of this
  * (enter.pl). DAC: data and config of an app lie below directories that are root's alone. KILL: the steward ends the app.
  */
-const CAPABILITIES = ["SYS_ADMIN", "SETUID", "SETGID", "SETPCAP", "DAC_OVERRIDE", "DAC_READ_SEARCH", "KILL", "CHOWN"];
+const CAPABILITIES = ["SYS_ADMIN", "SETUID", "SETGID", "SETPCAP", "DAC_OVERRIDE", "KILL"];
 
 /** What holds for the sandbox and for all that runs in it. User and network namespaces stay out of reach. */
 const HARDENING = [

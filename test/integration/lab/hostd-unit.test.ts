@@ -120,4 +120,13 @@ describeWith({ root: true, programs: ["systemd-nspawn", "mmdebstrap", "perl"] },
       expect((await node().run(["systemctl", "is-system-running", "--wait"])).stdout.trim()).toBe("running");
     }
   });
+
+  test("reset stops the apps that systemd runs, and leaves no unit", async () => {
+    await node().run(["systemctl", "stop", "hostd.service"]);
+    expect(await hostd("reset", "--wipe")).toMatchObject({ stopped: ["shop"] });
+    await expect(get()).rejects.toThrow();
+    const { stdout } = await node().run(["systemctl", "list-units", "--all", "--no-legend", "hostd-app-*"]);
+    expect(stdout).not.toContain(".service");
+    expect(stdout).not.toContain(".socket");
+  });
 });

@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openNode } from "../../../../hostd/system/node.ts";
 import { startRemoteNode } from "../../../lab/remote-node.ts";
 import { describeLauncherContract } from "../../../launcher-contract.ts";
 import { describeWith } from "../../../needs.ts";
@@ -23,5 +24,14 @@ describeWith({ root: true, programs: ["bwrap", "perl"] }, "the bubblewrap launch
         launcher: "bubblewrap",
       }),
     root,
+  });
+
+  test("a run directory keeps its launcher: another is refused, `auto` takes the one it has", async () => {
+    const options = { stateDirectory: join(directory, "state"), runDirectory: join(directory, "kept") };
+    const node = await openNode(options);
+    await openNode({ ...options, launcher: "auto" });
+    expect(readFileSync(join(directory, "kept/launcher"), "utf8")).toBe("bubblewrap\n");
+    await expect(openNode({ ...options, launcher: "systemd" })).rejects.toMatchObject({ code: "other-launcher" });
+    await node.removeHolder("shop");
   });
 });
