@@ -1,17 +1,18 @@
-import type { Server, ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 /**
  * Keeps the number of open connections below a limit, so that nobody who holds many keeps others out: where one more
- * comes, the oldest that is not being answered goes; where all are, the new one does.
+ * comes, the oldest goes that asks nothing, has not asked to the end, or does not take its answer; where all are being
+ * worked for, the new one does.
  */
 export function limitCallers(server: Server, limit: number): void {
   const open = new Set<Socket>();
-  const answered = new Map<Socket, number>();
+  const asked = new Map<Socket, Exchange>();
 
   server.on("connection", (socket: Socket) => {
     if (open.size >= limit) {
-      const oldest = [...open].find((other) => !answered.has(other));
+      const oldest = oldestOf(open, asked);
       if (oldest === undefined) return void socket.destroy();
       open.delete(oldest);
       oldest.destroy();
@@ -19,16 +20,29 @@ export function limitCallers(server: Server, limit: number): void {
     open.add(socket);
     socket.once("close", () => {
       open.delete(socket);
-      answered.delete(socket);
+      asked.delete(socket);
     });
   });
 
-  server.on("request", ({ socket }: { socket: Socket }, response: ServerResponse) => {
-    answered.set(socket, (answered.get(socket) ?? 0) + 1);
+  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request;
+    asked.set(socket, { request, response });
     response.once("close", () => {
-      const left = (answered.get(socket) ?? 1) - 1;
-      if (left > 0) answered.set(socket, left);
-      else answered.delete(socket);
+      if (asked.get(socket)?.request === request) asked.delete(socket);
     });
   });
+}
+
+interface Exchange {
+  request: IncomingMessage;
+  response: ServerResponse;
+}
+
+/** The connection that is open longest among those that hostd is not working for. */
+function oldestOf(open: ReadonlySet<Socket>, asked: ReadonlyMap<Socket, Exchange>): Socket | undefined {
+  for (const socket of open) {
+    const exchange = asked.get(socket);
+    if (exchange === undefined || !exchange.request.complete || exchange.response.writableEnded) return socket;
+  }
+  return undefined;
 }

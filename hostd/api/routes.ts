@@ -8,6 +8,8 @@ import { READ_ROUTES } from "./read-routes.ts";
 import { REPORT_ROUTES } from "./report-routes.ts";
 import { type Route, route } from "./route.ts";
 
+let described: object | undefined;
+
 /** The whole API of hostd. The server answers nothing that does not stand here. */
 export const ROUTES: readonly Route[] = [
   ...READ_ROUTES,
@@ -22,6 +24,9 @@ export const ROUTES: readonly Route[] = [
     path: "/v1/openapi.json",
     summary: "This API as an OpenAPI 3.1 document",
     answer: z.record(z.string(), z.unknown()),
-    run: () => toOpenApi(ROUTES, "1"),
+    run: () => {
+      described ??= toOpenApi(ROUTES, "1");
+      return described;
+    },
   }),
 ];

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { connect } from "node:net";
 import { dirname } from "node:path";
 import type * as z from "zod";
+import { hasErrno } from "../../effects/errno.ts";
 import { DOCUMENT_LIMITS, DocumentError } from "../../manifests/document.ts";
 import { type FailureDocument, toFailureDocument } from "../../manifests/failure.ts";
 import type { Engine } from "../engine.ts";
@@ -44,6 +45,7 @@ export async function serveApi(engine: Engine, socket: string): Promise<{ close(
   server.headersTimeout = LIMITS.headersTimeout;
   server.requestTimeout = LIMITS.requestTimeout;
   server.timeout = LIMITS.idle;
+  server.maxRequestsPerSocket = 1; // nobody queues up requests behind each other
   limitCallers(server, LIMITS.connections);
   await listen(server, socket);
   return {
@@ -71,6 +73,7 @@ async function answer(engine: Engine, request: IncomingMessage, response: Server
     if (found.media === undefined) send(response, found.status, answered);
     else sendBytes(response, found.status, found.media, Buffer.from(String(answered)));
   } catch (error) {
+    if (hasErrno(error, "ECONNRESET") && !request.complete) return; // the caller left, or was cut, in the middle of asking
     const failure = toFailureDocument(error);
     if (failure.code === "internal")
       engine.log("error", "request failed", { url: request.url, stack: (error as Error).stack });
