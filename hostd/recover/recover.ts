@@ -81,7 +81,9 @@ async function mountRollbackTarget(engine: Engine, app: string): Promise<void> {
 async function removeLeftovers(engine: Engine): Promise<void> {
   const wanted = new Set(engine.journal.operations.unfinished().flatMap((operation) => blobsOf(operation)));
   await removeFiles(engine, join(engine.stateDirectory, "parts"), (name) => !wanted.has(name));
-  await removeFiles(engine, join(engine.stateDirectory, "failures"), (name) => TEMPORARY_NAME.test(name));
+  for (const place of ["", "failures", "trust"]) {
+    await removeFiles(engine, join(engine.stateDirectory, place), (name) => TEMPORARY_NAME.test(name));
+  }
   for (const root of await removeUnusedLayers(engine)) leftover(engine, `layer ${root}`);
   for (const { app, image } of await engine.node.mountedSlots()) {
     if (engine.journal.slots.get(app, image) !== undefined) continue;

@@ -1,9 +1,8 @@
-import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
-import { rename } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { run } from "../../effects/process.ts";
+import { unmount } from "../../hostd/system/mount.ts";
 
 /** Large enough for a few versions of the app under test; a btrfs takes no less. */
 const SIZE = "160M";
@@ -21,22 +20,24 @@ export interface Disk {
   fill(): () => void;
   /** An error that turns the mounted file system read-only (ext4). */
   turnReadOnly(): void;
-  /** Every later call fails with EIO, and what was not made durable never reached the disk (ext4). */
-  cut(): void;
-  /** Keeps the disk as it is at this moment, without what was not made durable (btrfs). */
-  freeze(): void;
-  /** Unmounts what is left, checks and mounts again: what was durable is there. */
+  /** What was not made durable never reaches the disk; an ext4 answers every later call with EIO. */
+  cutPower(): void;
+  /**
+   * Mounts, checked, what the disk holds: all that was durable. It goes on as a copy, since sandboxes of others that
+   * began meanwhile may keep the failed one busy.
+   */
   repair(): Promise<void>;
 }
 
 export async function makeDisk(kind: DiskKind, place: string, directory: string): Promise<Disk> {
-  const image = join(place, "disk.img");
+  let current = join(place, "disk-0.img");
+  let copies = 0;
   const frozen = join(place, "frozen.img");
-  await run(["truncate", `--size=${SIZE}`, image]);
-  await run(kind === "ext4" ? ["mkfs.ext4", "-q", "-m", "0", image] : ["mkfs.btrfs", "--quiet", "--mixed", image]);
+  await run(["truncate", `--size=${SIZE}`, current]);
+  await run(kind === "ext4" ? ["mkfs.ext4", "-q", "-m", "0", current] : ["mkfs.btrfs", "--quiet", "--mixed", current]);
   mkdirSync(directory);
   const mount = () =>
-    run(["mount", "-o", kind === "ext4" ? "loop,errors=remount-ro" : "loop,noatime", image, directory]);
+    run(["mount", "-o", kind === "ext4" ? "loop,errors=remount-ro" : "loop,noatime", current, directory]);
   await mount();
   return {
     kind,
@@ -50,13 +51,19 @@ export async function makeDisk(kind: DiskKind, place: string, directory: string)
       const source = execFileSync("findmnt", ["--noheadings", "--output", "SOURCE", directory]).toString().trim();
       writeFileSync(`/sys/fs/ext4/${basename(source)}/trigger_fs_error`, "injected by a test");
     },
-    cut: () => void execFileSync("perl", ["-e", CUT, directory]),
-    freeze: () => void execFileSync("cp", ["--sparse=always", image, frozen]),
+    cutPower() {
+      if (kind === "ext4") execFileSync("perl", ["-e", CUT, directory]);
+      else execFileSync("cp", ["--sparse=always", current, frozen]);
+    },
     async repair() {
-      await unmountWhole(directory, image);
-      if (existsSync(frozen)) await rename(frozen, image);
-      if (kind === "ext4")
-        execFileSync("sh", ["-c", 'fsck.ext4 -p "$0" >&2 || [ $? -le 1 ]', image], { stdio: "pipe" });
+      await unmount(directory, { lazy: true });
+      const image = existsSync(frozen) ? frozen : current;
+      current = join(place, `disk-${++copies}.img`);
+      execFileSync("cp", ["--sparse=always", image, current]);
+      rmSync(image);
+      if (kind === "ext4") {
+        execFileSync("sh", ["-c", 'fsck.ext4 -p "$0" >&2 || [ $? -le 1 ]', current], { stdio: "pipe" });
+      }
       await mount();
     },
   };
@@ -70,18 +77,4 @@ function fillUp(path: string, { bsize, bavail }: { bsize: number; bavail: number
       // no room for a piece of this size: try smaller ones
     }
   }
-}
-
-/** Whoever still had a file open has been killed, but processes and their mounts need a moment to be gone. */
-async function unmountWhole(directory: string, image: string): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
-    if (isMounted(directory)) spawnSync("umount", [directory]);
-    else if (execFileSync("losetup", ["--associated", image]).length === 0) return;
-    await delay(25);
-  }
-  throw new Error(`${directory}: expected to be able to unmount it`);
-}
-
-function isMounted(directory: string): boolean {
-  return readFileSync("/proc/self/mountinfo", "utf8").includes(` ${directory} `);
 }

@@ -110,7 +110,7 @@ async function strike(rig: Rig, one: Case): Promise<OperationDocument> {
     case "power cut":
       await rig.reached();
       if (one.fault === "read-only") rig.disk?.turnReadOnly();
-      else rig.disk?.cut();
+      else rig.disk?.cutPower();
       rig.goOn();
       await delay(SUFFERED_FOR);
       await rig.reboot();

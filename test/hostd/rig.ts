@@ -16,6 +16,8 @@ import type { Armed } from "./faults.ts";
 import { openPublisher, type Published, type Publisher, type VersionOptions } from "./publisher.ts";
 
 const root = join(import.meta.dirname, "../..");
+/** A socket that is held open while nobody accepts does not refuse, milliseconds. */
+const ANSWER_LIMIT = 1_000;
 const FAULTS = join(import.meta.dirname, "faults.ts");
 
 /** A hostd of one's own, with a real repository, real mounts and real processes. */
@@ -39,6 +41,8 @@ export interface Rig {
   start(options?: { fault?: string; repository?: string; reserve?: number; options?: string[] }): Promise<void>;
   /** Kills the daemon with -9, as a crash does. */
   kill(): Promise<void>;
+  /** Stops the daemon as SIGSTOP does. */
+  holdStill(): void;
   /** Kills the daemon and everything it left running, and takes away what a reboot would: mounts and the run directory. */
   reboot(): Promise<void>;
   /** Asks the daemon to end and answers its exit code. */
@@ -125,6 +129,7 @@ export async function withRig(use: (rig: Rig) => Promise<void>, options: { disk?
       daemon?.kill("SIGKILL");
       await rig.ended();
     },
+    holdStill: () => void daemon?.kill("SIGSTOP"),
     async reboot() {
       await rig.kill();
       await endAll(directory, state, run, disk);
@@ -149,7 +154,8 @@ export async function withRig(use: (rig: Rig) => Promise<void>, options: { disk?
     record: async () => Number(await ask(port, "POST", "/records")),
     async acknowledge() {
       const url = `http://127.0.0.1:${port}/records`;
-      const response = await fetch(url, { method: "POST", headers: { connection: "close" } });
+      const signal = AbortSignal.timeout(ANSWER_LIMIT);
+      const response = await fetch(url, { method: "POST", headers: { connection: "close" }, signal });
       const number = await response.text();
       if (response.status !== 200 || number === "") throw new Error(`not taken: ${response.status}`);
       return `${number} by ${response.headers.get("x-version")}`;

@@ -87,7 +87,7 @@ async function playRound(node: TorturedNode, plan: { strike: Strike; deed: Deed;
   const begun = begin().catch(() => undefined);
   await delay(plan.after);
   if (plan.strike === "kill") await rig.kill();
-  else await cutPower(rig);
+  else await cutPower(rig, writer);
   await begun;
   await writer.stop();
   await rig.start();
@@ -102,9 +102,13 @@ async function playRound(node: TorturedNode, plan: { strike: Strike; deed: Deed;
   };
 }
 
-async function cutPower(rig: Rig): Promise<void> {
-  if (rig.disk?.kind === "ext4") rig.disk.cut();
-  else rig.disk?.freeze();
+/** A btrfs is cut by keeping its image: nobody may write or be answered from then on, nor while it is copied. */
+async function cutPower(rig: Rig, writer: { stop(): Promise<void> }): Promise<void> {
+  if (rig.disk?.kind === "btrfs") {
+    await writer.stop();
+    rig.holdStill();
+  }
+  rig.disk?.cutPower();
   await rig.reboot();
   await rig.disk?.repair();
 }

@@ -32,7 +32,9 @@ export function wrongJournal(rig: Rig): string[] {
     const broken = brokenEvent(events.map(toEvent));
     const integrity = database.prepare("PRAGMA integrity_check").get()?.["integrity_check"];
     const locks = Number(database.prepare("SELECT count(*) AS n FROM locks").get()?.["n"]);
-    const open = Number(database.prepare("SELECT count(*) AS n FROM operations WHERE finished_at IS NULL").get()?.["n"]);
+    const open = Number(
+      database.prepare("SELECT count(*) AS n FROM operations WHERE finished_at IS NULL").get()?.["n"],
+    );
     return [
       ...said(integrity !== "ok", `integrity of the journal: ${integrity}`),
       ...said(locks !== 0, `${locks} locks held by nobody`),
@@ -66,7 +68,9 @@ function wrongRecords(records: readonly string[], acknowledged: readonly string[
   const there = new Set(records);
   return [
     ...acknowledged.filter((record) => !there.has(record)).map((record) => `lost record: ${record}`),
-    ...records.flatMap((record, number) => said(!record.startsWith(`${number} by `), `record ${number} is "${record}"`)),
+    ...records.flatMap((record, number) =>
+      said(!record.startsWith(`${number} by `), `record ${number} is "${record}"`),
+    ),
   ];
 }
 
