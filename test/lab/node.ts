@@ -41,8 +41,8 @@ while [ $i -lt 64 ]; do mknod -m 600 /dev/loop$i b 7 $i; i=$((i + 1)); done
 exec /lib/systemd/systemd
 `;
 
-/** Joins the node's cgroups before it becomes the node, in a session of its own. */
-const JOIN = `while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit 1; shift; done; shift; exec setsid "$@"`;
+/** Joins the node's cgroups before it becomes the node, in a session of its own that ends with these tests. */
+const JOIN = `while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit 1; shift; done; shift; exec setpriv --pdeathsig TERM setsid "$@"`;
 
 /** One node for all tests of a file: started before the first, removed with all it holds after the last. */
 export function useLabNode(): () => LabNode {
