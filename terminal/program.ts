@@ -127,11 +127,15 @@ function parse(program: Program, verb: Verb, argv: readonly string[]): Command |
 
 function reportError(error: unknown, json: boolean): number {
   const failure = toFailureDocument(error);
-  const unexpected = failure.code === "internal" && error instanceof Error ? `\n${error.stack}` : "";
-  process.stderr.write(`error: ${failure.message}${unexpected}\n`);
+  process.stderr.write(`error: ${failure.message}${isOurMistake(error) ? `\n${error.stack}` : ""}\n`);
   if (failure.hint !== undefined) process.stderr.write(`hint: ${failure.hint}\n`);
   if (json) process.stdout.write(`${JSON.stringify({ error: failure })}\n`);
   return EXIT_CODES[failure.outcome];
+}
+
+/** What neither we nor the system call that failed has words for is a bug: its stack is what a report needs. */
+function isOurMistake(error: unknown): error is Error {
+  return error instanceof Error && !(error instanceof Failure) && !("syscall" in error);
 }
 
 /** Prints an answer whole. A reader that has gone (`ostler images | head -1`) is no failure; a full disk is. */

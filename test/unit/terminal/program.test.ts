@@ -35,7 +35,17 @@ test("toCommand: an argument too many is refused", () => {
 const program: Program = {
   name: "ostler",
   summary: "images",
-  verbs: { stage: async () => verb, "keys init": async () => verb, "keys list": async () => verb },
+  verbs: {
+    full: async () => ({
+      ...verb,
+      name: "full",
+      run: () => Promise.reject(Object.assign(new Error("ENOSPC"), { syscall: "write" })),
+    }),
+    broken: async () => ({ ...verb, name: "broken", run: () => Promise.reject(new TypeError("x is not a function")) }),
+    stage: async () => verb,
+    "keys init": async () => verb,
+    "keys list": async () => verb,
+  },
 };
 
 afterEach(() => vi.restoreAllMocks());
@@ -80,4 +90,9 @@ test("runProgram: help is the answer, and ends well", async () => {
   expect(exitCode).toBe(0);
   expect(stdout).toContain("Usage: ostler stage");
   expect(stderr).toBe("");
+});
+
+test("runProgram: what the system refuses is told in one line, a bug of ours with its stack", async () => {
+  expect((await runCaptured("full", "app")).stderr).toBe("error: ENOSPC\n");
+  expect((await runCaptured("broken", "app")).stderr).toMatch(/^error: x is not a function\nTypeError.*\n {4}at /);
 });
