@@ -10,11 +10,6 @@ export function versionOf(rig: Rig, number: number): string {
   return `${number}.0.0-${rig.port}`;
 }
 
-export async function prepare(rig: Rig, kind: "activate" | "rollback", number: number): Promise<void> {
-  await rig.publish({ version: versionOf(rig, number), stable: 150 });
-  expect(await rig.operate(kind === "activate" ? "stage" : "deploy")).toMatchObject({ state: "done" });
-}
-
 export async function write(rig: Rig): Promise<string> {
   const number = await rig.record();
   return `${number} by ${await rig.get("/version")}`;

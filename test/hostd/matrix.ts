@@ -59,7 +59,7 @@ function endOf({ step, moment, fault }: Case): End {
   }
 }
 
-export function nameOf({ kind, step, moment, fault }: Case): string {
+function nameOf({ kind, step, moment, fault }: Case): string {
   return `${kind}.${step}.${moment}, ${fault}`;
 }
 
