@@ -162,7 +162,7 @@ const underWaySchema = z.object({
 });
 
 /** The host's own scripts: those of required.d gate a trial, wanted.d is told, green.d and red.d hear the verdict. */
-export const HOST_SCRIPT_KINDS = ["required.d", "wanted.d", "green.d", "red.d"] as const;
+const HOST_SCRIPT_KINDS = ["required.d", "wanted.d", "green.d", "red.d"] as const;
 
 export const hostCheckSchema = z.object({
   /** `required.d/10-disk`. */

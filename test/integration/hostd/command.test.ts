@@ -27,7 +27,9 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       expect(reverted.text).toMatch(/failed and taken back.*why: .*503.*generation 1 is healthy again/s);
 
       const status = command(rig, "ostler", "status", "--no-json").text;
-      expect(status).toMatch(/shop: healthy, generation 1 \(good\): binaries 1\.0\.0 .*config 1, data first \(format 1\)/);
+      expect(status).toMatch(
+        /shop: healthy, generation 1 \(good\): binaries 1\.0\.0 .*config 1, data first \(format 1\)/,
+      );
       expect(status).toMatch(/● +1\.0\.0/);
       expect(status).toMatch(/quarantined:\n {2}shop [0-9a-f]{12}: .*503/);
       expect(command(rig, "hostd", "status", "shop").json).toMatchObject({ app: "shop", current: { number: 1 } });
@@ -39,7 +41,9 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       const changes = command(rig, "hostd", "changes").json as { changes: { id: number; state: string; by: string }[] };
       const failed = changes.changes[0];
       expect(failed).toMatchObject({ state: "failed", by: expect.stringContaining("@") });
-      expect(command(rig, "hostd", "changes", String(failed?.id), "--no-json").text).toMatch(/flip +\S+Z +\d+ ms +\S+Z.*judge/s);
+      expect(command(rig, "hostd", "changes", String(failed?.id), "--no-json").text).toMatch(
+        /flip +\S+Z +\d+ ms +\S+Z.*judge/s,
+      );
       expect(command(rig, "hostd", "failure", String(failed?.id)).json).toMatchObject({
         log: expect.stringContaining("sick"),
       });

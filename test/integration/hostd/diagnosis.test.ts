@@ -89,7 +89,7 @@ describeWith(NEEDS, "looking at a node from outside", () => {
     withRig(async (rig) => {
       await live(rig);
       expect(command(rig, "health").status).toBe(0);
-      await rig.publish({ version: "1.1.0", how: "sick", within: 1_500 });
+      await rig.publish({ version: "1.1.0", how: "sick", within: 6_000 });
       const begun = await rig.client.begin("shop", "deploy", {});
       const judging = await eventually(
         () => rig.client.app("shop"),
