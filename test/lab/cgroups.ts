@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { hasErrno } from "../../effects/errno.ts";
 
 /** Cgroups of one node of the lab, one in each hierarchy, below this process's own. */
 export interface Cgroups {
@@ -8,19 +9,29 @@ export interface Cgroups {
   remove(): void;
 }
 
-/** Makes a cgroup called `name` in every hierarchy: nodes that share one would see each other's units. */
+/**
+ * Makes a cgroup called `name` in every hierarchy: nodes that share systemd's would see each other's units. A container
+ * may have some of the others read-only; there the node stays where this process is.
+ */
 export function makeCgroups(name: string): Cgroups {
   const lines = readFileSync("/proc/self/cgroup", "utf8").trim().split("\n");
   const directories = lines.flatMap((line) => {
     const [, controllers = "", path = ""] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
     const root = mountOf(controllers);
-    return root === undefined ? [] : [join(root, path, name)];
+    return root === undefined || !make(join(root, path, name)) ? [] : [join(root, path, name)];
   });
-  for (const directory of directories) {
-    mkdirSync(directory, { recursive: true });
-    copyCpuset(directory);
-  }
   return { directories, remove: () => directories.forEach(removeTree) };
+}
+
+function make(directory: string): boolean {
+  try {
+    mkdirSync(directory);
+  } catch (error) {
+    if (hasErrno(error, "EROFS")) return false;
+    throw error;
+  }
+  copyCpuset(directory);
+  return true;
 }
 
 function mountOf(controllers: string): string | undefined {
