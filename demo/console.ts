@@ -6,6 +6,8 @@ import { run } from "../effects/process.ts";
 export interface Place {
   directory: string;
   environment: Record<string, string>;
+  /** Aborted when somebody ends the demo: the command at hand ends, and no other begins. */
+  interrupted: AbortSignal;
 }
 
 const BOLD = "\x1b[1m";
@@ -25,17 +27,34 @@ export function say(text: string): void {
 
 /** Prints a command as a reader would type it, runs it on this terminal, and answers its exit code. */
 export async function type(place: Place, line: string, expected: number): Promise<number> {
-  process.stdout.write(`${paint(BOLD, "$")} ${line}\n`);
-  const shown = process.stdout.isTTY === true ? line : line.replace(/^(ostler|hostd)(.*)$/, "$1$2 --no-json");
-  const child = spawn("sh", ["-c", shown], {
-    cwd: place.directory,
-    env: { ...process.env, ...place.environment },
-    stdio: ["ignore", "inherit", "inherit"],
-  });
+  place.interrupted.throwIfAborted();
+  const child = start(place, line);
+  const end = () => child.kill("SIGINT");
+  place.interrupted.addEventListener("abort", end);
   const [code] = (await once(child, "exit")) as [number | null];
+  place.interrupted.removeEventListener("abort", end);
+  place.interrupted.throwIfAborted();
   if (code !== expected) throw new Error(`${line}: expected exit code ${expected}, got ${code}`);
   if (expected !== 0) say(`exit code ${code}, as it should be`);
   return expected;
+}
+
+/** As `type`, for what has to be done also when the demo was interrupted. */
+export async function typeToTheEnd(place: Place, line: string): Promise<void> {
+  const [code] = (await once(start(place, line, true), "exit")) as [number | null];
+  if (code !== 0) throw new Error(`${line}: expected exit code 0, got ${code}`);
+}
+
+/** `detached`: Ctrl-C on the terminal does not reach it. */
+function start(place: Place, line: string, detached = false) {
+  process.stdout.write(`${paint(BOLD, "$")} ${line}\n`);
+  const shown = process.stdout.isTTY === true ? line : line.replace(/^(ostler|hostd)(.*)$/, "$1$2 --no-json");
+  return spawn("sh", ["-c", line.includes("&&") ? shown : `exec ${shown}`], {
+    cwd: place.directory,
+    env: { ...process.env, ...place.environment },
+    stdio: ["ignore", "inherit", "inherit"],
+    detached,
+  });
 }
 
 /** Starts a command that stays, prints it with its `&`, and answers how to end it. */
@@ -45,6 +64,7 @@ export function typeInBackground(place: Place, line: string, log: number): { sto
     cwd: place.directory,
     env: { ...process.env, ...place.environment },
     stdio: ["ignore", log, log],
+    detached: true,
   });
   const exited = once(child, "exit");
   return {

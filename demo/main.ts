@@ -3,9 +3,10 @@ import { rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { withLock } from "../effects/lock.ts";
 import { Failure, toFailureDocument } from "../manifests/failure.ts";
 import { table } from "../terminal/table.ts";
-import { ask, heading, type Place, say, type, typeInBackground } from "./console.ts";
+import { ask, heading, type Place, say, type, typeInBackground, typeToTheEnd } from "./console.ts";
 import { editProject, openProject, revertProject } from "./project.ts";
 import { countOrders, placeOrders, underLoad } from "./traffic.ts";
 
@@ -14,18 +15,26 @@ import { countOrders, placeOrders, underLoad } from "./traffic.ts";
 const PORT = 8080;
 const root = join(import.meta.dirname, "..");
 const directory = join(root, ".ostler", "demo");
+const RUN = "/run/ostler-demo";
+const node = `--state ${join(directory, "node")} --run ${RUN}`;
+const interrupted = new AbortController();
 const place: Place = {
   directory: join(directory, "shop"),
+  interrupted: interrupted.signal,
   environment: {
     PATH: `${join(root, "bin")}:${process.env["PATH"]}`,
     OSTLER_HOME: join(directory, "home"),
-    HOSTD_SOCKET: "/run/ostler-demo/hostd.sock",
+    HOSTD_SOCKET: join(RUN, "hostd.sock"),
   },
 };
 const results: { act: string; took: number; outcome: string }[] = [];
 
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => interrupted.abort(new Failure("failed", "interrupted", `interrupted by ${signal}`)));
+}
+mkdirSync(directory, { recursive: true });
 try {
-  await story();
+  await withLock(join(directory, "running"), story, 0);
   process.stdout.write(`\n${table(["what happened", "seconds", "outcome"], results.map(row))}\n`);
 } catch (error) {
   const failure = toFailureDocument(error);
@@ -35,15 +44,15 @@ try {
 }
 
 async function story(): Promise<void> {
+  await clearNode();
   await expectFreePort();
   await prepare();
   const log = openSync(join(directory, "hostd.log"), "w");
   heading("a node");
   say("its state, its run directory, the repository it reads and the root it trusts:");
   const repository = join(directory, "home", "repository");
-  const paths = `--state ${join(directory, "node")} --run /run/ostler-demo`;
   const trust = `--repository ${repository} --root ${join(repository, "metadata", "1.root.json")} --channel production`;
-  const hostd = typeInBackground(place, `hostd serve ${paths} ${trust}`, log);
+  const hostd = typeInBackground(place, `hostd serve ${node} ${trust}`, log);
   try {
     await untilThere(place.environment["HOSTD_SOCKET"] ?? "");
     await type(place, "hostd status", 0);
@@ -58,20 +67,36 @@ async function story(): Promise<void> {
   } finally {
     heading("leaving nothing behind");
     await hostd.stop();
-    await type(place, `hostd reset --wipe ${paths}`, 0);
+    await wipeNode();
     closeSync(log);
   }
+}
+
+/** Ends what a demo left that could not clean up: its hostd, its apps and their mounts. */
+async function clearNode(): Promise<void> {
+  if (!existsSync(join(directory, "node", "hostd.db"))) return;
+  heading("clearing what an interrupted demo left");
+  const status = await ask<{ hostd: { pid: number } }>(place, ["hostd", "status"]).catch(() => undefined);
+  if (status !== undefined) {
+    process.kill(status.hostd.pid, "SIGTERM");
+    while (existsSync(`/proc/${status.hostd.pid}`)) await sleep(100);
+  }
+  await wipeNode();
+}
+
+async function wipeNode(): Promise<void> {
+  await typeToTheEnd(place, `hostd reset --wipe ${node}`);
+  await rm(RUN, { recursive: true, force: true });
 }
 
 async function prepare(): Promise<void> {
   heading("a project and its keys");
   say("a small web shop with an SQLite database, in a git repository of its own:");
   await openProject(join(root, "recipes"), place.directory);
-  await rm(join(directory, "home", "keys"), { recursive: true, force: true });
-  await rm(join(directory, "home", "repository"), { recursive: true, force: true });
-  await rm(join(directory, "home", "store"), { recursive: true, force: true });
+  for (const part of ["keys", "repository", "store", "trust"]) {
+    await rm(join(directory, "home", part), { recursive: true, force: true });
+  }
   await rm(join(directory, "node"), { recursive: true, force: true });
-  mkdirSync(directory, { recursive: true });
   process.stdout.write(`$ cd ${place.directory}\n$ export PATH=${join(root, "bin")}:$PATH\n`);
   for (const name of ["OSTLER_HOME", "HOSTD_SOCKET"]) {
     process.stdout.write(`$ export ${name}=${place.environment[name]}\n`);

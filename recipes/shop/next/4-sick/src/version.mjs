@@ -1,2 +1,2 @@
 /** The shop's own version: shown by /healthz and in the log. */
-export const version = "3.1.0";
+export const version = "4.0.0";
