@@ -3,7 +3,7 @@ import { digestSchema } from "./digest.ts";
 
 // What hostd says of the layers on its disk: found sound, damaged, repaired, and what could be collected.
 
-export const damageSchema = z.object({
+const damageSchema = z.object({
   /** Verity root of the layer, or what else is wrong. */
   what: z.string(),
   /** File, block and byte offset. */

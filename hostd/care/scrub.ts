@@ -7,7 +7,7 @@ import { checkLayers } from "./fsck.ts";
 const HOUR = 60 * 60 * 1000;
 
 /** How often every layer is read whole, and after hostd's start for the first time. */
-export const SCRUB_INTERVAL = 7 * 24 * HOUR;
+const SCRUB_INTERVAL = 7 * 24 * HOUR;
 const FIRST_SCRUB = HOUR;
 
 /** Bytes per second: a disk does not notice, 100 GB take three hours. */

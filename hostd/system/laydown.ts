@@ -28,7 +28,7 @@ export async function layDownApart(task: Task, signal?: AbortSignal): Promise<vo
 }
 
 /** The process: Node with little room for garbage, killed when its parent ends. */
-export function layDownCommand(node: string): string[] {
+function layDownCommand(node: string): string[] {
   const program = fileURLToPath(new URL("./laydown-main.ts", import.meta.url));
   const quiet = "--disable-warning=ExperimentalWarning";
   return ["setpriv", "--pdeathsig", "KILL", node, quiet, ...SMALL_HEAP, program];
