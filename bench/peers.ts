@@ -35,14 +35,14 @@ export function peersOf(input: Input, blobs: Record<"v1" | "v2", string>, node: 
       name: "podman pull + mount",
       yieldsTree: true,
       stage: (version, target) =>
-        `id=$(${podman(target)} pull -q oci:${input.zstd}/oci:${version}) && ${podman(target)} image mount $id >/dev/null`,
+        `id=$(${podman(target)} pull -q oci:${input.zstd}/oci:${version}); ${podman(target)} image mount $id >/dev/null`,
       leave: (target) => `${podman(target)} image umount --all; umount ${target}/root/overlay`,
     },
     {
       name: "ostree pull-local + checkout",
       yieldsTree: true,
       stage: (version, target) =>
-        `{ test -d ${target}/repo || ostree --repo=${target}/repo init --mode=bare; } && ostree --repo=${target}/repo pull-local ${input.ostree} ${version} && ostree --repo=${target}/repo checkout -H ${version} ${target}/${version}`,
+        `{ test -d ${target}/repo || ostree --repo=${target}/repo init --mode=bare; }; ostree --repo=${target}/repo pull-local ${input.ostree} ${version}; ostree --repo=${target}/repo checkout -H ${version} ${target}/${version}`,
     },
     {
       name: "casync extract",
