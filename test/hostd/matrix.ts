@@ -2,17 +2,16 @@ import { setTimeout as delay } from "node:timers/promises";
 import { OPERATIONS, type StepName, stepRule } from "../../hostd/states.ts";
 import type { OperationDocument, OperationKind } from "../../manifests/node.ts";
 import { restartAndWait, versionOf } from "./crash.ts";
-import type { Rig } from "./rig.ts";
-import { wrongWith } from "./whole.ts";
+import { type Rig, withRig } from "./rig.ts";
+import { wrongJournal, wrongWith } from "./whole.ts";
 
 /** What happens to the node at a step boundary. */
-export const FAULTS = ["kill", "full disk", "read-only", "power cut", "clock -1 y", "clock +1 y"] as const;
-export type Fault = (typeof FAULTS)[number];
+type Fault = "kill" | "full disk" | "read-only" | "power cut" | "clock -1 y" | "clock +1 y";
 
 /** Kinds that change what runs; staging never does. */
-export type SwitchKind = Extract<OperationKind, "activate" | "rollback">;
+type SwitchKind = Extract<OperationKind, "activate" | "rollback">;
 
-export interface Case {
+interface Case {
   kind: SwitchKind;
   step: StepName;
   moment: "before" | "after";
@@ -30,12 +29,10 @@ const FULL_FOR = 400;
 const SUFFERED_FOR = 150;
 const YEAR = 365 * 86_400_000;
 
-/** Every step boundary of a kind with every fault: a step that is added is here by itself. */
-export function casesOf(kind: SwitchKind, faults: readonly Fault[] = FAULTS): Case[] {
+/** Every step boundary of a kind: a step that is added is here by itself. */
+function casesOf(kind: SwitchKind, fault: Fault): Case[] {
   const steps: readonly StepName[] = OPERATIONS[kind];
-  return faults.flatMap((fault) =>
-    steps.flatMap((step) => (["before", "after"] as const).map((moment) => ({ kind, step, moment, fault }))),
-  );
+  return steps.flatMap((step) => (["before", "after"] as const).map((moment) => ({ kind, step, moment, fault })));
 }
 
 /**
@@ -63,6 +60,22 @@ function nameOf({ kind, step, moment, fault }: Case): string {
   return `${kind}.${step}.${moment}, ${fault}`;
 }
 
+/** Strikes a node of its own at every step boundary of a kind with one fault; answers what was wrong after any of them. */
+export async function strikeEverywhere(kind: SwitchKind, fault: Fault): Promise<string[]> {
+  const wrong: string[] = [];
+  await withRig(
+    async (rig) => {
+      await prepareNode(rig);
+      const acknowledged: string[] = [];
+      for (const one of casesOf(kind, fault)) wrong.push(...(await suffer(rig, one, acknowledged)));
+      await rig.stop();
+      wrong.push(...wrongJournal(rig));
+    },
+    { disk: "ext4" },
+  );
+  return wrong;
+}
+
 /** A node with two good versions, the app under test and records in its data. */
 export async function prepareNode(rig: Rig): Promise<void> {
   await rig.start();
@@ -74,7 +87,7 @@ export async function prepareNode(rig: Rig): Promise<void> {
 }
 
 /** Runs one case and answers what is wrong afterwards; `acknowledged` gets the records that the app took. */
-export async function suffer(rig: Rig, one: Case, acknowledged: string[]): Promise<string[]> {
+async function suffer(rig: Rig, one: Case, acknowledged: string[]): Promise<string[]> {
   const { current } = await rig.client.app("shop");
   acknowledged.push(`${await rig.record()} by ${await rig.get("/version")}`);
   const ended = await strike(rig, one);
