@@ -35,7 +35,7 @@ export function peersOf(input: Input, blobs: Record<"v1" | "v2", string>, node: 
       name: "podman pull + mount",
       yieldsTree: true,
       stage: (version, target) =>
-        `id=$(${podman(target)} pull -q oci:${input.zstd}/oci:${version}); ${podman(target)} image mount $id >/dev/null`,
+        `cd ${input.zstd}; id=$(${podman(target)} pull -q oci:oci:${version}); cd - >/dev/null; ${podman(target)} image mount $id >/dev/null`,
       leave: (target) => `${podman(target)} image umount --all; umount ${target}/root/overlay`,
     },
     {
