@@ -1,8 +1,7 @@
 #!/usr/bin/env node
 import { enableCompileCache } from "node:module";
-import { expectNode } from "../terminal/guard.ts";
+import "../bin/guard.mjs";
 
-expectNode("ostler");
 enableCompileCache();
 const { runProgram } = await import("../terminal/program.ts");
 const { homeDirectory } = await import("./home.ts");
