@@ -57,10 +57,10 @@ export async function makeDisk(kind: DiskKind, place: string, directory: string)
     },
     async repair() {
       await unmount(directory, { lazy: true });
-      const image = existsSync(frozen) ? frozen : current;
+      const failed = current;
       current = join(place, `disk-${++copies}.img`);
-      execFileSync("cp", ["--sparse=always", image, current]);
-      rmSync(image);
+      execFileSync("cp", ["--sparse=always", existsSync(frozen) ? frozen : failed, current]);
+      for (const image of [frozen, failed]) rmSync(image, { force: true });
       if (kind === "ext4") {
         execFileSync("sh", ["-c", 'fsck.ext4 -p "$0" >&2 || [ $? -le 1 ]', current], { stdio: "pipe" });
       }
