@@ -1,5 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { OPERATIONS, type StepName, stepRule } from "../../hostd/states.ts";
+import type { Digest } from "../../manifests/digest.ts";
+import { Failure } from "../../manifests/failure.ts";
 import type { OperationDocument, OperationKind } from "../../manifests/node.ts";
 import { restartAndWait, versionOf } from "./crash.ts";
 import { type Rig, withRig } from "./rig.ts";
@@ -104,12 +106,12 @@ async function strike(rig: Rig, one: Case): Promise<OperationDocument> {
   const point = `${one.kind}.${one.step}.${one.moment}`;
   const shift = one.fault === "clock -1 y" ? -YEAR : one.fault === "clock +1 y" ? YEAR : 0;
   const action = one.fault === "kill" ? "kill" : shift === 0 ? "pause" : "clock";
+  const target = await targetOf(rig);
   rig.arm({ point, action, shift });
-  // The daemon may stand still, or be gone, before it answers.
-  const begun = begin(rig, one.kind).catch(() => undefined);
+  const begun = begin(rig, one.kind, target).catch(unlessRefused);
   switch (one.fault) {
     case "kill":
-      await rig.ended();
+      await Promise.race([rig.ended(), begun.then(() => rig.ended())]);
       return await restartAndWait(rig);
     case "full disk": {
       await rig.reached();
@@ -138,9 +140,23 @@ async function strike(rig: Rig, one: Case): Promise<OperationDocument> {
   return await rig.client.wait(operation, () => {}, AbortSignal.timeout(40_000));
 }
 
-/** Both lead from one good version to the other. */
-async function begin(rig: Rig, kind: SwitchKind): Promise<OperationDocument> {
+/** The good version that does not run; a rollback left it in quarantine. */
+async function targetOf(rig: Rig): Promise<Digest> {
   const { current, slots } = await rig.client.app("shop");
   const other = slots.find(({ image }) => image !== current?.image)?.image;
-  return await rig.client.begin("shop", kind, kind === "activate" ? { image: other } : { to: other });
+  if (other === undefined) throw new Error("expected a second version on the node");
+  const { quarantine } = await rig.client.status();
+  if (quarantine.some(({ image }) => image === other)) await rig.client.release(other);
+  return other;
+}
+
+/** Both lead from one good version to the other. */
+async function begin(rig: Rig, kind: SwitchKind, target: Digest): Promise<OperationDocument> {
+  return await rig.client.begin("shop", kind, kind === "activate" ? { image: target } : { to: target });
+}
+
+/** The daemon may stand still, or be gone, before it answers; a refusal would leave the fault point unreached for ever. */
+function unlessRefused(error: unknown): undefined {
+  if (error instanceof Failure && error.outcome !== "failed") throw error;
+  return undefined;
 }
