@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 import { enableCompileCache } from "node:module";
-import "../bin/guard.mjs";
 
 enableCompileCache();
 const { runProgram } = await import("../terminal/program.ts");

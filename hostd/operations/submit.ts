@@ -64,7 +64,7 @@ export function openSubmit(engineOf: () => Engine): Submit {
     const engine = engineOf();
     const requestId = asked.requestId ?? randomUUID();
     const known = engine.journal.operations.byRequest(requestId);
-    if (known !== undefined) return known;
+    if (known !== undefined) return sameRequest(known, kind, asked);
     engine.journal.operations.refuseBusy(asked.app, kind);
     const operation = engine.journal.transaction(() =>
       engine.journal.operations.begin({ requestId, kind, app: asked.app, caller: asked.by, plan: plan() }),
@@ -111,6 +111,15 @@ export function openSubmit(engineOf: () => Engine): Submit {
       await Promise.all([...running.values()].map(({ done }) => done));
     },
   };
+}
+
+/** An id names one request: another one under it would be answered with what was never asked. */
+function sameRequest(known: OperationRow, kind: OperationKind, { app, requestId }: Asked): OperationRow {
+  if (known.kind === kind && known.app === app) return known;
+  const was = `operation ${known.id}, ${known.kind} ${known.app}`;
+  throw new HostdError("bad-request", `request id ${requestId}: expected ${was}, got ${kind} ${app}`, {
+    hint: "give each request an id of its own",
+  });
 }
 
 function stagePlan(engine: Engine, { channel, rate: wanted }: StageRequest): Plan {

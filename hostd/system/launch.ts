@@ -44,7 +44,8 @@ export function launchCommand(sandbox: Sandbox, listenFds: number): string[] {
   const { spec, report } = descriptorsOf(listenFds);
   const options = `ro,lowerdir=${sandbox.root}:${sandbox.points}`;
   return [
-    ...["unshare", "--mount", "--propagation", "private", "--"],
+    // Slave: what the node unmounts later goes here too, or a long-lived app would keep it busy and its disk space taken.
+    ...["unshare", "--mount", "--propagation", "slave", "--"],
     ...["sh", "-c", PREPARE, "prepare", options, sandbox.at],
     ...["bwrap", "--die-with-parent", "--new-session"],
     ...["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],

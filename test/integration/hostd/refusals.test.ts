@@ -110,6 +110,9 @@ describeWith(NEEDS, "what hostd refuses, while the running version goes on", () 
       expect((await rig.client.app("shop")).operations).toEqual([first.id]);
       expect(await rig.client.wait(first, () => {}, AbortSignal.timeout(20_000))).toMatchObject({ state: "done" });
       expect((await rig.client.begin("shop", "activate", { requestId: "night-1" })).id).toBe(first.id);
+      await expect(rig.client.begin("shop", "rollback", { requestId: "night-1" })).rejects.toThrow(
+        `request id night-1: expected operation ${first.id}, activate shop, got rollback shop`,
+      );
     }));
 
   test("what would not leave the reserve free, before a layer is fetched", () =>

@@ -13,7 +13,7 @@ const PROGRAM = { command: ["/usr/bin/node", "server.mjs"], env: { A: "x=y", PAT
 
 test("launchCommand joins root and mount points in a mount namespace of its own, as arguments and not as shell text", () => {
   expect(launchCommand(SANDBOX, 1).slice(0, 11)).toEqual([
-    ...["unshare", "--mount", "--propagation", "private", "--"],
+    ...["unshare", "--mount", "--propagation", "slave", "--"],
     ...["sh", "-c", 'mount -t overlay overlay -o "$1" "$2" && shift 2 && exec "$@"', "prepare"],
     "ro,lowerdir=/run/hostd/slots/shop/111111111111:/run/hostd/apps/shop/points/3",
     "/run/hostd/apps/shop/root",
