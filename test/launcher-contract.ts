@@ -331,6 +331,6 @@ function connect(port: number): Promise<string> {
     });
     socket.once("error", reject);
     socket.once("close", () => reject(new Error("closed without an answer")));
-    socket.setTimeout(10_000, () => socket.destroy(new Error("no answer in ten seconds")));
+    socket.setTimeout(30_000, () => socket.destroy(new Error("no answer in thirty seconds")));
   });
 }
