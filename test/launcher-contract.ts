@@ -322,7 +322,7 @@ function startLoad(port: number) {
 }
 
 /** One request over a new connection; resolves when an answer came. */
-function connect(port: number): Promise<string> {
+export function connect(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = createConnection(port, "127.0.0.1", () => socket.write("GET / HTTP/1.0\r\n\r\n"));
     socket.once("data", (text) => {

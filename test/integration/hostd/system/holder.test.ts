@@ -9,6 +9,7 @@ import { expect, test } from "vitest";
 import { withTemporaryDirectory } from "../../../../effects/temporary.ts";
 import { openNode } from "../../../../hostd/system/node.ts";
 import { isAlive } from "../../../../hostd/system/proc.ts";
+import { connect } from "../../../launcher-contract.ts";
 import { describeWith } from "../../../needs.ts";
 import { allCommands, eventually, freePort, serverSpec, shellSpec, withNode } from "./fixture.ts";
 import { useRoot } from "./root.ts";
@@ -402,18 +403,4 @@ async function reach(port: number): Promise<void> {
   await once(socket, "connect");
   socket.on("error", () => {}); // nobody accepted it, so its end may be a reset
   socket.destroy();
-}
-
-/** One request over a new connection; resolves when an answer came. */
-function connect(port: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection(port, "127.0.0.1", () => socket.write("GET / HTTP/1.0\r\n\r\n"));
-    socket.once("data", (text) => {
-      socket.destroy();
-      resolve(text.toString());
-    });
-    socket.once("error", reject);
-    socket.once("close", () => reject(new Error("closed without an answer")));
-    socket.setTimeout(30_000, () => socket.destroy(new Error("no answer in thirty seconds")));
-  });
 }
