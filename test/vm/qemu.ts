@@ -1,0 +1,91 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import type { Duplex } from "node:stream";
+
+const FIRMWARE = "/usr/share/OVMF";
+export const BLANK_VARS = `${FIRMWARE}/OVMF_VARS_4M.fd`;
+
+export interface QemuOptions {
+  /** Raw images, in the order that firmware and kernel see them. */
+  disks: readonly string[];
+  /** UEFI boot from the first disk with this variable store; without it the kernel is started directly. */
+  vars?: string | undefined;
+  /** Firmware that enforces signatures once keys are enrolled. */
+  secureBoot?: boolean | undefined;
+  kernel?: { image: string; initrd: string; commandLine: string } | undefined;
+  /** MiB. */
+  memory: number;
+  /** Port of 127.0.0.1 that leads to port 22 of the machine; without it there is no network. */
+  sshPort?: number | undefined;
+  /** QEMU's own arguments for what a test has specially, such as a second network card. */
+  extra?: readonly string[] | undefined;
+}
+
+/** The command line of one run: emulated, since the tests need no KVM; a reset of the machine ends it. Pure. */
+function qemuCommand(options: QemuOptions): string[] {
+  const { vars, secureBoot = false, kernel, disks, memory, sshPort } = options;
+  const code = `${FIRMWARE}/OVMF_CODE_4M${secureBoot ? ".secboot" : ""}.fd`;
+  return [
+    "qemu-system-x86_64",
+    ...["-accel", "tcg,thread=multi", "-smp", "2", "-cpu", "max", "-m", String(memory)],
+    ...["-machine", secureBoot ? "q35,smm=on" : "q35", "-no-reboot", "-nodefaults", "-display", "none"],
+    ...(secureBoot ? ["-global", "driver=cfi.pflash01,property=secure,value=on"] : []),
+    ...(vars === undefined
+      ? []
+      : [`if=pflash,format=raw,unit=0,readonly=on,file=${code}`, `if=pflash,format=raw,unit=1,file=${vars}`].flatMap(
+          (drive) => ["-drive", drive],
+        )),
+    ...(kernel === undefined ? [] : ["-kernel", kernel.image, "-initrd", kernel.initrd, "-append", kernel.commandLine]),
+    ...disks.flatMap((file, index) => [
+      // cache=unsafe: the host does not lose power in a test; a killed QEMU keeps every write that the guest issued
+      ...["-drive", `if=none,id=disk${index},format=raw,cache=unsafe,discard=unmap,file=${file}`],
+      ...["-device", `virtio-blk-pci,drive=disk${index},serial=disk${index}${index === 0 ? ",bootindex=1" : ""}`],
+    ]),
+    ...(sshPort === undefined
+      ? ["-nic", "none"]
+      : ["-nic", `user,model=virtio-net-pci,ipv6=off,restrict=on,hostfwd=tcp:127.0.0.1:${sshPort}-:22`]),
+    ...["-device", "virtio-rng-pci"],
+    ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
+    ...["-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control"],
+    ...(options.extra ?? []),
+  ];
+}
+
+/** Why a run of QEMU ended: the machine reset itself, powered off, or the process was killed or failed. */
+export type RunEnd = "reset" | "off" | "killed" | "failed";
+
+export interface QemuRun {
+  readonly pid: number;
+  ended: Promise<RunEnd>;
+  /** Presses the power button. */
+  powerButton(): void;
+  /** What a power cut is to the machine: it is gone between two instructions. */
+  kill(): void;
+}
+
+/** Starts QEMU; what the machine writes on its serial line goes to `onConsole`, QEMU's own complaints too. */
+export function startQemu(options: QemuOptions, onConsole: (chunk: Buffer) => void): QemuRun {
+  const [program = "", ...args] = qemuCommand(options);
+  const child: ChildProcess = spawn(program, args, { stdio: ["pipe", "pipe", "pipe", "pipe"] });
+  const monitor = child.stdio[3] as Duplex;
+  let reason: RunEnd | undefined;
+  child.stdout?.on("data", onConsole);
+  child.stderr?.on("data", onConsole);
+  monitor.on("error", () => {}); // the other end dies with QEMU; its exit tells
+  createInterface({ input: monitor }).on("line", (line) => {
+    const { event, data } = JSON.parse(line) as { event?: string; data?: { reason?: string } };
+    if (event === "SHUTDOWN") reason = data?.reason === "guest-reset" ? "reset" : "off";
+  });
+  const send = (command: string) => monitor.write(`${JSON.stringify({ execute: command })}\n`);
+  send("qmp_capabilities");
+  const ended = new Promise<RunEnd>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (_, signal) => resolve(signal !== null ? "killed" : (reason ?? "failed")));
+  });
+  return {
+    pid: child.pid ?? 0,
+    ended,
+    powerButton: () => send("system_powerdown"),
+    kill: () => child.kill("SIGKILL"),
+  };
+}
