@@ -30,6 +30,15 @@ export const STEPS = {
     undo: "end the trial: condemn and quarantine the version at fault, else withdraw it",
     afterCrash: "undo",
   },
+  beside: {
+    does: "start the new generation beside the old one, where both images allow it",
+    undo: "see that the old generation runs, then stop the new one",
+    afterCrash: "undo",
+  },
+  prove: {
+    does: "judge the new generation beside the old one, by answers that the old one cannot give, then required.d",
+    afterCrash: "undo",
+  },
   drain: { does: "run the old version's DRAIN hook", afterCrash: "undo" },
   stop: {
     does: "stop the old generation; its LISTEN sockets stay open",
@@ -57,8 +66,15 @@ export const STEPS = {
     undo: "make the old generation the current one",
     afterCrash: "resume",
   },
-  start: { does: "start the new generation", undo: "stop the new generation", afterCrash: "resume" },
-  judge: { does: "healthy within A, then stable for B, then the host's required.d", afterCrash: "resume" },
+  start: {
+    does: "start the new generation, unless it runs already",
+    undo: "stop the new generation, unless it runs beside the old one",
+    afterCrash: "resume",
+  },
+  judge: {
+    does: "healthy within A, then stable for B, then the host's required.d; proven beside, once more good alone",
+    afterCrash: "resume",
+  },
   ready: { does: "run the new version's READY hook", afterCrash: "resume" },
   commit: {
     does: "bless slot and generation; quarantine what a rollback left; run green.d",
@@ -76,7 +92,7 @@ export const STEPS = {
 export type StepName = keyof typeof STEPS;
 
 const STAGE = ["trust", "space", "fetch", "lay", "sync", "record"] as const;
-const ARM = ["mount", "drain", "stop", "snapshot"] as const;
+const ARM = ["mount", "beside", "prove", "drain", "stop", "snapshot"] as const;
 const SWITCH = ["config", "flip", "start", "judge", "ready", "commit"] as const;
 
 /** Each kind of operation as its steps, in order; a failure undoes, in reverse, every step that was started. */

@@ -45,12 +45,36 @@ const dataSchema = z.strictObject({
   format: z.int().positive().default(1),
   /** semver range of formats this image can read; the default is its own format alone. */
   reads: z.string().optional(),
+  /** Two versions of the app may have it open at the same time. */
+  shared: z.boolean().optional(),
 });
 
 const configFileSchema = z.strictObject({
   path: absolutePath,
   /** Template text with `{{ name }}` values, taken into the image document at build time. */
   template: z.string().max(65_536),
+});
+
+/** A unix socket in a directory that each generation has for itself; short, since hostd reaches it through /proc. */
+export const PROBE_PATH = /^\/(?:run|tmp)\/(?!.*(?:^|\/)\.\.(?:\/|$))[\x21-\x7e]{1,75}$/;
+
+const switchSchema = z.strictObject({
+  /** `start-first`: a new version may run beside the one it replaces, on the same LISTEN sockets. */
+  order: z.enum(["stop-first", "start-first"]),
+  /** Where http and tcp checks of a LISTEN port reach this generation alone while two share the port. */
+  probe: z.string().regex(PROBE_PATH, "expected a path below /run or /tmp, at most 80 characters").optional(),
+});
+
+/** What the processes of an app may use together, `files` each of them. */
+const limitsSchema = z.strictObject({
+  /** Bytes. */
+  memory: z.int().positive().optional(),
+  /** Percent of one processor. */
+  cpu: z.int().positive().optional(),
+  /** Processes and threads. */
+  tasks: z.int().positive().optional(),
+  /** Open files of one process. */
+  files: z.int().positive().optional(),
 });
 
 const hookSchema = z.strictObject({ command, timeout: milliseconds.default(60_000) });
@@ -70,6 +94,9 @@ export const appSchema = z.strictObject({
     .strictObject({ drain: hookSchema, migrate: hookSchema, ready: hookSchema, reverted: hookSchema })
     .partial()
     .default({}),
+  /** Where it is absent: stop-first. */
+  switch: switchSchema.optional(),
+  limits: limitsSchema.optional(),
   /** Longest time from SIGTERM to SIGKILL when the app is stopped. */
   stopTimeout: milliseconds.default(10_000),
 });
@@ -79,7 +106,14 @@ export type Listen = z.infer<typeof listenSchema>;
 export type Health = z.infer<typeof healthSchema>;
 export type DataPath = z.infer<typeof dataSchema>;
 export type ConfigFile = z.infer<typeof configFileSchema>;
+export type Limits = z.infer<typeof limitsSchema>;
 export type Hook = z.infer<typeof hookSchema>;
+
+/** The TCP port that an http or tcp check asks; undefined for the other kinds. */
+export function portOf(check: Health): number | undefined {
+  if (check.kind === "tcp") return check.port;
+  return check.kind === "http" ? Number(new URL(check.url).port || 80) : undefined;
+}
 
 export const appExample: App = {
   schema: 1,

@@ -72,7 +72,7 @@ export function parseEnv(env: readonly string[] | undefined): Record<string, str
 }
 
 function appDocument(recipe: Recipe, context: Context): App {
-  const { listen, health, data, config, hooks } = recipe.image;
+  const { listen, health, data, config, hooks, switch: order, limits } = recipe.image;
   const files = config.map((file) => {
     const entry = context.find(toBinary(file.template));
     if (entry?.type === "file") return { path: file.path, template: readFileSync(entry.file, "utf8") };
@@ -81,6 +81,16 @@ function appDocument(recipe: Recipe, context: Context): App {
       `${recipe.file}:${file.position.line}: CONFIG ${file.path}: expected the template ${file.template} in the context ${context.directory}, got none`,
     );
   });
-  const app = { schema: 1, name: recipe.name, listen, health, data, config: files, hooks };
+  const app = {
+    schema: 1,
+    name: recipe.name,
+    listen,
+    health,
+    data,
+    config: files,
+    hooks,
+    ...(order === undefined ? {} : { switch: order }),
+    ...(Object.keys(limits).length === 0 ? {} : { limits }),
+  };
   return checkDocument(app, appSchema, `${recipe.file}: app document`);
 }

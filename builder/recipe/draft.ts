@@ -90,6 +90,8 @@ export function noDeclarations(): Declarations {
     data: [],
     config: [],
     hooks: {},
+    switch: undefined,
+    limits: {},
     tests: [],
   };
 }

@@ -1,4 +1,4 @@
-import type { App, DataPath, Health, Listen } from "../../manifests/app.ts";
+import type { App, DataPath, Health, Limits, Listen } from "../../manifests/app.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import type { Problem } from "./problem.ts";
 
@@ -190,6 +190,9 @@ export interface AppDeclarations {
   data: DataPath[];
   config: ConfigDeclaration[];
   hooks: App["hooks"];
+  /** How a node may go from one version to the next; undefined is stop-first. */
+  switch: App["switch"];
+  limits: Limits;
   tests: TestDeclaration[];
 }
 

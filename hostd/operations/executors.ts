@@ -22,6 +22,8 @@ export const EXECUTORS: Readonly<Record<StepName, Executor>> = {
   prune: { run: pruneApp },
   plan: { run: change.plan },
   mount: { run: change.mount, undo: change.endTrial },
+  beside: { run: change.beside, undo: change.stopBeside },
+  prove: { run: change.prove },
   drain: { run: change.drain },
   stop: { run: change.stop, undo: change.startOld },
   snapshot: { run: takeSnapshot, undo: forgetSnapshot },

@@ -23,7 +23,13 @@ async function judgeOld(context: Context): Promise<void> {
       context.note(`after the revert: ${toFailureDocument(error).message}`),
     );
   }
-  const verdict = await judgeGeneration(engine, { app, number: from, signal: engine.closing, report: context.report });
+  const verdict = await judgeGeneration(engine, {
+    app,
+    number: from,
+    standing: "fresh",
+    signal: engine.closing,
+    report: context.report,
+  });
   if (verdict.state === "pending") return;
   const healthy = verdict.state === "healthy";
   engine.journal.operations.setAfterwards(context.id, { healthy, detail: verdict.detail });

@@ -5,6 +5,7 @@ import {
   commonPlan,
   refuseFailed,
   refuseUnreadable,
+  requireApp,
   type Situation,
   type SwitchPlan,
 } from "../switch/plan.ts";
@@ -42,7 +43,7 @@ export function planRollback(situation: RollbackSituation, request: RollbackRequ
     image: slot.image,
     version: slot.version,
     config: request.withConfig === true ? config : (situation.current?.config ?? config),
-    ...commonPlan(situation),
+    ...commonPlan(situation, requireApp(slot), restore !== undefined),
     ...(restore === undefined ? {} : { restore: restore.id }),
     ...(leaves ? { quarantine: "rolled back by command" } : {}),
   };

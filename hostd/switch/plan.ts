@@ -5,6 +5,7 @@ import { appOf, type ImageConfig } from "../../manifests/image.ts";
 import type { SlotState, SnapshotDocument } from "../../manifests/node.ts";
 import { canRead, describeReads, readableSnapshots } from "../data/compatible.ts";
 import { HostdError } from "../error.ts";
+import { chooseOrder } from "./order.ts";
 
 /** A switch as decided before its first step, and as the journal keeps it: a crash changes none of it. */
 export const switchPlanSchema = z.object({
@@ -22,6 +23,10 @@ export const switchPlanSchema = z.object({
   restore: z.string().optional(),
   /** Why hostd kept the app stopped before this; a revert goes back to that. */
   hold: z.string().optional(),
+  /** The new generation starts beside the old one and is proven before that stops. */
+  beside: z.literal(true).optional(),
+  /** Why the old generation stops first though the new image would start beside it. */
+  stopFirst: z.string().optional(),
   /** Reason to quarantine the version that is left, once the switch is committed. */
   quarantine: z.string().optional(),
 });
@@ -31,7 +36,8 @@ export type SwitchPlan = z.infer<typeof switchPlanSchema>;
 /** What the journal knows when a switch is planned. */
 export interface Situation {
   app: string;
-  current: { number: number; image: Digest; config: number } | undefined;
+  /** `app`: what the image that runs declares. */
+  current: { number: number; image: Digest; config: number; app?: App } | undefined;
   hold: string | undefined;
   dataFormat: number | undefined;
   snapshots: readonly SnapshotDocument[];
@@ -56,17 +62,22 @@ export function planActivation(situation: Situation, slot: Candidate, configVers
     image: slot.image,
     version: slot.version,
     config: configVersion,
-    ...commonPlan(situation),
+    ...commonPlan(situation, requireApp(slot)),
   };
 }
 
 /** The parts of a plan that every switch has. */
-export function commonPlan(situation: Situation) {
-  const to = situation.nextGeneration;
+export function commonPlan(situation: Situation, next: App, restores = false) {
+  const { nextGeneration: to, current, hold, dataFormat } = situation;
+  const old = hold === undefined ? current?.app : undefined;
+  const order = chooseOrder({ old, next, dataFormat, restores });
   return {
-    ...(situation.current === undefined ? {} : { from: situation.current.number }),
+    ...(current === undefined ? {} : { from: current.number }),
     to,
-    ...(situation.dataFormat === undefined ? {} : { snapshot: `before-g${to}` }),
+    ...(order.beside ? { beside: true as const } : {}),
+    ...(order.beside || order.because === undefined ? {} : { stopFirst: order.because }),
+    // Two versions that share their data write it all the time: a copy of it would be of no moment.
+    ...(dataFormat === undefined || order.beside ? {} : { snapshot: `before-g${to}` }),
     kept: `kept-g${to}`,
     ...(situation.hold === undefined ? {} : { hold: situation.hold }),
   };

@@ -1,7 +1,8 @@
 import type { Digest } from "../../manifests/digest.ts";
 import type { Engine } from "../engine.ts";
+import type { GenerationRow } from "../journal/generations.ts";
 import type { RollbackSituation } from "../rollback/plan.ts";
-import { planActivation, type SwitchPlan } from "./plan.ts";
+import { planActivation, requireApp, type SwitchPlan } from "./plan.ts";
 
 /** What the journal knows about an app, as the planners take it. */
 export function situationOf(engine: Engine, app: string): RollbackSituation {
@@ -10,8 +11,7 @@ export function situationOf(engine: Engine, app: string): RollbackSituation {
   const current = state?.current === undefined ? undefined : generations.require(app, state.current);
   return {
     app,
-    current:
-      current === undefined ? undefined : { number: current.number, image: current.image, config: current.config },
+    current: current === undefined ? undefined : describe(engine, current),
     hold: state?.hold,
     dataFormat: state?.data_format,
     snapshots: snapshots.list(app),
@@ -25,6 +25,11 @@ export function situationOf(engine: Engine, app: string): RollbackSituation {
     })),
     generations: generations.list(app),
   };
+}
+
+function describe(engine: Engine, { app, number, image, config }: GenerationRow) {
+  const slot = engine.journal.slots.get(app, image);
+  return { number, image, config, ...(slot === undefined ? {} : { app: requireApp(slot) }) };
 }
 
 /** The switch to a slot of this node, as things stand; undefined where the app runs exactly that already. */

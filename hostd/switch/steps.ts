@@ -2,7 +2,7 @@ import { passGate, tellVerdict } from "../checks/gate.ts";
 import { renderConfig } from "../config/render.ts";
 import { formatAfter, isBehind } from "../data/compatible.ts";
 import { HostdError } from "../error.ts";
-import { judgeGeneration } from "../health/trial.ts";
+import { judgeGeneration, type Standing } from "../health/trial.ts";
 import { type Context, END, launchable, switchOf } from "../operations/context.ts";
 import type { SlotAction } from "../states.ts";
 import { runHook } from "./hooks.ts";
@@ -69,6 +69,31 @@ export async function endTrial(context: Context): Promise<void> {
   if (old === undefined) await engine.node.removeHolder(app);
 }
 
+/** The first half of a start-first switch: the old generation goes on serving, on the same sockets. */
+export async function beside(context: Context): Promise<string> {
+  const plan = switchOf(context);
+  if (plan.stopFirst !== undefined) context.note(`the old version stops first: ${plan.stopFirst}`);
+  if (plan.beside === undefined) return "the old version stops first";
+  beginGeneration(context);
+  await startGeneration(context.engine, context.app, plan.to);
+  return "both run";
+}
+
+/** The old generation is there before the new one goes, so that somebody always accepts; then its sockets are as before. */
+export async function stopBeside(context: Context): Promise<void> {
+  const { engine, app } = context;
+  const plan = switchOf(context);
+  if (plan.beside === undefined || plan.from === undefined) return;
+  await startOld(context);
+  if (engine.journal.generations.get(app, plan.to) !== undefined) await stopGeneration(engine, app, plan.to);
+  await engine.node.ensureHolder(app, launchable(engine, app, plan.from).app.listen);
+}
+
+export async function prove(context: Context): Promise<string> {
+  if (switchOf(context).beside === undefined) return "nothing runs beside";
+  return await judgeNew(context, "beside");
+}
+
 export async function drain(context: Context): Promise<void> {
   const { from, hold } = switchOf(context);
   if (from === undefined || hold !== undefined) return;
@@ -94,6 +119,7 @@ export async function migrate(context: Context): Promise<string> {
   beginGeneration(context);
   const plan = switchOf(context);
   const target = launchable(engine, app, plan.to).app;
+  if (plan.beside !== undefined) return "nothing to migrate";
   const present = engine.journal.apps.get(app)?.data_format;
   if (context.kind === "rollback" && !isBehind(target, present)) return "nothing to migrate";
   const ran = await runHook(context, plan.to, "migrate", "hook-failed");
@@ -136,25 +162,39 @@ export async function flipBack(context: Context): Promise<void> {
 }
 
 export async function start(context: Context): Promise<void> {
-  await startGeneration(context.engine, context.app, switchOf(context).to);
+  const { to, beside } = switchOf(context);
+  if (beside === undefined || !(await wasStarted(context))) await startGeneration(context.engine, context.app, to);
 }
 
+/** Beside the old one it goes last: once that is back. */
 export async function stopNew(context: Context): Promise<void> {
-  await stopGeneration(context.engine, context.app, switchOf(context).to);
+  const { to, beside } = switchOf(context);
+  if (beside === undefined) await stopGeneration(context.engine, context.app, to);
 }
 
 export async function judge(context: Context): Promise<string> {
+  const { to, beside } = switchOf(context);
+  if (!(await wasStarted(context))) await startGeneration(context.engine, context.app, to);
+  return await judgeNew(context, beside === undefined ? "fresh" : "proven");
+}
+
+/** Also one that has ended: that is for the judge, and starting it again would hide it. A reboot forgets it. */
+async function wasStarted(context: Context): Promise<boolean> {
+  const known = await context.engine.node.running(context.app);
+  return known.some(({ generation }) => generation === switchOf(context).to);
+}
+
+async function judgeNew(context: Context, standing: Standing): Promise<string> {
   const { to } = switchOf(context);
-  const started = await context.engine.node.running(context.app);
-  if (!started.some(({ generation }) => generation === to)) await startGeneration(context.engine, context.app, to);
   const verdict = await judgeGeneration(context.engine, {
     app: context.app,
     number: to,
+    standing,
     signal: context.signal,
     report: context.report,
   });
   if (verdict.state === "healthy") {
-    await passGate(context);
+    if (standing !== "proven") await passGate(context);
     return verdict.detail;
   }
   if (verdict.state === "pending") context.signal.throwIfAborted();

@@ -23,7 +23,7 @@ export async function checkFile({ path, maxAge }: FileHealth, root: string): Pro
 }
 
 /** Looks a path up as a process with that root does: what an app links to never leads out of its root. */
-async function lookBelow(root: string, path: string) {
+export async function lookBelow(root: string, path: string) {
   let rest = path.split("/");
   let at: string[] = [];
   for (let links = 0; rest.length > 0; ) {

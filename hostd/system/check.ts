@@ -1,8 +1,8 @@
 import { type LookupAddress, lookup } from "node:dns";
 import { request } from "node:http";
-import { createConnection, type LookupFunction } from "node:net";
+import { createConnection, type LookupFunction, type NetConnectOpts } from "node:net";
 import type { Health } from "../../manifests/app.ts";
-import { checkFile } from "./check-file.ts";
+import { checkFile, lookBelow } from "./check-file.ts";
 import { checkUnit } from "./check-unit.ts";
 import { runEntered } from "./entered.ts";
 import { besideCommand } from "./launch.ts";
@@ -20,21 +20,33 @@ const LOOPBACK: [LookupAddress, LookupAddress] = [
 type Verdict = Omit<HealthResult, "took">;
 
 /** One health check of one running generation, once. Every failure of the app is a value. */
-export async function checkHealth(health: Health, running: Running | undefined, user: number): Promise<HealthResult> {
+export async function checkHealth(
+  health: Health,
+  running: Running | undefined,
+  user: number,
+  probe?: string,
+): Promise<HealthResult> {
   const started = performance.now();
-  const verdict = await judge(health, running, user);
+  const verdict = await judge(health, running, user, probe);
   return { ...verdict, took: Math.round(performance.now() - started) };
 }
 
-async function judge(health: Health, running: Running | undefined, user: number): Promise<Verdict> {
+async function judge(
+  health: Health,
+  running: Running | undefined,
+  user: number,
+  probe: string | undefined,
+): Promise<Verdict> {
   // A held socket takes connections for a dead app too, so life is asked first.
   if (running === undefined) return { ok: false, detail: "not running" };
   if (running.exited !== undefined) return { ok: false, detail: describeExit(running.exited) };
+  const own = probe === undefined || !isAsked(health) ? undefined : await socketOf(running.pid, probe);
+  if (own !== undefined && "ok" in own) return own;
   switch (health.kind) {
     case "http":
-      return checkHttp(health.url, health.timeout);
+      return checkHttp(health.url, own, health.timeout);
     case "tcp":
-      return checkTcp(health.host, health.port, health.timeout);
+      return checkTcp(own ?? { host: health.host, port: health.port, lookup: lookupHost }, health.timeout);
     case "exec":
       return checkExec(health.command, running.pid, user, health.timeout);
     case "unit":
@@ -44,9 +56,22 @@ async function judge(health: Health, running: Running | undefined, user: number)
   }
 }
 
-function checkHttp(url: string, timeout: number): Promise<Verdict> {
+function isAsked({ kind }: Health): boolean {
+  return kind === "http" || kind === "tcp";
+}
+
+/** A generation's own unix socket, as this process reaches it: its /run and /tmp are in its mount namespace alone. */
+async function socketOf(pid: number, probe: string): Promise<{ path: string } | Verdict> {
+  const root = `/proc/${pid}/root`;
+  const found = await lookBelow(root, probe);
+  if (found === undefined) return { ok: false, detail: `${probe} is not there yet` };
+  return found.isSocket() ? { path: `${root}${probe}` } : { ok: false, detail: `${probe} is no socket` };
+}
+
+function checkHttp(url: string, own: { path: string } | undefined, timeout: number): Promise<Verdict> {
   return new Promise((resolve) => {
-    const call = request(url, { agent: false, headers: { connection: "close" }, lookup: lookupHost });
+    const where = own === undefined ? { lookup: lookupHost } : { socketPath: own.path };
+    const call = request(url, { agent: false, headers: { connection: "close" }, ...where });
     const timer = setTimeout(() => call.destroy(new Error(`no answer within ${timeout} ms`)), timeout);
     const settle = (verdict: Verdict) => {
       clearTimeout(timer);
@@ -73,16 +98,18 @@ function checkHttp(url: string, timeout: number): Promise<Verdict> {
   });
 }
 
-function checkTcp(host: string, port: number, timeout: number): Promise<Verdict> {
+function checkTcp(to: NetConnectOpts, timeout: number): Promise<Verdict> {
   return new Promise((resolve) => {
-    const socket = createConnection({ host, port, lookup: lookupHost });
+    const socket = createConnection(to);
     const timer = setTimeout(() => socket.destroy(new Error(`no connection within ${timeout} ms`)), timeout);
     const settle = (verdict: Verdict) => {
       clearTimeout(timer);
       socket.destroy();
       resolve(verdict);
     };
-    socket.once("connect", () => settle({ ok: true, detail: `connected to ${host}:${port}` }));
+    socket.once("connect", () =>
+      settle({ ok: true, detail: `connected to ${"path" in to ? "its probe" : `${to.host}:${to.port}`}` }),
+    );
     socket.on("error", (error) => settle({ ok: false, detail: describeError(error) }));
   });
 }

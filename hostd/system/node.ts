@@ -133,8 +133,11 @@ export interface NodeSystem {
   /** The last 64 KiB; of the newest generation unless one is named. Empty where there is none. */
   logs(app: string, generation?: number): Promise<string>;
 
-  /** One check, once. Unhealthy is a value; it throws only for faults of the node. */
-  check(health: Health, context: { app: string; generation: number }): Promise<HealthResult>;
+  /**
+   * One check, once. Unhealthy is a value; it throws only for faults of the node. `probe`: a unix socket of this
+   * generation, as the app sees its path, at which http and tcp checks are asked in place of the address they name.
+   */
+  check(health: Health, context: { app: string; generation: number; probe?: string }): Promise<HealthResult>;
 
   /** The app's live data (a symlink to the version in use); makes an empty version, owned by the app's user, when none. */
   dataPath(app: string): Promise<string>;

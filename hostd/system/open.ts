@@ -35,9 +35,9 @@ export async function openNode(options: NodeOptions): Promise<NodeSystem> {
       return bavail * bsize;
     },
     runHook: async (spec) => runHook(paths, spec, await userOf(spec.app), spec.timeoutMs),
-    async check(health, { app, generation }) {
+    async check(health, { app, generation, probe }) {
       const running = (await apps.running(app)).find((one) => one.generation === generation);
-      return checkHealth(health, running, await userOf(app));
+      return checkHealth(health, running, await userOf(app), probe);
     },
   };
 }

@@ -6,12 +6,12 @@ import { positionAt } from "../source.ts";
 import { fail, type Instruction } from "../split.ts";
 import { contextPath, imagePath, whole } from "../values.ts";
 
-const DATA_FLAGS: FlagSpecs = { format: { kind: "value" }, reads: { kind: "value" } };
+const DATA_FLAGS: FlagSpecs = { format: { kind: "value" }, reads: { kind: "value" }, shared: { kind: "switch" } };
 const CONFIG_FLAGS: FlagSpecs = { template: { kind: "value" } };
 const SYSTEM = ["/", "/proc", "/sys", "/dev", "/tmp", "/run"];
 const MOST_FORMAT = 1_000_000;
 
-/** `DATA path [--format=N] [--reads="semver range"]`: the app's data, the format it writes, and those it can read. */
+/** `DATA path [--format=N] [--reads="range"] [--shared]`: the app's data, the format it writes, and those it can read. */
 export function readData(instruction: Instruction, draft: Draft): void {
   const { flags, words } = readArguments(instruction, draft, DATA_FLAGS);
   const at = onlyWord(instruction, words, "an absolute path");
@@ -24,7 +24,12 @@ export function readData(instruction: Instruction, draft: Draft): void {
   const format = formatAt === undefined ? 1 : whole(instruction, formatAt, "data format", 1, MOST_FORMAT);
   const readsAt = flag(flags, "reads");
   if (readsAt !== undefined) checkReads(instruction, readsAt, format);
-  draft.image.data.push({ path, format, ...(readsAt === undefined ? {} : { reads: readsAt.value.trim() }) });
+  draft.image.data.push({
+    path,
+    format,
+    ...(readsAt === undefined ? {} : { reads: readsAt.value.trim() }),
+    ...(flag(flags, "shared") === undefined ? {} : { shared: true }),
+  });
 }
 
 /** `CONFIG path --template=file`: a file made from declared values at each switch; the template lies in the context. */

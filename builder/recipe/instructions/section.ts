@@ -9,7 +9,20 @@ import { atKeyword, fail, type Instruction } from "../split.ts";
 import { splitWords } from "../words.ts";
 
 /** Declarations of what is deployed: lost without a trace when DEPLOY FROM starts again below them. */
-const DEPLOYED = ["LISTEN", "HEALTH", "HEALTHCHECK", "DATA", "CONFIG", "DRAIN", "MIGRATE", "READY", "REVERTED", "TEST"];
+const DEPLOYED = [
+  "LISTEN",
+  "SWITCH",
+  "LIMIT",
+  "HEALTH",
+  "HEALTHCHECK",
+  "DATA",
+  "CONFIG",
+  "DRAIN",
+  "MIGRATE",
+  "READY",
+  "REVERTED",
+  "TEST",
+];
 
 /** `FROM reference [AS name]`: the first instruction of BOOTSTRAP, above or below its header. */
 export function readFrom(instruction: Instruction, draft: Draft): void {

@@ -4,11 +4,13 @@ import { readAdd, readCopy } from "./copy.ts";
 import { readConfig, readData } from "./data.ts";
 import { readHealth, readHealthcheck } from "./health.ts";
 import { readHook, readTest } from "./hook.ts";
+import { readLimit } from "./limit.ts";
 import { readListen } from "./listen.ts";
 import { readCmd, readEntrypoint, readExpose, readShell, readStopSignal, readUser, readWorkdir } from "./process.ts";
 import { refuse } from "./refused.ts";
 import { readRun } from "./run.ts";
 import { readBootstrap, readDeploy, readFrom } from "./section.ts";
+import { readSwitch } from "./switch.ts";
 import { readArg, readEnv, readLabel, readMaintainer } from "./variables.ts";
 
 export interface InstructionKind {
@@ -39,6 +41,8 @@ export const INSTRUCTIONS: ReadonlyMap<string, InstructionKind> = new Map<string
   ["EXPOSE", { read: readExpose, declares: true }],
   ["STOPSIGNAL", { read: readStopSignal, declares: true }],
   ["LISTEN", { read: readListen, declares: true }],
+  ["SWITCH", { read: readSwitch, declares: true }],
+  ["LIMIT", { read: readLimit, declares: true }],
   ["HEALTH", { read: readHealth, declares: true }],
   ["HEALTHCHECK", { read: readHealthcheck, declares: true }],
   ["DATA", { read: readData, declares: true }],

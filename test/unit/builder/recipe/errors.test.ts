@@ -29,7 +29,7 @@ STOPTIMEOUT 5s
     `shop.recipe:2:1: unknown instruction "STOPTIMEOUT"
   2 | STOPTIMEOUT 5s
     | ^^^^^^^^^^^
-  expected one of ADD, ARG, BOOTSTRAP, CMD, CONFIG, COPY, DATA, DEPLOY, DRAIN, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTH, HEALTHCHECK, LABEL, LISTEN, MAINTAINER, MIGRATE, ONBUILD, READY, REVERTED, RUN, SHELL, STOPSIGNAL, TEST, USER, VOLUME, WORKDIR`,
+  expected one of ADD, ARG, BOOTSTRAP, CMD, CONFIG, COPY, DATA, DEPLOY, DRAIN, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTH, HEALTHCHECK, LABEL, LIMIT, LISTEN, MAINTAINER, MIGRATE, ONBUILD, READY, REVERTED, RUN, SHELL, STOPSIGNAL, SWITCH, TEST, USER, VOLUME, WORKDIR`,
   ],
   [
     "an instruction without anything behind it points after its word",
@@ -1205,6 +1205,93 @@ LISTEN 8080
     |        ^^^^`,
   ],
   [
+    "start-first needs sockets, a check, an answer that is the new version's own, and data that can be shared",
+    `FROM debian:bookworm
+SWITCH start-first
+DATA /srv
+`,
+    `shop.recipe:2:1: start-first needs LISTEN
+  2 | SWITCH start-first
+    | ^^^^^^
+  expected LISTEN: two versions cannot bind one port
+
+shop.recipe:2:1: start-first needs HEALTH
+  2 | SWITCH start-first
+    | ^^^^^^
+  expected a check that proves the new version
+
+shop.recipe:2:1: both versions would write /srv
+  2 | SWITCH start-first
+    | ^^^^^^
+  expected DATA /srv --shared, if the app can bear that, or stop-first
+
+3 problems in shop.recipe`,
+  ],
+  [
+    "a check on a shared port proves no version",
+    `FROM debian:bookworm
+SWITCH start-first
+LISTEN 80
+HEALTH http://localhost/healthz
+`,
+    `shop.recipe:2:1: either version answers HEALTH on port 80
+  2 | SWITCH start-first
+    | ^^^^^^
+  expected --probe=/run/NAME.sock, a unix socket on which the app answers the same`,
+  ],
+  [
+    "SWITCH knows two orders",
+    `FROM debian:bookworm
+SWITCH start
+`,
+    `shop.recipe:2:8: bad order "start"
+  2 | SWITCH start
+    |        ^^^^^
+  expected stop-first or start-first`,
+  ],
+  [
+    "a probe lies where no other version sees it",
+    `FROM debian:bookworm
+SWITCH start-first --probe=/var/lib/shop.sock
+LISTEN 80
+HEALTH tcp://localhost:80
+`,
+    `shop.recipe:2:28: bad path "/var/lib/shop.sock"
+  2 | SWITCH start-first --probe=/var/lib/shop.sock
+    |                            ^^^^^^^^^^^^^^^^^^
+  expected a unix socket that the app makes below /run or /tmp, which no two versions share, 80 characters`,
+  ],
+  [
+    "LIMIT knows four limits",
+    `FROM debian:bookworm
+LIMIT mem=1G
+`,
+    `shop.recipe:2:7: bad limit "mem"
+  2 | LIMIT mem=1G
+    |       ^^^^^^
+  expected memory, cpu, tasks or files`,
+  ],
+  [
+    "a limit has its own unit",
+    `FROM debian:bookworm
+LIMIT memory=50% cpu=2
+`,
+    `shop.recipe:2:7: bad memory "50%"
+  2 | LIMIT memory=50% cpu=2
+    |       ^^^^^^^^^^
+  expected bytes from 8M to 16T, such as 512M or 2G`,
+  ],
+  [
+    "a limit is set once",
+    `FROM debian:bookworm
+LIMIT tasks=5
+LIMIT tasks=6
+`,
+    `shop.recipe:3:7: second limit of tasks
+  3 | LIMIT tasks=6
+    |       ^^^^^^^`,
+  ],
+  [
     "every address includes one address",
     `FROM debian:bookworm
 LISTEN 8080
@@ -1499,7 +1586,7 @@ RUN\x1b[31m a
     `shop.recipe:2:1: unknown instruction "RUN\\u001b[31m"
   2 | RUN�[31m a
     | ^^^^^^^^
-  expected one of ADD, ARG, BOOTSTRAP, CMD, CONFIG, COPY, DATA, DEPLOY, DRAIN, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTH, HEALTHCHECK, LABEL, LISTEN, MAINTAINER, MIGRATE, ONBUILD, READY, REVERTED, RUN, SHELL, STOPSIGNAL, TEST, USER, VOLUME, WORKDIR`,
+  expected one of ADD, ARG, BOOTSTRAP, CMD, CONFIG, COPY, DATA, DEPLOY, DRAIN, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTH, HEALTHCHECK, LABEL, LIMIT, LISTEN, MAINTAINER, MIGRATE, ONBUILD, READY, REVERTED, RUN, SHELL, STOPSIGNAL, SWITCH, TEST, USER, VOLUME, WORKDIR`,
   ],
   [
     "a long line is cut around the word",

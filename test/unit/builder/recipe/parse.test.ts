@@ -412,6 +412,28 @@ HEALTH unit:getty@tty1.service`;
     ]);
   });
 
+  test("SWITCH and LIMIT stand as the image document has them; without them nothing is said", () => {
+    const text = `LISTEN 8080
+HEALTH http://localhost:8080/healthz
+DATA /srv --shared
+SWITCH start-first --probe=/run/shop.sock
+LIMIT memory=512M cpu=150%
+LIMIT tasks=64 files=4096
+`;
+    expect(readBelow(text).image).toMatchObject({
+      switch: { order: "start-first", probe: "/run/shop.sock" },
+      limits: { memory: 512 * 1024 * 1024, cpu: 150, tasks: 64, files: 4096 },
+      data: [{ path: "/srv", format: 1, shared: true }],
+    });
+    expect(readBelow("SWITCH stop-first").image.switch).toEqual({ order: "stop-first" });
+    expect(readBelow("LISTEN 80").image).toMatchObject({ switch: undefined, limits: {} });
+  });
+
+  test("start-first needs no probe where each check is answered by one version alone", () => {
+    const text = 'LISTEN 8080\nHEALTH ["/check"]\nHEALTH tcp://localhost:5432\nSWITCH start-first';
+    expect(readBelow(text).image.switch).toEqual({ order: "start-first" });
+  });
+
   test("hooks take JSON and shell form, each with its timeout", () => {
     const text = 'DRAIN --timeout=5s ["/d"]\nMIGRATE ["/m"] --timeout=2m\nREADY echo ok | wall\nREVERTED ["/r"]\n';
     expect(readBelow(text).image.hooks).toEqual({
