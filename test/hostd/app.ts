@@ -5,11 +5,12 @@ import { dirname, join } from "node:path";
 /**
  * The app under test: writes numbered records to its data and answers each only once it is on disk. argv: version,
  * then what is wrong with it: `good`, `sick` (503 from the start), `crash` (ends after 0.2 s), `turns-sick` (503 once
- * the file /var/lib/shop/sick is there), `ends` (ends once the file /var/lib/shop/end is there).
+ * the file /var/lib/shop/sick is there), `ends` (ends once the file /var/lib/shop/end is there), `half` (good on its
+ * probe, 503 on its port). A third argument is a unix socket on which it answers too, its probe.
  */
 export const SERVER = String.raw`
-use strict; use warnings; use Socket; use IO::Handle;
-my ($version, $how) = @ARGV;
+use strict; use warnings; use Socket; use IO::Handle; use Fcntl qw(:DEFAULT :flock);
+my ($version, $how, $probe) = @ARGV;
 my $data = "/var/lib/shop";
 my $draining = 0;
 $SIG{TERM} = sub { $draining = 1 };
@@ -17,8 +18,17 @@ $| = 1;
 print "shop $version begins as $how\n";
 if ($how eq "crash") { select(undef, undef, undef, 0.2); print "about to crash\n"; exit 3 }
 open(my $listen, "+<&=", 3) or die "no socket: $!";
+fcntl($listen, F_SETFL, O_NONBLOCK); # another version may take what both were told of
+my @sockets = ($listen);
+if ($probe) {
+    socket(my $own, AF_UNIX, SOCK_STREAM, 0) or die "$probe: $!";
+    bind($own, pack_sockaddr_un($probe)) && listen($own, 64) or die "$probe: $!";
+    push @sockets, $own;
+}
 sub slurp { open(my $file, "<", $_[0]) or return ""; local $/; my $text = <$file>; return $text // "" }
 sub record {
+    open(my $lock, ">", "$data/lock") or return undef;
+    flock($lock, LOCK_EX) or $! == 4 && flock($lock, LOCK_EX) or return undef; # two versions may write; SIGTERM interrupts
     my $text = slurp("$data/records");
     return undef if length $text != (-s "$data/records" // 0); # the disk did not give all of it
     $text =~ s/[^\n]*\z//; # what a power cut left of a record was never answered
@@ -32,14 +42,16 @@ sub record {
     return $written ? $number : undef;
 }
 while (!$draining) {
-    vec(my $ready = "", 3, 1) = 1;
+    my $ready = "";
+    vec($ready, fileno $_, 1) = 1 for @sockets;
     select($ready, undef, undef, 0.05) > 0 or next;
-    accept(my $client, $listen) or next;
+    my ($socket) = grep { vec($ready, fileno $_, 1) } reverse @sockets; # load must not hide the probe
+    accept(my $client, $socket) or next;
     my ($request, $got);
     do { $got = sysread($client, $request, 4096) } while (!defined $got && $! == 4); # SIGTERM drops no request
     $got or next;
     exit 4 if $how eq "ends" && -e "$data/end";
-    my $sick = $how eq "sick" || ($how eq "turns-sick" && -e "$data/sick");
+    my $sick = $how eq "sick" || ($how eq "half" && $socket == $listen) || ($how eq "turns-sick" && -e "$data/sick");
     my $status = $sick && $request =~ m{^GET /healthz } ? "503 Sick" : "200 OK";
     my $recorded = $request =~ m{^POST /records } ? record() : "";
     $status = "507 No Room" if !defined $recorded;

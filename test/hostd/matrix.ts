@@ -63,11 +63,11 @@ function nameOf({ kind, step, moment, fault }: Case): string {
 }
 
 /** Strikes a node of its own at every step boundary of a kind with one fault; answers what was wrong after any of them. */
-export async function strikeEverywhere(kind: SwitchKind, fault: Fault): Promise<string[]> {
+export async function strikeEverywhere(kind: SwitchKind, fault: Fault, startFirst = false): Promise<string[]> {
   const wrong: string[] = [];
   await withRig(
     async (rig) => {
-      await prepareNode(rig);
+      await prepareNode(rig, startFirst);
       const acknowledged: string[] = [];
       for (const one of casesOf(kind, fault)) wrong.push(...(await suffer(rig, one, acknowledged)));
       await rig.stop();
@@ -79,10 +79,10 @@ export async function strikeEverywhere(kind: SwitchKind, fault: Fault): Promise<
 }
 
 /** A node with two good versions, the app under test and records in its data. */
-export async function prepareNode(rig: Rig): Promise<void> {
+export async function prepareNode(rig: Rig, startFirst = false): Promise<void> {
   await rig.start();
   for (const number of [1, 2]) {
-    await rig.publish({ version: versionOf(rig, number), stable: 100, migrate: "good" });
+    await rig.publish({ version: versionOf(rig, number), stable: 100, migrate: "good", startFirst });
     const ended = await rig.operate("deploy");
     if (ended.state !== "done") throw new Error(`expected version ${number} to run: ${ended.reason?.message}`);
   }

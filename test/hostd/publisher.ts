@@ -13,11 +13,17 @@ import { type Descriptor, MEDIA_TYPES } from "../../manifests/image.ts";
 import { allSigners, makeFoundation, signerOf } from "../foundation.ts";
 import { MIGRATION, makeBase, SERVER } from "./app.ts";
 
+const PROBE = "/run/shop.sock";
+
 /** How a version of the app under test behaves and what it declares. */
 export interface VersionOptions {
   version: string;
   sequence: number;
-  how?: "good" | "sick" | "crash" | "turns-sick" | "ends";
+  how?: "good" | "sick" | "crash" | "turns-sick" | "ends" | "half";
+  /** It may run beside another version, and has a probe for that. */
+  startFirst?: boolean;
+  hooks?: App["hooks"];
+  limits?: App["limits"];
   format?: number;
   reads?: string;
   migrate?: "good" | "bad";
@@ -100,7 +106,7 @@ async function writeImage(store: Store, layers: readonly PackedLayer[], options:
     os: "linux",
     config: {
       Env: ["PATH=/usr/bin"],
-      Entrypoint: ["/usr/bin/perl", "/opt/server.pl", options.version, options.how ?? "good"],
+      Entrypoint: ["/usr/bin/perl", "/opt/server.pl", options.version, options.how ?? "good", ...probeOf(options)],
       Labels: { [APP_LABEL]: canonicalJson(appOf(options)) },
     },
     rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
@@ -113,6 +119,10 @@ async function writeImage(store: Store, layers: readonly PackedLayer[], options:
     layers: layers.map(({ descriptor }) => descriptor),
   };
   return await store.write(Buffer.from(canonicalJson(manifest)));
+}
+
+function probeOf({ startFirst }: VersionOptions): string[] {
+  return startFirst === true ? [PROBE] : [];
 }
 
 function appOf(options: VersionOptions): App {
@@ -131,17 +141,28 @@ function appOf(options: VersionOptions): App {
         stable: options.stable ?? 400,
       },
     ],
-    data: [{ path: "/var/lib/shop", format, ...(reads === undefined ? {} : { reads }) }],
+    data: [
+      {
+        path: "/var/lib/shop",
+        format,
+        ...(reads === undefined ? {} : { reads }),
+        ...(options.startFirst === true ? { shared: true } : {}),
+      },
+    ],
     config: [{ path: "/etc/shop/greeting", template: "{{ greeting }}" }],
-    hooks:
-      options.migrate === undefined
+    hooks: {
+      ...options.hooks,
+      ...(options.migrate === undefined
         ? {}
         : {
             migrate: {
               command: ["/usr/bin/perl", "/opt/migrate.pl", String(format), options.migrate],
               timeout: 10_000,
             },
-          },
+          }),
+    },
+    ...(options.startFirst === true ? { switch: { order: "start-first", probe: PROBE } } : {}),
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
     stopTimeout: 2_000,
   };
 }
