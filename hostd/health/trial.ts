@@ -41,7 +41,7 @@ export async function judgeGeneration(
 }
 
 /** Where a check of a shared port is asked instead; the recipe was refused if it had to be and there is no probe. */
-export function probeOf({ listen, switch: rule }: Pick<App, "listen" | "switch">, health: Health): string | undefined {
+function probeOf({ listen, switch: rule }: Pick<App, "listen" | "switch">, health: Health): string | undefined {
   const port = portOf(health);
   return listen.some((socket) => socket.port === port) ? rule?.probe : undefined;
 }
