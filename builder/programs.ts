@@ -7,15 +7,22 @@ import { BuildError } from "./error.ts";
 const PACKAGES: Record<string, string> = {
   bwrap: "bubblewrap",
   flock: "util-linux",
+  mcopy: "mtools",
+  "mkfs.btrfs": "btrfs-progs",
+  "mkfs.ext4": "e2fsprogs",
+  "mkfs.vfat": "dosfstools",
   mmdebstrap: "mmdebstrap",
   mount: "mount",
+  perl: "perl-base",
+  "qemu-img": "qemu-utils",
   setpriv: "util-linux",
+  sgdisk: "gdisk",
   skopeo: "skopeo",
   unshare: "util-linux",
 };
 
 /** Refuses to go on without the programs, and says which packages have them. */
-export function expectPrograms(...names: (keyof typeof PACKAGES)[]): void {
+export function expectPrograms(...names: string[]): void {
   const missing = names.filter((name) => !isProgram(name));
   if (missing.length === 0) return;
   const packages = [...new Set(missing.map((name) => PACKAGES[name]))].join(" ");

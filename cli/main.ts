@@ -24,6 +24,7 @@ process.exitCode = await runProgram(
       "keys refresh": async () => (await import("./keys-refresh.ts")).verb,
       deploy: async () => (await import("./deploy.ts")).verb,
       status: async () => (await import("./status.ts")).verb,
+      disk: async () => (await import("./disk.ts")).verb,
       history: async () => (await import("./history.ts")).verb,
       rollback: async () => (await import("./rollback.ts")).verb,
     },

@@ -10,6 +10,7 @@ import { judgeImage, latestMark, type Refusal } from "../../keys/judge.ts";
 import type { Sealer } from "../../keys/seal.ts";
 import { openTrust } from "../../keys/trust.ts";
 import type { Publishing } from "../../keys/tuf/repository.ts";
+import { bootBlobs, bootOf } from "../../manifests/boot.ts";
 import { type Digest, shortDigest } from "../../manifests/digest.ts";
 import type { Descriptor } from "../../manifests/image.ts";
 import type { Policy } from "../../manifests/policy.ts";
@@ -119,10 +120,12 @@ function checkImage(
   throw refusedImage(product, digest, channel, [red]);
 }
 
-/** Layers and config first, then the manifest that names them, then the name. Each is read back and checked. */
+/** Layers, a host's boot parts and config first, then the manifest that names them, then the name. Each is read back and checked. */
 async function copyImage(store: Store, repository: Store, image: Image, release: Release, progress: Progress) {
   const { descriptor, manifest } = image;
-  const blobs = [...manifest.layers, manifest.config, descriptor];
+  const boot = bootOf(manifest);
+  const parts = boot === undefined ? [] : bootBlobs(boot);
+  const blobs = [...manifest.layers, ...parts, manifest.config, descriptor];
   for (const [index, { digest }] of blobs.entries()) {
     const id = `copy ${shortDigest(digest)}`;
     progress({ id, state: "started", text: `blob ${index + 1} of ${blobs.length}`, fraction: index / blobs.length });

@@ -3,6 +3,7 @@ import type { Source } from "../../effects/source.ts";
 import { readEnvelopes } from "../../keys/envelopes.ts";
 import { judgeImage, type Verdict } from "../../keys/judge.ts";
 import type { Trust } from "../../keys/trust.ts";
+import { bootBlobs, bootOf } from "../../manifests/boot.ts";
 import { type Digest, digestFromHex, hexOf } from "../../manifests/digest.ts";
 import { DOCUMENT_LIMITS } from "../../manifests/document.ts";
 import { parseManifest } from "../../manifests/image.ts";
@@ -10,7 +11,7 @@ import type { Release } from "../../manifests/release.ts";
 
 /** A blob of an image, read and hashed. */
 interface BlobCheck {
-  what: "manifest" | "config" | "layer";
+  what: "manifest" | "config" | "layer" | "boot part";
   digest: Digest;
   size: number;
   /** What is wrong with it; undefined where it is what its digest says. */
@@ -61,10 +62,13 @@ export async function verifyImage({
 async function checkBlobs(source: Source, blobs: string, image: Digest): Promise<BlobCheck[]> {
   const manifest = await checkManifest(source, blobs, image);
   if (manifest.bytes === undefined) return [manifest.check];
-  const { config, layers } = parseManifest(manifest.bytes);
+  const parsed = parseManifest(manifest.bytes);
+  const { config, layers } = parsed;
+  const boot = bootOf(parsed);
   const rest = [
     { what: "config" as const, ...config },
     ...layers.map((layer) => ({ what: "layer" as const, ...layer })),
+    ...(boot === undefined ? [] : bootBlobs(boot)).map((part) => ({ what: "boot part" as const, ...part })),
   ];
   const checks: BlobCheck[] = [manifest.check];
   for (const { what, digest, size } of rest) {

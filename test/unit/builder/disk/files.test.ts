@@ -1,0 +1,57 @@
+import { dirname } from "node:path";
+import { describe, expect, it } from "vitest";
+import { type DiskFile, dataFiles, espFiles } from "../../../../builder/disk/files.ts";
+import { bootExample } from "../../../../manifests/boot.ts";
+import { releaseExample } from "../../../../manifests/release.ts";
+
+const CONTENT = {
+  rootList: "list",
+  manifest: Buffer.from("manifest"),
+  config: Buffer.from("config"),
+  release: undefined,
+  identity: undefined,
+};
+
+describe("espFiles", () => {
+  const paths = (files: readonly DiskFile[]) => files.map(({ path }) => path);
+
+  it("has the loader, its settings, and the first version as the proven one", () => {
+    expect(paths(espFiles(bootExample, Buffer.from("loader")))).toEqual([
+      "EFI/BOOT/BOOTX64.EFI",
+      "loader/loader.conf",
+      "startup.nsh",
+      "EFI/Linux/ostler-0001-000000000000.efi",
+    ]);
+  });
+
+  it("has recovery where the image has one", () => {
+    const { uki, parts } = bootExample;
+    expect(paths(espFiles({ ...bootExample, recovery: { uki, parts } }, Buffer.alloc(1)))).toContain(
+      "EFI/Linux/recovery.efi",
+    );
+  });
+});
+
+describe("dataFiles", () => {
+  const root = bootExample.root;
+
+  it("names every directory before what is in it", () => {
+    const known = new Set([".", ""]);
+    for (const { path } of dataFiles(root, { ...CONTENT, release: releaseExample, identity: "{}" })) {
+      expect(known).toContain(dirname(path));
+      known.add(path);
+    }
+  });
+
+  it("keeps a seed from other eyes, and gives /etc the mode it needs", () => {
+    const files = dataFiles(root, { ...CONTENT, identity: "{}" });
+    const modeOf = (name: string) => {
+      const file = files.find(({ path }) => path === `var/lib/hostd/${name}`);
+      return file !== undefined && "mode" in file ? file.mode.toString(8) : undefined;
+    };
+    expect(modeOf("host/seed")).toBe("700");
+    expect(modeOf("host/seed/identity.json")).toBe("600");
+    expect(modeOf(`host/etc/${root}/upper`)).toBe("755");
+    expect(modeOf("host/seed/release.json")).toBeUndefined();
+  });
+});
