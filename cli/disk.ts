@@ -27,7 +27,7 @@ export const verb: Verb = {
     { flags: "--size <size>", summary: "size of the disk", default: "10G" },
     { flags: "--esp-size <size>", summary: "size of the ESP (default: room for five versions and recovery)" },
     { flags: "--filesystem <kind>", summary: "of the data partition", default: "btrfs", choices: FILESYSTEMS },
-    { flags: "--identity <file>", summary: "identity document that the node applies at its first boot" },
+    { flags: "--identity <file>", summary: "identity document: host name, who may log in, network, repository" },
     { flags: "--channel <channel>", summary: "channel whose rules apply", default: "production" },
     {
       flags: "--unverified",
@@ -86,16 +86,16 @@ function readSizes(options: Options): { size: number; espSize: number | undefine
   };
 }
 
-/** The identity given; where it names no root, the node is to trust the one that this home trusts. */
-async function readIdentity(options: Options, trust: string): Promise<Identity | undefined> {
+/** The identity given, or one that says no more than it must; where it names no root, it is the one this home trusts. */
+async function readIdentity(options: Options, trust: string): Promise<Identity> {
   const file = stringOption(options, "identity");
-  if (file === undefined) return undefined;
-  const identity = parseIdentity(await readFile(file), file);
+  const identity = parseIdentity(file === undefined ? Buffer.from(NAMELESS) : await readFile(file), file);
   if (identity.root !== undefined) return identity;
   const root = await unlessMissing(readFile(seedPath(trust), "utf8"));
-  if (root === undefined) return identity;
-  return checkDocument({ ...identity, root: JSON.parse(root) }, identitySchema, file);
+  return root === undefined ? identity : checkDocument({ ...identity, root: JSON.parse(root) }, identitySchema, trust);
 }
+
+const NAMELESS = '{"schema":1,"hostName":"ostler"}';
 
 function answer(
   { output, image, boot, layout, allocated, release }: DiskResult & { release: Release | undefined },

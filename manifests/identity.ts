@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { checkDocument, parseDocument } from "./document.ts";
+import { parseDocument } from "./document.ts";
 
 /** The most bytes of an identity document: a root.json is the largest part of it. */
 const IDENTITY_LIMIT = 256 * 1024;
@@ -65,7 +65,10 @@ export const identitySchema = z.strictObject({
       /** Directory on the node, or http(s) address. */
       address: z
         .string()
-        .regex(/^(?:https?:\/\/|\/)[\x21-\x7e]{1,2000}$/, "expected http(s)://... or an absolute path"),
+        .regex(
+          /^(?:https?:\/\/|\/)[A-Za-z0-9._~:/?#@!&*+,;=%[\]-]{1,2000}$/,
+          "expected http(s)://... or an absolute path",
+        ),
       channel: z
         .string()
         .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "expected a channel's name")
@@ -82,11 +85,6 @@ export type Network = z.infer<typeof networkSchema>;
 /** An identity document from bytes; `what` names the file in errors. */
 export function parseIdentity(bytes: Uint8Array, what = "identity"): Identity {
   return parseDocument(bytes, identitySchema, what, IDENTITY_LIMIT);
-}
-
-/** The identity of a node that was given none: an address by DHCP, no way in. */
-export function namelessIdentity(): Identity {
-  return checkDocument({ schema: 1, hostName: "ostler" }, identitySchema, "identity");
 }
 
 export const identityExample: Identity = {

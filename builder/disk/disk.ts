@@ -27,7 +27,7 @@ export interface DiskOptions {
   store: Store;
   image: Digest;
   release: Release | undefined;
-  identity: Identity | undefined;
+  identity: Identity;
   /** The file to make; replaced where it is there. */
   output: string;
   format: "raw" | "qcow2";
@@ -156,7 +156,7 @@ async function layDownTree(
     manifest: await store.read(descriptor.digest, descriptor.size),
     config: await store.read(manifest.config.digest, manifest.config.size),
     release,
-    identity: identity === undefined ? undefined : canonicalJson(identity),
+    identity,
   };
   await writeFiles(tree, dataFiles(boot.root, content), store);
   const done = new Set<string>();

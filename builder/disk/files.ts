@@ -1,12 +1,15 @@
 import { ESP, entryName, loaderConf, RECOVERY_ENTRY, STARTUP_NSH } from "../../images/boot/entries.ts";
+import { identityFiles } from "../../images/boot/identity.ts";
 import type { Boot, BootFile } from "../../manifests/boot.ts";
 import { canonicalJson } from "../../manifests/document.ts";
+import type { Identity } from "../../manifests/identity.ts";
 import type { Release } from "../../manifests/release.ts";
 
 /** A file or directory of a partition, by path from the partition's root; where its bytes come from. */
 export type DiskFile = { path: string } & (
   | { kind: "directory"; mode: number }
   | { kind: "bytes"; bytes: string | Uint8Array; mode: number }
+  | { kind: "link"; target: string }
   /** Joined from the image's parts. */
   | { kind: "boot"; file: BootFile }
 );
@@ -41,8 +44,7 @@ export interface DataContent {
   manifest: Uint8Array;
   config: Uint8Array;
   release: Release | undefined;
-  /** The node's identity as canonical JSON; applied once, at first boot. */
-  identity: string | undefined;
+  identity: Identity;
 }
 
 /** What the data partition holds at first, beside the layers: parents before what is in them. */
@@ -64,17 +66,40 @@ export function dataFiles(root: string, content: DataContent): DiskFile[] {
     directory(host, 0o755),
     directory(`${host}/roots`, 0o755),
     file(`${host}/roots/${root}`, content.rootList),
-    // the mode of /etc is that of the overlay's upper directory
-    directory(`${host}/etc`, 0o755),
-    directory(`${host}/etc/${root}`, 0o755),
-    directory(`${host}/etc/${root}/declared`, 0o755),
-    directory(`${host}/etc/${root}/upper`, 0o755),
-    directory(`${host}/etc/${root}/work`, 0o755),
     file(`${host}/good`, `${root}\n`),
     directory(`${host}/seed`, 0o700),
     file(`${host}/seed/manifest.json`, content.manifest),
     file(`${host}/seed/config.json`, content.config),
     ...(release === undefined ? [] : [file(`${host}/seed/release.json`, canonicalJson(release))]),
-    ...(identity === undefined ? [] : [file(`${host}/seed/identity.json`, identity, 0o600)]),
+    ...identityTree(`${host}/identity`, identity),
+  ];
+}
+
+/** What makes the node this node, under the /etc of every version; the document itself beside it, to be read again. */
+function identityTree(directory: string, identity: Identity): DiskFile[] {
+  const made = new Set<string>();
+  const directories = (path: string): DiskFile[] => {
+    const parents = path
+      .split("/")
+      .slice(0, -1)
+      .map((_, index, parts) => parts.slice(0, index + 1).join("/"));
+    return parents
+      .filter((parent) => !made.has(parent) && made.add(parent))
+      .map((parent) => {
+        return { kind: "directory", path: `${directory}/etc/${parent}`, mode: 0o755 };
+      });
+  };
+  return [
+    { kind: "directory", path: directory, mode: 0o755 },
+    { kind: "bytes", path: `${directory}/identity.json`, bytes: canonicalJson(identity), mode: 0o644 },
+    { kind: "directory", path: `${directory}/etc`, mode: 0o755 },
+    ...identityFiles(identity).flatMap((file): DiskFile[] => {
+      const path = `${directory}/etc/${file.path}`;
+      const entry: DiskFile =
+        "link" in file
+          ? { kind: "link", path, target: file.link }
+          : { kind: "bytes", path, bytes: file.text, mode: file.mode };
+      return [...directories(file.path), entry];
+    }),
   ];
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { lutimes, mkdir, opendir, writeFile } from "node:fs/promises";
+import { lutimes, mkdir, opendir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -20,7 +20,8 @@ export async function writeFiles(tree: string, files: readonly DiskFile[], store
       continue;
     }
     await mkdir(dirname(path), { recursive: true });
-    if (file.kind === "bytes") await writeFile(path, file.bytes, { mode: file.mode, flag: "wx" });
+    if (file.kind === "link") await symlink(file.target, path);
+    else if (file.kind === "bytes") await writeFile(path, file.bytes, { mode: file.mode, flag: "wx" });
     else await joinParts(store, file.file, path);
   }
   return [...new Set(files.map(({ path }) => path.split("/")[0] ?? ""))];

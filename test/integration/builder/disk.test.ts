@@ -59,12 +59,13 @@ describeWith({ root: true, programs: PROGRAMS }, "ostler disk", () => {
     cutOut(at("a.img"), at("data.img"), 257 * MiB, 766 * MiB);
     tool("btrfs", "check", at("data.img"));
     mkdirSync(at("restored"));
-    tool("btrfs", "restore", at("data.img"), at("restored"));
+    tool("btrfs", "restore", "--symlink", at("data.img"), at("restored"));
     await expectState(at("restored/var/lib/hostd"));
-    expect(JSON.parse(readFileSync(at("restored/var/lib/hostd/host/seed/identity.json"), "utf8"))).toMatchObject({
-      hostName: "node-1.example.org",
-      root: { signed: { _type: "root" } }, // of the home, since the document names none
-    });
+    const identity = at("restored/var/lib/hostd/host/identity");
+    expect(readFileSync(join(identity, "etc/hostname"), "utf8")).toBe("node-1.example.org\n");
+    const trusted = JSON.parse(readFileSync(join(identity, "etc/hostd/root.json"), "utf8"));
+    expect(trusted).toMatchObject({ signed: { _type: "root" } }); // the home's, since the document names none
+    expect(trusted).toEqual(JSON.parse(readFileSync(at("trust/root.json"), "utf8")));
   });
 
   test("an ext4 data partition holds the same", async () => {
@@ -160,7 +161,7 @@ describeWith({ root: true, programs: PROGRAMS }, "ostler disk", () => {
     expect(readFileSync(join(state, "host/good"), "utf8")).toBe(`${root}\n`);
     expect(readFileSync(join(state, "host/roots", root), "utf8")).toBe(rootListOf(host.manifest));
     expect(sha256(readFileSync(join(state, "host/roots", root)))).toBe(root);
-    expect(readdirSync(join(state, "host/etc", root)).sort()).toEqual(["declared", "upper", "work"]);
+    expect(readdirSync(join(state, "host")).sort()).toEqual(["good", "identity", "roots", "seed"]);
     const manifest = readFileSync(join(state, "host/seed/manifest.json"));
     expect(`sha256:${sha256(manifest)}`).toBe(host.descriptor.digest);
     expect(readdirSync(join(state, "layers"))).toHaveLength(host.manifest.layers.length);

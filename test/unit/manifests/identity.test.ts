@@ -1,18 +1,32 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { canonicalJson, DocumentError } from "../../../manifests/document.ts";
-import { identityExample, namelessIdentity, parseIdentity } from "../../../manifests/identity.ts";
+import { identityExample, parseIdentity } from "../../../manifests/identity.ts";
 
 const read = (value: unknown) => parseIdentity(Buffer.from(JSON.stringify(value)));
 const KEY = identityExample.authorizedKeys["root"]?.[0] ?? "";
 
 describe("parseIdentity", () => {
+  it("reads the example of docs/disk.md, which is the example here", () => {
+    const page = readFileSync(join(import.meta.dirname, "../../../docs/disk.md"), "utf8");
+    const [, document = ""] = /```json\n([^`]+)```/.exec(page) ?? [];
+    expect(parseIdentity(Buffer.from(document))).toEqual(identityExample);
+  });
+
   it("reads the example unchanged", () => {
     expect(parseIdentity(Buffer.from(canonicalJson(identityExample)))).toEqual(identityExample);
   });
 
   it("asks for an address by DHCP where nothing is said about the network", () => {
-    expect(read({ schema: 1, hostName: "n" })).toEqual({ ...namelessIdentity(), hostName: "n" });
+    expect(read({ schema: 1, hostName: "n" })).toEqual({
+      schema: 1,
+      hostName: "n",
+      authorizedKeys: {},
+      network: { kind: "dhcp", interface: "e*" },
+      timeZone: "UTC",
+    });
   });
 
   it.each([
@@ -34,6 +48,8 @@ describe("parseIdentity", () => {
     ],
     ["an interface with a line break", { network: { kind: "dhcp", interface: "en*\nDHCP=no" } }, "network.interface"],
     ["a repository of another scheme", { repository: { address: "ftp://x" } }, "repository.address"],
+    ["a repository that leaves its quotes", { repository: { address: 'http://x" --root /x' } }, "repository.address"],
+    ["a repository that names a variable", { repository: { address: "http://$HOME" } }, "repository.address"],
     ["a word that nobody knows", { hostname: "n" }, "hostname"],
   ])("refuses %s", (_what, change, message) => {
     expect(() => read({ schema: 1, hostName: "n", ...change })).toThrow(message);

@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type DiskFile, dataFiles, espFiles } from "../../../../builder/disk/files.ts";
 import { bootExample } from "../../../../manifests/boot.ts";
+import { identityExample } from "../../../../manifests/identity.ts";
 import { releaseExample } from "../../../../manifests/release.ts";
 
 const CONTENT = {
@@ -9,7 +10,7 @@ const CONTENT = {
   manifest: Buffer.from("manifest"),
   config: Buffer.from("config"),
   release: undefined,
-  identity: undefined,
+  identity: identityExample,
 };
 
 describe("espFiles", () => {
@@ -37,21 +38,20 @@ describe("dataFiles", () => {
 
   it("names every directory before what is in it", () => {
     const known = new Set([".", ""]);
-    for (const { path } of dataFiles(root, { ...CONTENT, release: releaseExample, identity: "{}" })) {
+    for (const { path } of dataFiles(root, { ...CONTENT, release: releaseExample })) {
       expect(known).toContain(dirname(path));
       known.add(path);
     }
   });
 
-  it("keeps a seed from other eyes, and gives /etc the mode it needs", () => {
-    const files = dataFiles(root, { ...CONTENT, identity: "{}" });
+  it("lets nobody else into the daemon's state, and everybody read what becomes /etc", () => {
+    const files = dataFiles(root, CONTENT);
     const modeOf = (name: string) => {
-      const file = files.find(({ path }) => path === `var/lib/hostd/${name}`);
+      const file = files.find(({ path }) => path === `var/lib/hostd/${name}`.replace(/\/$/, ""));
       return file !== undefined && "mode" in file ? file.mode.toString(8) : undefined;
     };
-    expect(modeOf("host/seed")).toBe("700");
-    expect(modeOf("host/seed/identity.json")).toBe("600");
-    expect(modeOf(`host/etc/${root}/upper`)).toBe("755");
-    expect(modeOf("host/seed/release.json")).toBeUndefined();
+    expect(modeOf("")).toBe("700");
+    expect(modeOf("host/identity/etc")).toBe("755");
+    expect(modeOf("host/identity/etc/ssh/authorized_keys.d/root")).toBe("644");
   });
 });
