@@ -4,7 +4,16 @@ import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
 import { hasErrno } from "../effects/errno.ts";
 import { type FailureBundle, failureBundleSchema } from "../manifests/bundle.ts";
-import { type CareDocument, careDocumentSchema, type PruneDocument, pruneDocumentSchema } from "../manifests/care.ts";
+import {
+  type CareDocument,
+  careDocumentSchema,
+  type PruneDocument,
+  pruneDocumentSchema,
+  type SnapshotCheck,
+  type SnapshotsDocument,
+  snapshotCheckSchema,
+  snapshotsDocumentSchema,
+} from "../manifests/care.ts";
 import { type CollectDocument, parseCollect } from "../manifests/collect.ts";
 import { checkDocument } from "../manifests/document.ts";
 import { Failure, type FailureDocument } from "../manifests/failure.ts";
@@ -52,6 +61,8 @@ export interface Client {
   abort(id: number): Promise<OperationDocument>;
   pin(app: string, image: string, reason: string | undefined): Promise<AppStatus>;
   release(image: string): Promise<StatusDocument>;
+  snapshots(app: string): Promise<SnapshotsDocument>;
+  verifySnapshot(app: string, id: string): Promise<SnapshotCheck>;
   fsck(repair: boolean): Promise<CareDocument>;
   planPrune(keep: string | undefined): Promise<PruneDocument>;
   /** Follows an operation to its end, or to the moment the signal is aborted: then it goes on without us. */
@@ -85,6 +96,12 @@ export function openClient(socket = process.env["HOSTD_SOCKET"] ?? DEFAULT_SOCKE
       const body = { image, ...(reason === undefined ? {} : { reason }) };
       const answer = await call(socket, "POST", `/v1/apps/${name(app)}/pin`, body);
       return checkDocument(answer, appStatusSchema, "app status");
+    },
+    snapshots: async (app) =>
+      checkDocument(await get(`/v1/apps/${name(app)}/snapshots`), snapshotsDocumentSchema, "snapshots"),
+    async verifySnapshot(app, id) {
+      const answer = await post(`/v1/apps/${name(app)}/snapshots/${name(id)}/verify`, {});
+      return checkDocument(answer, snapshotCheckSchema, "snapshot check");
     },
     fsck: async (repair) => checkDocument(await post("/v1/fsck", { repair }), careDocumentSchema, "fsck"),
     planPrune: async (keep) => {

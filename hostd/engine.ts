@@ -6,6 +6,7 @@ import { type Ballast, openBallast } from "./ballast.ts";
 import { type Board, openBoard } from "./board.ts";
 import { type Care, openCare } from "./care/scrub.ts";
 import type { Clock } from "./clock.ts";
+import type { Limits } from "./data/keep.ts";
 import { openWatch, type Watch } from "./health/watch.ts";
 import { type Journal, openJournal } from "./journal/journal.ts";
 import type { Log } from "./log.ts";
@@ -24,6 +25,8 @@ export interface Settings {
   rate?: number | undefined;
   /** Stagings that fetch or lay down at once; the others wait. */
   stagings?: number;
+  /** Per app; `ttl` is how long hostd's own are kept, milliseconds, for ever where it is undefined. */
+  snapshots: Limits & { ttl: number | undefined };
   /** The host's own scripts: where they are, vendor first, and how long each may take, milliseconds. */
   checks: { directories: readonly string[]; timeout: number };
 }

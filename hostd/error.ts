@@ -15,6 +15,7 @@ const OUTCOMES = {
   "no-rollback-target": "refused",
   "data-format": "refused",
   protected: "refused",
+  quota: "refused",
   // busy
   busy: "busy",
   // usage

@@ -28,6 +28,8 @@ export const PROGRAM: Program = {
     reset: async () => (await import("./verbs/reset.ts")).verb,
     "snapshot create": async () => (await import("./verbs/snapshot-create.ts")).verb,
     "snapshot restore": async () => (await import("./verbs/snapshot-restore.ts")).verb,
+    "snapshot verify": async () => (await import("./verbs/snapshot-verify.ts")).verb,
+    "snapshot forget": async () => (await import("./verbs/snapshot-forget.ts")).verb,
     "snapshot list": async () => (await import("./verbs/snapshot-list.ts")).verb,
   },
 };

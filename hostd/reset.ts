@@ -19,7 +19,7 @@ export interface ResetReport {
 }
 
 const JOURNAL = "hostd.db";
-const KEPT_WITHOUT_WIPE = ["data", "users.json", "trust"];
+const KEPT_WITHOUT_WIPE = ["data", "data-driver", "users.json", "trust"];
 
 /** Stops every app and takes the node back to empty. Refuses while hostd runs; may be repeated after a crash. */
 export async function reset(options: ResetOptions): Promise<ResetReport> {
@@ -31,6 +31,7 @@ export async function reset(options: ResetOptions): Promise<ResetReport> {
     for (const app of stopped) await node.removeHolder(app);
     const slots = await node.mountedSlots();
     for (const { app, image } of slots) await node.unmountSlot(app, image);
+    if (options.wipe) await node.wipeData();
     const removed = await removeState(stateDirectory, options.wipe ? [] : KEPT_WITHOUT_WIPE);
     for (const name of (await unlessMissing(readdir(runDirectory))) ?? []) {
       await rm(join(runDirectory, name), { recursive: true, force: true });

@@ -7,6 +7,7 @@ import { seedPath } from "../keys/truststate.ts";
 import { Failure, toFailureDocument } from "../manifests/failure.ts";
 import { serveApi } from "./api/server.ts";
 import { systemClock } from "./clock.ts";
+import { parseTtl } from "./data/ttl.ts";
 import { type Engine, openEngine, type Settings } from "./engine.ts";
 import { logToStderr } from "./log.ts";
 import { recover } from "./recover/recover.ts";
@@ -26,6 +27,11 @@ export interface ServeOptions {
   reserve: string;
   rate: string | undefined;
   stagings: string;
+  /** What keeps the data of apps, and what snapshots of one app may take. */
+  data: string;
+  snapshots: string;
+  snapshotBytes: string | undefined;
+  snapshotTtl: string;
   launcher: string;
   /** Directories of host scripts, and seconds that each script may take. */
   vendorChecks: string;
@@ -55,7 +61,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     clock: systemClock,
     log: logToStderr,
     examine: openExaminer({ source, trustDirectory, now: systemClock.date }),
-    node: await openNode({ stateDirectory, runDirectory, launcher }),
+    node: await openNode({ stateDirectory, runDirectory, launcher, data: options.data }),
   });
   const ended = untilAskedToEnd();
   await recover(engine);
@@ -99,7 +105,11 @@ function readSettings(options: ServeOptions): Settings {
   if (!Number.isInteger(stagings) || stagings < 1)
     throw usage("--stagings", "a whole number from 1 on", options.stagings);
   const rate = parseRate(options.rate);
-  return { channel: options.channel, keep, reserve: reserve * MEGABYTE, rate, stagings, checks };
+  const count = Number(options.snapshots);
+  if (!Number.isInteger(count) || count < 1) throw usage("--snapshots", "a whole number from 1 on", options.snapshots);
+  const bytes = parseRate(options.snapshotBytes);
+  const snapshots = { count, bytes, ttl: parseTtl(options.snapshotTtl) };
+  return { channel: options.channel, keep, reserve: reserve * MEGABYTE, rate, stagings, snapshots, checks };
 }
 
 function readLauncher(text: string): LauncherChoice {

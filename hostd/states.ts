@@ -30,6 +30,15 @@ export const STEPS = {
     undo: "end the trial: condemn and quarantine the version at fault, else withdraw it",
     afterCrash: "undo",
   },
+  room: {
+    does: "check room and quota for the snapshot that comes; hostd's own oldest ones go first where that is enough",
+    afterCrash: "undo",
+  },
+  quiet: {
+    does: "bring the app to write nothing: its QUIESCE hook, else stop it",
+    undo: "let it go on: its RESUME hook, else start it",
+    afterCrash: "undo",
+  },
   beside: {
     does: "start the new generation beside the old one, where both images allow it",
     undo: "see that the old generation runs, then stop the new one",
@@ -86,13 +95,14 @@ export const STEPS = {
     afterCrash: "resume",
   },
   halt: { does: "stop the app and hold it: its data, slots and sockets are kept", afterCrash: "resume" },
-  again: { does: "start the current generation again", afterCrash: "resume" },
+  again: { does: "let the app go on: its RESUME hook, else start it", afterCrash: "resume" },
+  forget: { does: "delete snapshots, then forget that they were", afterCrash: "resume" },
 } as const satisfies Record<string, StepRule>;
 
 export type StepName = keyof typeof STEPS;
 
 const STAGE = ["trust", "space", "fetch", "lay", "sync", "record"] as const;
-const ARM = ["mount", "beside", "prove", "drain", "stop", "snapshot"] as const;
+const ARM = ["room", "mount", "beside", "prove", "drain", "stop", "snapshot"] as const;
 const SWITCH = ["config", "flip", "start", "judge", "ready", "commit"] as const;
 
 /** Each kind of operation as its steps, in order; a failure undoes, in reverse, every step that was started. */
@@ -104,7 +114,8 @@ export const OPERATIONS = {
   restart: ["bounce", "judge"],
   halt: ["halt"],
   prune: ["prune"],
-  snapshot: ["stop", "snapshot", "again"],
+  snapshot: ["room", "quiet", "snapshot", "again"],
+  forget: ["forget"],
 } as const satisfies Record<OperationKind, readonly StepName[]>;
 
 /** Steps before this one belong to staging: they hold the lock `stage`, the others the lock `switch`. */
@@ -114,6 +125,14 @@ export type LockName = "stage" | "switch";
 
 export function lockOf(step: StepName): LockName {
   return STAGING.has(step) ? "stage" : "switch";
+}
+
+/** Steps under the lock `switch` that leave alone what runs. */
+const BESIDE: ReadonlySet<StepName> = new Set(["plan", "room", "forget"]);
+
+/** Whether the step may stop or start the app. */
+export function touchesTheApp(step: StepName): boolean {
+  return lockOf(step) === "switch" && !BESIDE.has(step);
 }
 
 export function stepRule(step: StepName): StepRule {

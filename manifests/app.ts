@@ -91,7 +91,16 @@ export const appSchema = z.strictObject({
   data: z.array(dataSchema).max(1, "expected at most one DATA path").default([]),
   config: z.array(configFileSchema).default([]),
   hooks: z
-    .strictObject({ drain: hookSchema, migrate: hookSchema, ready: hookSchema, reverted: hookSchema })
+    .strictObject({
+      drain: hookSchema,
+      migrate: hookSchema,
+      ready: hookSchema,
+      reverted: hookSchema,
+      /** Makes the app write nothing to its data until `resume`; with it a snapshot needs no stop. */
+      quiesce: hookSchema,
+      /** Lets it write again; also run when it was not quiesced. */
+      resume: hookSchema,
+    })
     .partial()
     .default({}),
   /** Where it is absent: stop-first. */

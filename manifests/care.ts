@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { digestSchema } from "./digest.ts";
+import { recordedDigestSchema, snapshotDocumentSchema } from "./snapshot.ts";
 
 // What hostd says of the layers on its disk: found sound, damaged, repaired, and what could be collected.
 
@@ -31,6 +32,32 @@ export const pruneDocumentSchema = z.object({
   layers: z.array(z.string()),
 });
 
+export const snapshotCheckSchema = z.object({
+  schema: z.literal(1),
+  app: z.string(),
+  id: z.string(),
+  at: z.iso.datetime(),
+  /** `recorded`: nobody had read it before, so there was nothing to compare with; from now on there is. */
+  outcome: z.enum(["same", "differs", "recorded"]),
+  recorded: recordedDigestSchema.optional(),
+  found: recordedDigestSchema,
+});
+
+export const snapshotsDocumentSchema = z.object({
+  schema: z.literal(1),
+  /** Newest first. */
+  snapshots: z.array(
+    snapshotDocumentSchema.extend({
+      /** Bytes it holds, and those that forgetting it would give back where the node can tell. */
+      size: z.object({ bytes: z.number(), exclusive: z.number().optional() }).optional(),
+      /** Why neither time nor quota takes it. */
+      kept: z.string().optional(),
+    }),
+  ),
+});
+
+export type SnapshotCheck = z.infer<typeof snapshotCheckSchema>;
+export type SnapshotsDocument = z.infer<typeof snapshotsDocumentSchema>;
 export type Damage = z.infer<typeof damageSchema>;
 export type CareDocument = z.infer<typeof careDocumentSchema>;
 export type PruneDocument = z.infer<typeof pruneDocumentSchema>;

@@ -52,6 +52,7 @@ export const collectDocumentSchema = z.object({
     uptime: z.number(),
   }),
   verity: statusDocumentSchema.shape.verity,
+  data: statusDocumentSchema.shape.data,
   health: z.enum(HEALTH_VERDICTS),
   apps: z.array(
     appStatusSchema.extend({

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { careDocumentSchema } from "./care.ts";
 import { digestSchema } from "./digest.ts";
 import { checkDocument } from "./document.ts";
+import { snapshotDocumentSchema } from "./snapshot.ts";
 
 // What hostd tells about itself over its socket: operations, status, changes, events. One file, since they quote each other.
 
@@ -13,6 +14,7 @@ export const OPERATION_KINDS = [
   "restart",
   "halt",
   "snapshot",
+  "forget",
   "prune",
 ] as const;
 export const OPERATION_STATES = ["running", "reverting", "done", "failed"] as const;
@@ -39,6 +41,7 @@ export const EVENT_KINDS = [
   "snapshot.taken",
   "snapshot.restored",
   "snapshot.forgotten",
+  "snapshot.damaged",
   "quarantine.added",
   "quarantine.released",
   "quarantine.superseded",
@@ -123,18 +126,6 @@ const generationDocumentSchema = z.object({
   since: time,
 });
 
-const snapshotDocumentSchema = z.object({
-  id: z.string(),
-  app: z.string(),
-  /** Data format of what it holds. */
-  format: z.int(),
-  /** The operation that made it and the generation whose data it is. */
-  operation: z.int(),
-  generation: z.int().optional(),
-  reason: z.string(),
-  taken: time,
-});
-
 export const checkDocumentSchema = z.object({
   check: z.string(),
   ok: z.boolean(),
@@ -211,6 +202,11 @@ export const statusDocumentSchema = z.object({
   hostd: z.object({ version: z.string(), pid: z.int(), started: time, state: z.string(), repository: z.string() }),
   /** How layers are protected: checked whole before they are mounted, or by dm-verity on every read. */
   verity: z.enum(["checked-before-mount", "every-read"]),
+  /** What keeps the data of apps, and how full the pool is that all of it shares, as parts of one. */
+  data: z.object({
+    driver: z.enum(["btrfs", "copy", "lvm"]),
+    pool: z.object({ name: z.string(), data: z.number(), metadata: z.number() }).optional(),
+  }),
   apps: z.array(appStatusSchema),
   quarantine: z.array(quarantineDocumentSchema),
   /** The last time that every layer was read whole; absent since hostd's start means not yet. */
@@ -259,7 +255,6 @@ export type OperationDocument = z.infer<typeof operationDocumentSchema>;
 export type StepDocument = z.infer<typeof stepDocumentSchema>;
 export type SlotDocument = z.infer<typeof slotDocumentSchema>;
 export type GenerationDocument = z.infer<typeof generationDocumentSchema>;
-export type SnapshotDocument = z.infer<typeof snapshotDocumentSchema>;
 export type AppStatus = z.infer<typeof appStatusSchema>;
 export type StatusDocument = z.infer<typeof statusDocumentSchema>;
 export type EventDocument = z.infer<typeof eventDocumentSchema>;

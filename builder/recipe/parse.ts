@@ -52,7 +52,8 @@ function finish(draft: Draft, source: Source): Recipe {
   const name = options.name ?? nameFromFile(source.file);
   const noName = name === undefined || !isName(name) ? [atTop(source, badName(options.name ?? source.file))] : [];
   const noFrom = base === undefined && draft.problems.length === 0 ? [atTop(source, emptyRecipe())] : [];
-  const problems = [...noName, ...noFrom, ...undeclaredArgs(draft, source), ...checkSwitch(draft)];
+  const checked = [...undeclaredArgs(draft, source), ...checkSwitch(draft), ...loneResume(draft)];
+  const problems = [...noName, ...noFrom, ...checked];
   if (problems.length > 0 || base === undefined || name === undefined) throw new ProblemFound(...problems);
   return {
     name,
@@ -128,6 +129,16 @@ function undeclaredArgs(draft: Draft, source: Source): Problem[] {
       suggestion: nearest(name, draft.args.keys()),
     }),
   );
+}
+
+/** What is never made quiet is never resumed either. */
+function loneResume(draft: Draft): Problem[] {
+  const alone = draft.image.hooks.resume !== undefined && draft.image.hooks.quiesce === undefined;
+  return draft.declared
+    .filter(({ keyword }) => alone && keyword === "RESUME")
+    .map((instruction) =>
+      atKeyword(instruction, { code: "bad-syntax", message: "RESUME without QUIESCE", expected: "a QUIESCE hook too" }),
+    );
 }
 
 function atTop(source: Source, text: Parameters<typeof problemAt>[3]): Problem {

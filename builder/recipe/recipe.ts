@@ -218,7 +218,7 @@ export interface TestDeclaration {
   position: Position;
 }
 
-export type HookName = "drain" | "migrate" | "ready" | "reverted";
+export type HookName = keyof App["hooks"];
 
 /**
  * What a base image brings. Where FROM is an image, oci or registry reference this is not in the recipe: the builder

@@ -1,8 +1,14 @@
 import * as z from "zod";
-import { careDocumentSchema, pruneDocumentSchema } from "../../manifests/care.ts";
+import {
+  careDocumentSchema,
+  pruneDocumentSchema,
+  snapshotCheckSchema,
+  snapshotsDocumentSchema,
+} from "../../manifests/care.ts";
 import { operationDocumentSchema } from "../../manifests/node.ts";
+import { verifySnapshot } from "../data/verify.ts";
 import { planPrune } from "../retention/prune.ts";
-import { toOperationDocument } from "./documents.ts";
+import { toOperationDocument, toSnapshots } from "./documents.ts";
 import { asked, nothing, ofApp } from "./parts.ts";
 import { route } from "./route.ts";
 
@@ -31,6 +37,27 @@ export const CARE_ROUTES = [
     body: nothing,
     answer: pruneDocumentSchema,
     run: ({ engine, query }) => planPrune(engine, query.keep ?? engine.settings.keep),
+  }),
+  route({
+    ...ofApp,
+    method: "GET",
+    status: 200,
+    path: "/v1/apps/{app}/snapshots",
+    summary: "Snapshots of an app, newest first, with what they take and why one is kept",
+    body: nothing,
+    answer: snapshotsDocumentSchema,
+    run: ({ engine, parameters: { app } }) => toSnapshots(engine, app),
+  }),
+  route({
+    method: "POST",
+    status: 200,
+    path: "/v1/apps/{app}/snapshots/{id}/verify",
+    summary: "Read a snapshot whole and compare it with what was recorded of it",
+    parameters: z.strictObject({ app: ofApp.parameters.shape.app, id: z.string().min(1).max(128) }),
+    query: nothing,
+    body: z.strictObject({ by: asked.by }),
+    answer: snapshotCheckSchema,
+    run: ({ engine, parameters: { app, id } }) => verifySnapshot(engine, app, id),
   }),
   route({
     ...ofApp,

@@ -57,9 +57,21 @@ export const CHANGE_ROUTES = [
     ...starts,
     ...ofApp,
     path: "/v1/apps/{app}/snapshot",
-    summary: "Stop the app for a moment and snapshot its data",
-    body: z.strictObject(asked),
+    summary: "Snapshot the data of an app: quiet by its own hook, or stopped for the moment",
+    body: z.strictObject({ ...asked, ttl: z.string().max(20).optional() }),
     run: ({ engine, parameters, body }) => begun(engine, engine.submit.snapshot({ ...parameters, ...body })),
+  }),
+  route({
+    ...starts,
+    ...ofApp,
+    path: "/v1/apps/{app}/forget",
+    summary: "Delete snapshots; a protected one only with `force`",
+    body: z.strictObject({
+      ...asked,
+      snapshots: z.array(z.string().min(1).max(128)).min(1).max(100),
+      force: z.boolean().default(false),
+    }),
+    run: ({ engine, parameters, body }) => begun(engine, engine.submit.forget({ ...parameters, ...body })),
   }),
   route({
     ...starts,

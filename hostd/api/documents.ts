@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
+import type { SnapshotsDocument } from "../../manifests/care.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import type { FailureDocument } from "../../manifests/failure.ts";
 import type { AppStatus, OperationDocument, StatusDocument, UnderWay } from "../../manifests/node.ts";
+import { protectedOf } from "../data/forget.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { toGenerationDocument } from "../journal/generations.ts";
@@ -74,6 +76,17 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
   };
 }
 
+/** Snapshots of an app with their sizes, which are measured for this answer. */
+export async function toSnapshots(engine: Engine, app: string): Promise<SnapshotsDocument> {
+  const sizes = await engine.node.snapshotSizes(app);
+  const protectedOnes = protectedOf(engine, app);
+  const snapshots = engine.journal.snapshots.list(app).map((snapshot) => {
+    const [size, kept] = [sizes[snapshot.id], protectedOnes.get(snapshot.id)];
+    return { ...snapshot, ...(size === undefined ? {} : { size }), ...(kept === undefined ? {} : { kept }) };
+  });
+  return { schema: 1, snapshots };
+}
+
 export async function toStatus(engine: Engine): Promise<StatusDocument> {
   const apps = engine.journal.apps.list();
   return {
@@ -86,6 +99,7 @@ export async function toStatus(engine: Engine): Promise<StatusDocument> {
       repository: engine.source.location,
     },
     verity: "checked-before-mount",
+    data: await engine.node.dataStore(),
     apps: await Promise.all(apps.map(({ app }) => toAppStatus(engine, app))),
     quarantine: engine.journal.quarantine.list(),
     ...(engine.care.last() === undefined ? {} : { scrub: engine.care.last() }),

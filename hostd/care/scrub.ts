@@ -1,19 +1,21 @@
 import type { CareDocument } from "../../manifests/care.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
+import { careForSnapshots, type Seen } from "../data/care.ts";
 import type { Engine } from "../engine.ts";
 import { createPace } from "../stage/pace.ts";
 import { checkLayers } from "./fsck.ts";
 
 const HOUR = 60 * 60 * 1000;
 
-/** How often every layer is read whole, and after hostd's start for the first time. */
-const SCRUB_INTERVAL = 7 * 24 * HOUR;
-const FIRST_SCRUB = HOUR;
+/** How often hostd looks whether anything is due; snapshots at every look. */
+const LOOK = HOUR;
+/** Every so many looks, from the first on, every layer is read whole: once a week. */
+const LOOKS_PER_SCRUB = 7 * 24;
 
 /** Bytes per second: a disk does not notice, 100 GB take three hours. */
 const SCRUB_RATE = 10_000_000;
 
-/** Reads the layers in the background, so that damage is known before the night that needs them. */
+/** Looks after layers and snapshots in the background, so that damage is known before the night that needs them. */
 export interface Care {
   /** The last whole pass, whoever asked for it. */
   last(): CareDocument | undefined;
@@ -35,26 +37,31 @@ export function openCare(engineOf: () => Engine): Care {
     return begun;
   }
 
-  async function scrubAgainAndAgain(): Promise<void> {
+  async function lookAgainAndAgain(): Promise<void> {
     const { clock, closing, log } = engineOf();
-    for (let pause = FIRST_SCRUB; ; pause = SCRUB_INTERVAL) {
-      await clock.sleep(pause, closing);
+    let due: Seen = new Set();
+    for (let look = 0; ; look++) {
+      await clock.sleep(LOOK, closing);
       if (closing.aborted) return;
-      await pass({ repair: false, pace: createPace(SCRUB_RATE, clock) }).catch((error: unknown) => {
-        if (!closing.aborted) log("error", "scrub stopped", { ...toFailureDocument(error) });
-      });
+      const pace = createPace(SCRUB_RATE, clock);
+      try {
+        due = await careForSnapshots(engineOf(), due, pace);
+        if (look % LOOKS_PER_SCRUB === 0) await pass({ repair: false, pace });
+      } catch (error) {
+        if (!closing.aborted) log("error", "care stopped", { ...toFailureDocument(error) });
+      }
     }
   }
 
-  let scrubbing: Promise<void> | undefined;
+  let looking: Promise<void> | undefined;
   setImmediate(() => {
-    scrubbing = scrubAgainAndAgain();
+    looking = lookAgainAndAgain();
   });
   return {
     last: () => last,
     check: (options) => pass(options),
     async close() {
-      await scrubbing;
+      await looking;
       await turn;
     },
   };

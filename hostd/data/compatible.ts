@@ -1,6 +1,6 @@
 import semver from "semver";
 import type { App } from "../../manifests/app.ts";
-import type { SnapshotDocument } from "../../manifests/node.ts";
+import type { SnapshotDocument } from "../../manifests/snapshot.ts";
 
 /** Whether an image can work with data of a format: its `DATA --reads` range, or its own format alone. */
 export function canRead(app: App, format: number | undefined): boolean {

@@ -66,4 +66,17 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER events_keep_rows BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
   CREATE TRIGGER events_keep_text BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
   `,
+  // Snapshots of two apps may have one name.
+  `
+  CREATE TABLE named_snapshots (
+    app TEXT NOT NULL, id TEXT NOT NULL, format INTEGER NOT NULL, operation INTEGER NOT NULL, generation INTEGER,
+    reason TEXT NOT NULL, taken_at TEXT NOT NULL, taken_order INTEGER NOT NULL,
+    consistency TEXT NOT NULL DEFAULT 'stopped', expires_at TEXT, digest TEXT, leaving INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (app, id)
+  ) STRICT;
+  INSERT INTO named_snapshots (app, id, format, operation, generation, reason, taken_at, taken_order)
+    SELECT app, id, format, operation, generation, reason, taken_at, taken_order FROM snapshots;
+  DROP TABLE snapshots;
+  ALTER TABLE named_snapshots RENAME TO snapshots;
+  `,
 ];

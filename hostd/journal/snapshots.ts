@@ -1,7 +1,12 @@
 import * as z from "zod";
-import type { SnapshotDocument } from "../../manifests/node.ts";
+import {
+  CONSISTENCIES,
+  type RecordedDigest,
+  recordedDigestSchema,
+  type SnapshotDocument,
+} from "../../manifests/snapshot.ts";
 import { HostdError } from "../error.ts";
-import type { Database } from "./database.ts";
+import { type Database, json } from "./database.ts";
 import type { Events } from "./events.ts";
 import type { Operations } from "./operations.ts";
 
@@ -13,6 +18,9 @@ const row = z.object({
   generation: z.int().optional(),
   reason: z.string(),
   taken_at: z.string(),
+  consistency: z.enum(CONSISTENCIES),
+  expires_at: z.string().optional(),
+  digest: json(recordedDigestSchema).optional(),
 });
 
 /** What each data snapshot holds: the driver keeps the bytes, the journal says what they are. */
@@ -21,13 +29,23 @@ export interface Snapshots {
   list(app: string): SnapshotDocument[];
   get(app: string, id: string): SnapshotDocument | undefined;
   require(app: string, id: string): SnapshotDocument;
-  add(snapshot: Omit<SnapshotDocument, "taken">): void;
-  remove(operation: number, app: string, id: string): void;
+  add(snapshot: Omit<SnapshotDocument, "taken" | "digest" | "expires"> & { expires: string | undefined }): void;
+  /** What a first whole reading found; later ones never change it. */
+  record(app: string, id: string, digest: RecordedDigest): void;
+  /** From now on it is not there any more, whatever happens to its bytes; `stay` takes that back. */
+  leave(operation: number, app: string, id: string): void;
+  stay(app: string, id: string): void;
+  /** Those whose bytes may still have to go. */
+  leaving(app: string): string[];
+  /** The bytes are gone. */
+  remove(app: string, id: string, operation?: number): void;
 }
 
 export function openSnapshots(database: Database, events: Events, operations: Operations, date: () => Date): Snapshots {
   const list = (app: string) =>
-    database.all(row, "SELECT * FROM snapshots WHERE app = ? ORDER BY taken_order DESC", [app]).map(toDocument);
+    database
+      .all(row, "SELECT * FROM snapshots WHERE app = ? AND leaving = 0 ORDER BY taken_order DESC", [app])
+      .map(toDocument);
   const get = (app: string, id: string) => list(app).find((snapshot) => snapshot.id === id);
 
   return {
@@ -46,8 +64,8 @@ export function openSnapshots(database: Database, events: Events, operations: Op
         operations.requireLock(snapshot.operation, snapshot.app, "switch");
         if (get(snapshot.app, snapshot.id) !== undefined) return;
         database.run(
-          `INSERT INTO snapshots (id, app, format, operation, generation, reason, taken_at, taken_order)
-           VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(taken_order), 0) + 1 FROM snapshots))`,
+          `INSERT INTO snapshots (id, app, format, operation, generation, reason, taken_at, consistency, expires_at, taken_order)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(taken_order), 0) + 1 FROM snapshots))`,
           [
             snapshot.id,
             snapshot.app,
@@ -56,17 +74,36 @@ export function openSnapshots(database: Database, events: Events, operations: Op
             snapshot.generation,
             snapshot.reason,
             date().toISOString(),
+            snapshot.consistency,
+            snapshot.expires,
           ],
         );
-        const { id, format, reason } = snapshot;
+        const { id, format, reason, consistency } = snapshot;
         events.append("snapshot.taken", {
           app: snapshot.app,
           operation: snapshot.operation,
-          detail: { id, format, reason },
+          detail: { id, format, reason, consistency },
         });
       });
     },
-    remove(operation, app, id) {
+    record: (app, id, digest) =>
+      void database.run("UPDATE snapshots SET digest = ? WHERE app = ? AND id = ? AND digest IS NULL", [
+        JSON.stringify(digest),
+        app,
+        id,
+      ]),
+    leave(operation, app, id) {
+      database.transaction(() => {
+        operations.requireLock(operation, app, "switch");
+        database.run("UPDATE snapshots SET leaving = 1 WHERE app = ? AND id = ?", [app, id]);
+      });
+    },
+    stay: (app, id) => void database.run("UPDATE snapshots SET leaving = 0 WHERE app = ? AND id = ?", [app, id]),
+    leaving: (app) =>
+      database
+        .all(z.object({ id: z.string() }), "SELECT id FROM snapshots WHERE app = ? AND leaving = 1", [app])
+        .map(({ id }) => id),
+    remove(app, id, operation) {
       database.transaction(() => {
         const { changes } = database.run("DELETE FROM snapshots WHERE app = ? AND id = ?", [app, id]);
         if (changes > 0) events.append("snapshot.forgotten", { app, operation, detail: { id } });
@@ -75,6 +112,13 @@ export function openSnapshots(database: Database, events: Events, operations: Op
   };
 }
 
-function toDocument({ taken_at: taken, generation, ...rest }: z.infer<typeof row>): SnapshotDocument {
-  return { ...rest, ...(generation === undefined ? {} : { generation }), taken };
+function toDocument(found: z.infer<typeof row>): SnapshotDocument {
+  const { taken_at: taken, expires_at: expires, generation, digest, ...rest } = found;
+  return {
+    ...rest,
+    ...(generation === undefined ? {} : { generation }),
+    taken,
+    ...(expires === undefined ? {} : { expires }),
+    ...(digest === undefined ? {} : { digest }),
+  };
 }

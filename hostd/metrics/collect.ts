@@ -6,7 +6,7 @@ import { describeMachine } from "../system/machine.ts";
 
 /** Everything a centre polls of a node, at one moment. */
 export async function collect(engine: Engine): Promise<CollectDocument> {
-  const { hostd, verity, apps, quarantine } = await toStatus(engine);
+  const { hostd, verity, data, apps, quarantine } = await toStatus(engine);
   const { tally } = engine.journal;
   const { user, system } = process.cpuUsage();
   const restarts = tally.outcomes().filter(({ kind }) => kind === "restart");
@@ -21,6 +21,7 @@ export async function collect(engine: Engine): Promise<CollectDocument> {
       uptime: Math.round(process.uptime()),
     },
     verity,
+    data,
     health: verdictOf(apps),
     apps: apps.map((status) => {
       const { app } = status;

@@ -10,7 +10,7 @@ export function toFamilies(node: CollectDocument, outcomes: readonly OutcomeCoun
   return [...ofHostd(node), ...ofApps(node.apps), ...ofOperations(node, outcomes)];
 }
 
-function ofHostd({ hostd, machine, health, quarantine }: CollectDocument): Family[] {
+function ofHostd({ hostd, machine, health, quarantine, data }: CollectDocument): Family[] {
   return [
     gauge("hostd_info", "Which hostd this is", [{ labels: { version: hostd.version }, value: 1 }]),
     gauge("process_resident_memory_bytes", "Memory of hostd itself", [{ value: hostd.memory }]),
@@ -20,8 +20,18 @@ function ofHostd({ hostd, machine, health, quarantine }: CollectDocument): Famil
     ]),
     gauge("hostd_state_free_bytes", "Room left on the file system of the state", [{ value: machine.disk.free }]),
     gauge("hostd_state_size_bytes", "Size of the file system of the state", [{ value: machine.disk.total }]),
+    ...ofPool(data.pool),
     gauge("hostd_health", "1 for the node's verdict", oneOf("verdict", HEALTH_VERDICTS, health)),
     gauge("hostd_quarantined_images", "Images that may not run", [{ value: quarantine.length }]),
+  ];
+}
+
+function ofPool(pool: CollectDocument["data"]["pool"]): Family[] {
+  if (pool === undefined) return [];
+  const labels = { pool: pool.name };
+  return [
+    gauge("hostd_data_pool_used", "Part of the thin pool's data that is used", [{ labels, value: pool.data }]),
+    gauge("hostd_data_pool_metadata_used", "Part of its metadata that is used", [{ labels, value: pool.metadata }]),
   ];
 }
 

@@ -1,3 +1,6 @@
+import { forget } from "../data/forget.ts";
+import { goOn, quiet } from "../data/quiet.ts";
+import { room } from "../data/room.ts";
 import { pruneApp } from "../retention/step.ts";
 import * as stage from "../stage/steps.ts";
 import type { StepName } from "../states.ts";
@@ -24,6 +27,8 @@ export const EXECUTORS: Readonly<Record<StepName, Executor>> = {
   mount: { run: change.mount, undo: change.endTrial },
   beside: { run: change.beside, undo: change.stopBeside },
   prove: { run: change.prove },
+  room: { run: room },
+  quiet: { run: quiet, undo: goOn },
   drain: { run: change.drain },
   stop: { run: change.stop, undo: change.startOld },
   snapshot: { run: takeSnapshot, undo: forgetSnapshot },
@@ -37,5 +42,6 @@ export const EXECUTORS: Readonly<Record<StepName, Executor>> = {
   commit: { run: change.commit },
   bounce: { run: change.bounce, undo: change.halt },
   halt: { run: change.halt },
-  again: { run: change.again },
+  again: { run: goOn },
+  forget: { run: forget },
 };

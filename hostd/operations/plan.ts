@@ -28,6 +28,8 @@ const planSchema = z.object({
   switch: switchPlanSchema.optional(),
   /** Newest versions that pruning keeps, where a request said so. */
   keep: z.int().positive().optional(),
+  /** Snapshots to forget. */
+  forget: z.array(z.string()).optional(),
   /** Why hostd itself began it: a sick app, a request. */
   cause: z.string().optional(),
 });

@@ -10,7 +10,7 @@ import { type Context, END, openContext } from "./context.ts";
 import { EXECUTORS } from "./executors.ts";
 
 /** Kinds that never touch what runs: the watch goes on beside them. */
-const STAGES_ONLY: ReadonlySet<string> = new Set(["stage", "prune"]);
+const STAGES_ONLY: ReadonlySet<string> = new Set(["stage", "prune", "forget"]);
 
 /** How often what could not be undone is tried again, and the pauses between, milliseconds. */
 const UNDO_PASSES = 10;

@@ -2,6 +2,8 @@ import { randomUUID } from "node:crypto";
 import type { Digest } from "../../manifests/digest.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import type { OperationKind } from "../../manifests/node.ts";
+import { refuseForgetting } from "../data/forget.ts";
+import { parseTtl } from "../data/ttl.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import type { OperationRow } from "../journal/operations.ts";
@@ -37,7 +39,10 @@ export interface Submit {
   rollback(asked: Asked & RollbackRequest): OperationRow;
   restart(asked: Asked & { cause: string }): OperationRow;
   halt(asked: Asked & { cause: string }): OperationRow;
-  snapshot(asked: Asked): OperationRow;
+  /** `ttl`: how long it is kept, `14d` or `never`; until somebody forgets it where none is given. */
+  snapshot(asked: Asked & { ttl?: string | undefined }): OperationRow;
+  /** Refuses protected ones unless that is insisted on. */
+  forget(asked: Asked & { snapshots: readonly string[]; force?: boolean; cause?: string }): OperationRow;
   prune(asked: Asked & { keep?: number | undefined }): OperationRow;
   /** Asks an operation to end: what it did is undone. */
   abort(id: number, by: string): void;
@@ -84,7 +89,14 @@ export function openSubmit(engineOf: () => Engine): Submit {
       }),
     restart: (asked) => begin("restart", asked, () => ({ ...samePlan(engineOf(), asked.app), cause: asked.cause })),
     halt: (asked) => begin("halt", asked, () => ({ ...samePlan(engineOf(), asked.app), cause: asked.cause })),
-    snapshot: (asked) => begin("snapshot", asked, () => snapshotPlan(engineOf(), asked.app)),
+    snapshot: (asked) => begin("snapshot", asked, () => snapshotPlan(engineOf(), asked.app, asked.ttl)),
+    forget: (asked) =>
+      begin("forget", asked, () => {
+        const { app, snapshots, force = false, cause } = asked;
+        requireApp(engineOf(), app);
+        for (const id of snapshots) refuseForgetting(engineOf(), app, id, force);
+        return { forget: [...snapshots], ...(cause === undefined ? {} : { cause }) };
+      }),
     prune: (asked) =>
       begin("prune", asked, () => {
         requireApp(engineOf(), asked.app);
@@ -171,13 +183,15 @@ function samePlan(engine: Engine, app: string): Plan & { switch: NonNullable<Pla
   };
 }
 
-function snapshotPlan(engine: Engine, app: string): Plan {
+function snapshotPlan(engine: Engine, app: string, wanted = "never"): Plan {
+  const ttl = parseTtl(wanted);
   const plan = samePlan(engine, app);
   if (engine.journal.apps.get(app)?.data_format === undefined) {
     throw new HostdError("bad-request", `${app} has no data to take a snapshot of`);
   }
   const count = engine.journal.snapshots.list(app).length + engine.journal.operations.list({ app, limit: 1 }).length;
-  return { switch: { ...plan.switch, snapshot: `asked-${Date.now().toString(36)}-${count}` } };
+  const snapshot = `asked-${engine.clock.date().getTime().toString(36)}-${count}`;
+  return { switch: { ...plan.switch, snapshot, ...(ttl === undefined ? {} : { ttl }) } };
 }
 
 function requireApp(engine: Engine, app: string) {

@@ -1,5 +1,5 @@
 import type { OperationState } from "../../manifests/node.ts";
-import { lockOf, type StepName, stepRule } from "../states.ts";
+import { type StepName, stepRule, touchesTheApp } from "../states.ts";
 
 export interface Begun {
   name: StepName;
@@ -15,5 +15,5 @@ export function howToResolve(state: OperationState, steps: readonly Begun[]): "r
 
 /** Whether the operation had begun to change what runs: then it, and not the start, brings the app up. */
 export function holdsTheApp(steps: readonly Begun[]): boolean {
-  return steps.some(({ name, started }) => started && lockOf(name) === "switch");
+  return steps.some(({ name, started }) => started && touchesTheApp(name));
 }

@@ -4,6 +4,7 @@ import { TEMPORARY_NAME } from "../../effects/durable.ts";
 import { hexOf } from "../../manifests/digest.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import { parseManifest } from "../../manifests/image.ts";
+import { finishForgetting } from "../data/forget.ts";
 import type { Engine } from "../engine.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { removeUnusedLayers } from "../retention/prune.ts";
@@ -89,6 +90,11 @@ async function removeLeftovers(engine: Engine): Promise<void> {
     if (engine.journal.slots.get(app, image) !== undefined) continue;
     await engine.node.unmountSlot(app, image);
     leftover(engine, `mounted slot ${app} ${image}`);
+  }
+  for (const { app } of engine.journal.apps.list()) {
+    await finishForgetting(engine, app).catch((error) =>
+      engine.log("error", "forgotten snapshots not removed", { app, ...toFailureDocument(error) }),
+    );
   }
 }
 

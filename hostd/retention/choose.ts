@@ -1,5 +1,5 @@
 import type { Digest } from "../../manifests/digest.ts";
-import type { SlotState, SnapshotDocument } from "../../manifests/node.ts";
+import type { SlotState } from "../../manifests/node.ts";
 
 export interface Kept {
   image: Digest;
@@ -28,14 +28,3 @@ export function chooseCollected({ slots, inUse, keep }: RetentionInput): Digest[
     .filter((slot) => !inUse.includes(slot.image) && !newest.includes(slot))
     .map((slot) => slot.image);
 }
-
-/** A switch takes one snapshot, its revert a second one. */
-const SNAPSHOTS_PER_VERSION = 2;
-
-/** The snapshots that may be forgotten: taken by hostd itself, beyond the newest. Those asked for stay until forgotten. */
-export function chooseForgotten(snapshots: readonly SnapshotDocument[], keep: number): SnapshotDocument[] {
-  return snapshots.filter(({ reason }) => reason !== ASKED_FOR).slice(keep * SNAPSHOTS_PER_VERSION);
-}
-
-/** Reason of a snapshot that somebody asked for. */
-export const ASKED_FOR = "asked for";

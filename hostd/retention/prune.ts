@@ -6,11 +6,11 @@ import type { SlotRow } from "../journal/slots.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { rollbackTarget } from "../rollback/plan.ts";
 import { situationOf } from "../switch/situation.ts";
-import { chooseCollected, chooseForgotten } from "./choose.ts";
+import { chooseCollected } from "./choose.ts";
 
 /**
- * Makes room before anything is written, also for the version that is coming: collects slots beyond retention, layers
- * that no slot of any app needs, and the oldest snapshots that hostd took by itself.
+ * Makes room before anything is written, also for the version that is coming: collects slots beyond retention, and
+ * layers that no slot of any app needs.
  */
 export async function prune(
   engine: Engine,
@@ -26,7 +26,6 @@ export async function prune(
     await removeGenerations(engine, app, image);
   }
   await removeUnusedLayers(engine);
-  await forgetSnapshots(engine, operation, app);
   return collected;
 }
 
@@ -85,14 +84,6 @@ function layersBeingStaged(engine: Engine): string[] {
     if (found === undefined) return [];
     return parseManifest(Buffer.from(found.manifest)).layers.map((layer) => verityOf(layer).root);
   });
-}
-
-async function forgetSnapshots(engine: Engine, operation: number, app: string): Promise<void> {
-  const forgotten = chooseForgotten(engine.journal.snapshots.list(app), engine.settings.keep);
-  for (const { id } of forgotten) {
-    await engine.node.forget(app, id);
-    engine.journal.snapshots.remove(operation, app, id);
-  }
 }
 
 async function removeGenerations(engine: Engine, app: string, image: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { canRead } from "../data/compatible.ts";
+import { ASKED_FOR } from "../data/keep.ts";
+import type { Engine } from "../engine.ts";
 import { type Context, launchable, switchOf } from "../operations/context.ts";
-import { ASKED_FOR } from "../retention/choose.ts";
 
 // Data on its own axis: snapshots before, restores when asked, and what a revert does with data written meanwhile.
 
@@ -16,9 +17,21 @@ export async function takeSnapshot(context: Context): Promise<string> {
     format,
     operation: context.id,
     ...(plan.from === undefined ? {} : { generation: plan.from }),
-    reason: context.kind === "snapshot" ? ASKED_FOR : `before generation ${plan.to}`,
+    consistency: plan.consistency ?? "stopped",
+    ...keptUntil(context),
   });
   return plan.snapshot;
+}
+
+/** Why the snapshot is taken, and until when it is kept: one asked for as asked, hostd's own for the usual time. */
+function keptUntil({ engine, kind, plan }: Context) {
+  const asked = kind === "snapshot";
+  const reason = asked ? ASKED_FOR : `before generation ${plan.switch?.to}`;
+  return { reason, expires: expiryOf(engine, asked ? plan.switch?.ttl : engine.settings.snapshots.ttl) };
+}
+
+function expiryOf(engine: Engine, ttl: number | undefined): string | undefined {
+  return ttl === undefined ? undefined : new Date(engine.clock.date().getTime() + ttl).toISOString();
 }
 
 /** Nobody wrote since the snapshot: nothing would ever be taken back to it. */
@@ -26,7 +39,7 @@ export async function forgetSnapshot(context: Context): Promise<void> {
   const plan = switchOf(context);
   if (plan.snapshot === undefined || begun(context, "start") || begun(context, "again")) return;
   await context.engine.node.forget(context.app, plan.snapshot);
-  context.engine.journal.snapshots.remove(context.id, context.app, plan.snapshot);
+  context.engine.journal.snapshots.remove(context.app, plan.snapshot, context.id);
 }
 
 /** Rollback with data: the data as it is was snapshotted before, so it is kept under that name. */
@@ -67,6 +80,8 @@ export async function takeDataBack(context: Context): Promise<void> {
     format: format ?? 1,
     operation: context.id,
     generation: plan.to,
+    consistency: "stopped",
+    expires: expiryOf(engine, engine.settings.snapshots.ttl),
     reason: `data of generation ${plan.to} when it was taken back`,
   });
   await restore(context, plan.snapshot);

@@ -1,9 +1,9 @@
-import type { Hook } from "../../manifests/app.ts";
+import type { App, Hook } from "../../manifests/app.ts";
 import { HostdError, type HostdErrorCode } from "../error.ts";
 import { type Context, launchable } from "../operations/context.ts";
 import { mountSlot, specOf } from "./launch.ts";
 
-type HookName = "drain" | "migrate" | "ready" | "reverted";
+type HookName = keyof App["hooks"];
 
 const OUTPUT_SHOWN = 2_000;
 

@@ -2,7 +2,8 @@ import * as z from "zod";
 import type { App } from "../../manifests/app.ts";
 import { type Digest, digestSchema, shortDigest } from "../../manifests/digest.ts";
 import { appOf, type ImageConfig } from "../../manifests/image.ts";
-import type { SlotState, SnapshotDocument } from "../../manifests/node.ts";
+import type { SlotState } from "../../manifests/node.ts";
+import { CONSISTENCIES, type SnapshotDocument } from "../../manifests/snapshot.ts";
 import { canRead, describeReads, readableSnapshots } from "../data/compatible.ts";
 import { HostdError } from "../error.ts";
 import { chooseOrder } from "./order.ts";
@@ -17,6 +18,10 @@ export const switchPlanSchema = z.object({
   config: z.int(),
   /** Snapshot taken before anything is touched; absent where there is no data yet. */
   snapshot: z.string().optional(),
+  /** Milliseconds that a snapshot asked for is kept; absent: until it is forgotten. */
+  ttl: z.number().positive().optional(),
+  /** How the app is kept from writing while it is copied, decided when that begins; switches always stop it. */
+  consistency: z.enum(CONSISTENCIES).optional(),
   /** Under this name the data of a reverted generation is kept, where it is taken back. */
   kept: z.string(),
   /** Rollback with data: the snapshot that becomes the live data. */

@@ -249,10 +249,6 @@ export async function halt(context: Context): Promise<void> {
   context.note(`stopped ${app}: ${reason}; its data, slots and sockets are kept`);
 }
 
-export async function again(context: Context): Promise<void> {
-  await startOld(context);
-}
-
 function beginGeneration(context: Context): void {
   const { journal } = context.engine;
   const plan = switchOf(context);

@@ -1,13 +1,14 @@
 import { rm, stat } from "node:fs/promises";
 import { unlessMissing } from "../../effects/errno.ts";
 import { run } from "../../effects/process.ts";
-import type { DataDriver } from "./data.ts";
+import type { DirectoryMaker } from "./data-directories.ts";
+import type { TreeSize } from "./data-driver.ts";
 
 /** The inode of every btrfs subvolume's root. */
 const SUBVOLUME_INODE = 256;
 
 /** Data as btrfs subvolumes: a copy is a snapshot, made at once whatever its size. */
-export const btrfsDriver: DataDriver = {
+export const btrfsDirectories: DirectoryMaker = {
   name: "btrfs",
   async create(directory) {
     await run(["btrfs", "subvolume", "create", directory]);
@@ -26,6 +27,11 @@ export const btrfsDriver: DataDriver = {
     const { stdout } = await run(["btrfs", "subvolume", "show", directory], { env: { ...process.env, LC_ALL: "C" } });
     return parseCreationTime(stdout);
   },
+  async size(directory) {
+    const { stdout } = await run(["btrfs", "filesystem", "du", "--summarize", "--raw", directory]);
+    return parseUse(stdout);
+  },
+  costOfCopy: async () => 0,
 };
 
 /** The time in `Creation time: 2026-11-21 08:13:00 +0000` of `btrfs subvolume show`; the inode has its source's times. */
@@ -33,4 +39,11 @@ export function parseCreationTime(text: string): Date {
   const [, day, time, zone] = /Creation time:\s+(\S+) (\S+) ([+-]\d{4})/.exec(text) ?? [];
   if (zone === undefined) return new Date(0);
   return new Date(`${day}T${time}${zone.slice(0, 3)}:${zone.slice(3)}`);
+}
+
+/** `total exclusive set-shared path` in the last line of `btrfs filesystem du --summarize --raw`. */
+export function parseUse(text: string): TreeSize {
+  const [, bytes, exclusive] = /^\s*(\d+)\s+(\d+)\s+\S+\s/.exec(text.trimEnd().split("\n").at(-1) ?? "") ?? [];
+  if (bytes === undefined) return { bytes: 0 };
+  return { bytes: Number(bytes), exclusive: Number(exclusive) };
 }

@@ -1,10 +1,13 @@
-import { mkdir, rm, stat } from "node:fs/promises";
+import { mkdir, rm, stat, statfs } from "node:fs/promises";
 import { syncTree } from "../../effects/durable.ts";
 import { run } from "../../effects/process.ts";
-import type { DataDriver } from "./data.ts";
+import type { DirectoryMaker } from "./data-directories.ts";
+
+/** File systems whose files never share blocks (statfs f_type): ext4, tmpfs, overlay. On others `cp` may share them. */
+const NEVER_SHARING: ReadonlySet<number> = new Set([0xef53, 0x01021994, 0x794c7630]);
 
 /** Data as plain directories: a copy is `cp`, by reference where the file system can (XFS, bcachefs). */
-export const copyDriver: DataDriver = {
+export const copyDirectories: DirectoryMaker = {
   name: "copy",
   async create(directory) {
     await mkdir(directory);
@@ -20,4 +23,20 @@ export const copyDriver: DataDriver = {
   async createdAt(directory) {
     return (await stat(directory)).birthtime;
   },
+  async size(directory) {
+    const bytes = await bytesOf(directory);
+    return (await neverShares(directory)) ? { bytes, exclusive: bytes } : { bytes };
+  },
+  async costOfCopy(directory) {
+    return (await neverShares(directory)) ? await bytesOf(directory) : 0;
+  },
 };
+
+async function neverShares(directory: string): Promise<boolean> {
+  return NEVER_SHARING.has((await statfs(directory)).type);
+}
+
+async function bytesOf(directory: string): Promise<number> {
+  const { stdout } = await run(["du", "--summarize", "--block-size=1", directory]);
+  return Number(stdout.split("\t")[0]);
+}

@@ -1,118 +1,145 @@
-import { chown, lstat, mkdir, readdir, readlink, rename, rm, statfs, symlink } from "node:fs/promises";
+import { mkdir, readdir, readFile, readlink, rename, rm, statfs, symlink } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { syncDirectory } from "../../effects/durable.ts";
+import { syncDirectory, writeDurably } from "../../effects/durable.ts";
 import { unlessMissing } from "../../effects/errno.ts";
-import { btrfsDriver } from "./data-btrfs.ts";
-import { copyDriver } from "./data-copy.ts";
+import { btrfsDirectories } from "./data-btrfs.ts";
+import { copyDirectories } from "./data-copy.ts";
+import { directoriesDriver } from "./data-directories.ts";
+import type { DataDriver, Tree, TreeSize } from "./data-driver.ts";
+import { lvmDriver } from "./data-lvm.ts";
+import { digestTree } from "./digest-tree.ts";
 import { NodeError } from "./failure.ts";
-import type { NodeSystem, Snapshot } from "./node.ts";
+import { parsePool } from "./lvm.ts";
+import type { NodeSystem } from "./node.ts";
 import { checkId, type Paths } from "./paths.ts";
 import { createQueue } from "./queue.ts";
 
-/**
- * How trees are made, copied and deleted. Copies are whole or, after a kill, left under the name they were made
- * under; `remove` works on such a half-made one too, and does nothing where there is none.
- */
-export interface DataDriver {
-  readonly name: "btrfs" | "copy";
-  create(directory: string): Promise<void>;
-  copy(from: string, to: string, options: { readOnly: boolean }): Promise<void>;
-  remove(directory: string): Promise<void>;
-  createdAt(directory: string): Promise<Date>;
-}
+type AppData = Pick<
+  NodeSystem,
+  | "dataPath"
+  | "snapshot"
+  | "snapshots"
+  | "withSnapshot"
+  | "digestSnapshot"
+  | "snapshotSizes"
+  | "snapshotCost"
+  | "restore"
+  | "forget"
+  | "dataStore"
+  | "wipeData"
+>;
 
-type AppData = Pick<NodeSystem, "dataPath" | "snapshot" | "snapshots" | "restore" | "forget">;
-
-/** A tree under this prefix is being made; found at start, it is a leftover. */
-const HALF_MADE = ".making-";
 const FIRST_VERSION = "first";
 const BTRFS_MAGIC = 0x9123683e;
 
 /**
- * The data of all apps: `<app>/versions/<id>`, `<app>/snapshots/<id>` and the symlink `<app>/live`. Invariants, also
- * after kill -9 at any point:
+ * The data of all apps: versions, snapshots, and for each app the symlink `live`. Invariants, also after kill -9 at any
+ * point:
  * - live points to a whole version, or is not there yet;
- * - a name without the prefix HALF_MADE is a whole tree, durable before it got the name;
- * - a version that is not live is a leftover of a restore and is deleted at the next open.
+ * - a tree that the driver lists is whole and durable;
+ * - a version that is not live is a leftover of a restore and is removed at the next open.
  */
-export async function openData(paths: Paths, userOf: (app: string) => Promise<number>): Promise<AppData> {
+export async function openData(
+  paths: Paths,
+  userOf: (app: string) => Promise<number>,
+  choice: string | undefined,
+): Promise<AppData> {
   await mkdir(paths.dataOfAll, { recursive: true });
-  const driver = await chooseDriver(paths.dataOfAll);
+  const driver = await openDriver(paths, choice);
   const inTurn = createQueue();
-  for (const app of await readdir(paths.dataOfAll)) await removeLeftovers(driver, paths.data(app));
+  const readers = new Map<string, number>();
+  for (const app of await readdir(paths.dataOfAll)) await removeLeftovers(driver, paths, app);
+
+  async function withSnapshot<T>(app: string, id: string, use: (directory: string) => Promise<T>): Promise<T> {
+    const tree: Tree = { app, kind: "snapshots", id: checkId(id) };
+    const name = `${app} ${id}`;
+    const read = (by: number) => readers.set(name, (readers.get(name) ?? 0) + by).get(name);
+    const directory = await inTurn(async () => {
+      await requireTree(driver, tree);
+      read(1);
+      return driver.show(tree);
+    });
+    try {
+      return await use(directory);
+    } finally {
+      if (read(-1) === 0) await inTurn(async () => readers.get(name) === 0 && driver.hide(tree));
+    }
+  }
+
   return {
-    dataPath: (app) => inTurn(async () => dataPath(driver, paths.data(app), await userOf(app))),
-    snapshot: (app, id) => inTurn(() => snapshot(driver, paths.data(app), checkId(id))),
-    snapshots: (app) => listSnapshots(driver, paths.data(app)),
-    restore: (app, id, version) => inTurn(() => restore(driver, paths.data(app), checkId(id), checkId(version))),
-    forget: (app, id) => inTurn(() => removeTree(driver, join(paths.data(app), "snapshots"), checkId(id))),
+    dataPath: (app) => inTurn(async () => dataPath(driver, paths, app, await userOf(app))),
+    snapshot: (app, id) =>
+      inTurn(async () => {
+        const tree: Tree = { app, kind: "snapshots", id: checkId(id) };
+        await driver.copy(await requireLive(paths, app), tree);
+        return describe(driver, tree);
+      }),
+    async snapshots(app) {
+      const ids = await driver.list(app, "snapshots");
+      const found = await Promise.all(ids.map((id) => describe(driver, { app, kind: "snapshots", id })));
+      return found.sort((one, other) => one.createdAt.localeCompare(other.createdAt) || (one.id < other.id ? -1 : 1));
+    },
+    withSnapshot,
+    restore: (app, id, version) => inTurn(() => restore(driver, paths, app, checkId(id), checkId(version))),
+    forget: (app, id) =>
+      inTurn(async () => {
+        if ((readers.get(`${app} ${id}`) ?? 0) > 0) throw inUse(app, id);
+        await driver.remove({ app, kind: "snapshots", id: checkId(id) });
+      }),
+    digestSnapshot: (app, id, pace) => withSnapshot(app, id, (directory) => digestTree(directory, pace)),
+    snapshotSizes: (app) => inTurn(() => sizesOf(driver, app)),
+    snapshotCost: (app) => inTurn(() => costOf(driver, paths, app)),
+    async dataStore() {
+      const pool = await driver.pool?.();
+      return { driver: driver.name, ...(pool === undefined ? {} : { pool }) };
+    },
+    async wipeData() {
+      for (const app of await readdir(paths.dataOfAll)) await inTurn(() => wipe(driver, paths, app));
+    },
   };
 }
 
-async function dataPath(driver: DataDriver, directory: string, user: number): Promise<string> {
-  const live = join(directory, "live");
-  if ((await liveVersion(directory)) !== undefined) return live;
-  await mkdir(join(directory, "snapshots"), { recursive: true });
-  await mkdir(join(directory, "versions"), { recursive: true });
-  await makeTree(driver, join(directory, "versions"), FIRST_VERSION, async (tree) => {
-    await driver.create(tree);
-    await chown(tree, user, user);
-  });
-  await flip(directory, FIRST_VERSION);
-  return live;
-}
-
-async function snapshot(driver: DataDriver, directory: string, id: string): Promise<Snapshot> {
-  const version = await liveVersion(directory);
-  if (version === undefined) throw missing(`${directory}/live`, "the app has no data yet");
-  const parent = join(directory, "snapshots");
-  await makeTree(driver, parent, id, (tree) =>
-    driver.copy(join(directory, "versions", version), tree, { readOnly: true }),
-  );
-  return await describe(driver, parent, id);
-}
-
-async function listSnapshots(driver: DataDriver, directory: string): Promise<Snapshot[]> {
-  const parent = join(directory, "snapshots");
-  const names = (await unlessMissing(readdir(parent))) ?? [];
-  const found = await Promise.all(names.filter(isWhole).map((id) => describe(driver, parent, id)));
-  return found.sort((one, other) => one.createdAt.localeCompare(other.createdAt) || (one.id < other.id ? -1 : 1));
-}
-
-async function restore(driver: DataDriver, directory: string, id: string, version: string): Promise<void> {
-  const before = await liveVersion(directory);
-  if (before === version) return; // done before a crash
-  const source = join(directory, "snapshots", id);
-  if ((await unlessMissing(lstat(source))) === undefined) throw missing(source, "no such snapshot");
-  const versions = join(directory, "versions");
-  await mkdir(versions, { recursive: true });
-  await makeTree(driver, versions, version, (tree) => driver.copy(source, tree, { readOnly: false }));
-  await flip(directory, version);
-  if (before !== undefined) await removeTree(driver, versions, before);
-}
-
-/** Makes a tree under a temporary name and gives it its own when it is whole and durable. No-op when it is there. */
-async function makeTree(driver: DataDriver, parent: string, id: string, make: (tree: string) => Promise<void>) {
-  const tree = join(parent, id);
-  if ((await unlessMissing(lstat(tree))) !== undefined) return;
-  const half = join(parent, `${HALF_MADE}${id}`);
-  await driver.remove(half);
-  try {
-    await make(half);
-  } catch (error) {
-    await driver.remove(half);
-    throw error;
+async function dataPath(driver: DataDriver, paths: Paths, app: string, user: number): Promise<string> {
+  const live = await liveVersion(paths, app);
+  if (live === undefined) {
+    await mkdir(join(paths.data(app), "snapshots"), { recursive: true });
+    await mkdir(join(paths.data(app), "versions"), { recursive: true });
+    await driver.create({ app, kind: "versions", id: FIRST_VERSION }, user);
   }
-  await rename(half, tree);
-  await syncDirectory(parent);
+  await driver.show({ app, kind: "versions", id: live ?? FIRST_VERSION });
+  if (live === undefined) await flip(paths.data(app), FIRST_VERSION);
+  return join(paths.data(app), "live");
 }
 
-/** Takes the name away first, so that a half-deleted tree is never taken for a whole one. */
-async function removeTree(driver: DataDriver, parent: string, id: string): Promise<void> {
-  const half = join(parent, `${HALF_MADE}${id}`);
-  await driver.remove(half);
-  await unlessMissing(rename(join(parent, id), half));
-  await driver.remove(half);
+async function restore(driver: DataDriver, paths: Paths, app: string, id: string, version: string): Promise<void> {
+  const before = await liveVersion(paths, app);
+  if (before === version) return; // done before a crash
+  const source: Tree = { app, kind: "snapshots", id };
+  await requireTree(driver, source);
+  const made: Tree = { app, kind: "versions", id: version };
+  await driver.copy(source, made);
+  await driver.show(made);
+  await flip(paths.data(app), version);
+  if (before !== undefined) await driver.remove({ app, kind: "versions", id: before });
+}
+
+async function sizesOf(driver: DataDriver, app: string): Promise<Record<string, TreeSize>> {
+  const ids = await driver.list(app, "snapshots");
+  const sizes = ids.map(async (id) => [id, await driver.size({ app, kind: "snapshots", id })] as const);
+  return Object.fromEntries(await Promise.all(sizes));
+}
+
+async function costOf(driver: DataDriver, paths: Paths, app: string): Promise<number> {
+  const live = await liveVersion(paths, app);
+  return live === undefined ? 0 : await driver.costOfCopy({ app, kind: "versions", id: live });
+}
+
+async function wipe(driver: DataDriver, paths: Paths, app: string): Promise<void> {
+  await rm(join(paths.data(app), "live"), { force: true });
+  await driver.removeHalfMade(app);
+  for (const kind of ["versions", "snapshots"] as const) {
+    for (const id of await driver.list(app, kind)) await driver.remove({ app, kind, id });
+  }
 }
 
 async function flip(directory: string, version: string): Promise<void> {
@@ -123,36 +150,68 @@ async function flip(directory: string, version: string): Promise<void> {
   await syncDirectory(directory);
 }
 
-async function liveVersion(directory: string): Promise<string | undefined> {
-  const target = await unlessMissing(readlink(join(directory, "live")));
+async function liveVersion(paths: Paths, app: string): Promise<string | undefined> {
+  const target = await unlessMissing(readlink(join(paths.data(app), "live")));
   return target === undefined ? undefined : basename(target);
 }
 
-async function removeLeftovers(driver: DataDriver, directory: string): Promise<void> {
-  const live = await liveVersion(directory);
-  for (const kind of ["versions", "snapshots"]) {
-    const names = (await unlessMissing(readdir(join(directory, kind)))) ?? [];
-    for (const name of names) {
-      const leftover = !isWhole(name) || (kind === "versions" && live !== undefined && name !== live);
-      if (leftover) await driver.remove(join(directory, kind, name));
-    }
+async function requireLive(paths: Paths, app: string): Promise<Tree> {
+  const id = await liveVersion(paths, app);
+  if (id === undefined) throw missing(`${paths.data(app)}/live`, "the app has no data yet");
+  return { app, kind: "versions", id };
+}
+
+async function requireTree(driver: DataDriver, { app, kind, id }: Tree): Promise<void> {
+  if ((await driver.list(app, kind)).includes(id)) return;
+  throw missing(`snapshot ${id} of ${app}`, "no such snapshot");
+}
+
+async function removeLeftovers(driver: DataDriver, paths: Paths, app: string): Promise<void> {
+  const live = await liveVersion(paths, app);
+  await driver.removeHalfMade(app);
+  for (const id of live === undefined ? [] : await driver.list(app, "versions")) {
+    if (id !== live) await driver.remove({ app, kind: "versions", id });
   }
-  await rm(join(directory, ".live"), { force: true });
+  await rm(join(paths.data(app), ".live"), { force: true });
 }
 
-async function describe(driver: DataDriver, parent: string, id: string): Promise<Snapshot> {
-  return { id, createdAt: (await driver.createdAt(join(parent, id))).toISOString() };
+async function describe(driver: DataDriver, tree: Tree) {
+  return { id: tree.id, createdAt: (await driver.createdAt(tree)).toISOString() };
 }
 
-async function chooseDriver(directory: string): Promise<DataDriver> {
-  const { type } = await statfs(directory);
-  return type === BTRFS_MAGIC ? btrfsDriver : copyDriver;
-}
-
-function isWhole(name: string): boolean {
-  return !name.startsWith(".");
+/**
+ * The driver that keeps this node's data. Volumes are found again by the choice made first, which is kept in the state;
+ * another one is refused, since it would start every app on empty data.
+ */
+async function openDriver(paths: Paths, choice: string | undefined): Promise<DataDriver> {
+  const kept = (await unlessMissing(readFile(paths.dataDriver, "utf8")))?.trim();
+  const wanted = choice ?? "auto";
+  const chosen = wanted === "auto" && kept !== undefined ? kept : wanted;
+  const held = (await readdir(paths.dataOfAll)).length > 0;
+  if (held && chosen !== "auto" && chosen !== (kept ?? "auto")) {
+    throw new NodeError(
+      "other-driver",
+      `data of apps: expected driver ${kept ?? "auto"}, which has it, got ${chosen}`,
+      {
+        hint: "hostd reset --wipe forgets all data and lets you choose another",
+      },
+    );
+  }
+  if (chosen !== "auto") {
+    const driver = await lvmDriver(paths, parsePool(chosen));
+    if (kept === undefined) await writeDurably(paths.dataDriver, `${chosen}\n`);
+    return driver;
+  }
+  const { type } = await statfs(paths.dataOfAll);
+  return directoriesDriver(paths, type === BTRFS_MAGIC ? btrfsDirectories : copyDirectories);
 }
 
 function missing(path: string, why: string): NodeError {
   return new NodeError("data-missing", `${path}: ${why}`, { hint: "hostd snapshot list APP shows what there is" });
+}
+
+function inUse(app: string, id: string): NodeError {
+  return new NodeError("data-in-use", `snapshot ${id} of ${app}: it is being read`, {
+    hint: "hostd snapshot verify, or the background, reads it: try again after that",
+  });
 }

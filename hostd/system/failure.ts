@@ -15,7 +15,10 @@ export type NodeErrorCode =
   | "path-too-long"
   | "wrong-name"
   | "no-user-id"
-  | "data-missing";
+  | "data-missing"
+  | "data-in-use"
+  | "data-damaged"
+  | "other-driver";
 
 /** An effect on the node that could not be done. */
 export class NodeError extends Failure {

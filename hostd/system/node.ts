@@ -1,6 +1,8 @@
 import type { Health, Listen } from "../../manifests/app.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import type { Descriptor, LayerVerity } from "../../manifests/image.ts";
+import type { DataDriverName, PoolUse, TreeSize } from "./data-driver.ts";
+import type { TreeDigest } from "./digest-tree.ts";
 
 export interface NodeOptions {
   /** Survives a reboot: layers/, data/, apps/ (user ids, config, logs). */
@@ -9,6 +11,8 @@ export interface NodeOptions {
   runDirectory: string;
   /** What starts apps; bubblewrap unless said otherwise. A run directory keeps its first until a reboot or a reset. */
   launcher?: LauncherChoice;
+  /** Where data of apps is kept: `auto` (what has it, else btrfs or plain copies) or `lvm:VG/POOL`. */
+  data?: string;
 }
 
 /** `auto`: what the run directory is used with, else systemd where that started this process, else bubblewrap. */
@@ -83,6 +87,12 @@ export interface Snapshot {
   createdAt: string;
 }
 
+/** What keeps the data, and how full the store is that all of it shares. */
+export interface DataStore {
+  driver: DataDriverName;
+  pool?: PoolUse;
+}
+
 /**
  * All real effects of a node: mounts, processes, sockets, data. It decides nothing; the engine does, and journals.
  * Every function may be repeated after a crash: what is done already is left as it is. Failures are NodeError.
@@ -145,10 +155,21 @@ export interface NodeSystem {
   snapshot(app: string, id: string): Promise<Snapshot>;
   /** Oldest first. */
   snapshots(app: string): Promise<Snapshot[]>;
+  /** Reads a snapshot where the node has it as a directory; nobody forgets it meanwhile. */
+  withSnapshot<T>(app: string, id: string, use: (directory: string) => Promise<T>): Promise<T>;
   /** Makes version `version` from a snapshot and flips live to it; the version that was live is then deleted. The app must be stopped. */
   restore(app: string, snapshot: string, version: string): Promise<void>;
-  /** Deletes a snapshot; no-op when it is gone. */
+  /** Deletes a snapshot; no-op when it is gone. Refuses (`data-in-use`) while it is read. */
   forget(app: string, id: string): Promise<void>;
+  /** Reads a snapshot whole. */
+  digestSnapshot(app: string, id: string, pace?: (bytes: number) => Promise<void>): Promise<TreeDigest>;
+  /** What each snapshot takes, by id; plain copies are walked for it. */
+  snapshotSizes(app: string): Promise<Readonly<Record<string, TreeSize>>>;
+  /** Bytes that one more snapshot takes at once. */
+  snapshotCost(app: string): Promise<number>;
+  dataStore(): Promise<DataStore>;
+  /** Removes versions and snapshots of every app; none runs. */
+  wipeData(): Promise<void>;
 
   /** Writes `<directory>/<path>` for each file, readable by the app's user alone; answers the directory. */
   writeConfig(app: string, generation: number, files: readonly { path: string; bytes: string }[]): Promise<string>;

@@ -24,7 +24,7 @@ export async function openNode(options: NodeOptions): Promise<NodeSystem> {
     ...layers,
     ...slots,
     ...apps,
-    ...(await openData(paths, userOf)),
+    ...(await openData(paths, userOf, options.data)),
     ...openConfig(paths, userOf),
     async removeLayer(root) {
       await unmountLayer(root);

@@ -29,6 +29,8 @@ export function pathsOf({ stateDirectory, runDirectory }: NodeOptions) {
     log: (app: string, generation: number) => join(appState(app), "log", `${generation}.log`),
     data: (app: string) => join(stateDirectory, "data", checkApp(app)),
     dataOfAll: join(stateDirectory, "data"),
+    /** What keeps the data, where that is not the state's own file system. */
+    dataDriver: join(stateDirectory, "data-driver"),
     appRun,
     holderSocket: (app: string) => join(appRun(app), "holder.sock"),
     holderLog: (app: string) => join(appState(app), "log", "holder.log"),

@@ -5,11 +5,17 @@ import { howItStands, tookOf } from "./answer.ts";
 
 /** The status of a node as people read it: one block per app, running version marked. */
 export function showStatus(status: StatusDocument): string {
-  const { hostd, apps, quarantine, verity } = status;
-  const head = `hostd ${hostd.version}, pid ${hostd.pid}, since ${when(hostd.started)}; layers ${verity.replaceAll("-", " ")}`;
+  const { hostd, apps, quarantine, verity, data } = status;
+  const head = `hostd ${hostd.version}, pid ${hostd.pid}, since ${when(hostd.started)}; layers ${verity.replaceAll("-", " ")}; data on ${showStore(data)}`;
   const blocks = apps.length === 0 ? ["no apps: hostd stage APP brings one"] : apps.map(showApp);
   const refused = quarantine.map(({ app, image, reason }) => line(2, `${app} ${shortDigest(image)}: ${reason}`));
   return [head, ...blocks, ...(refused.length === 0 ? [] : [["quarantined:", ...refused].join("\n")])].join("\n\n");
+}
+
+function showStore({ driver, pool }: StatusDocument["data"]): string {
+  if (pool === undefined) return driver;
+  const percent = (part: number) => `${Math.floor(part * 100)} %`;
+  return `${driver} ${pool.name}, ${percent(pool.data)} full, metadata ${percent(pool.metadata)}`;
 }
 
 /** One app: three axes of its generation, health, slots and snapshots. */
@@ -30,7 +36,7 @@ export function showApp(app: AppStatus): string {
   return lines.join("\n");
 }
 
-export function snapshotTable(app: AppStatus, indent = 0): string {
+function snapshotTable(app: AppStatus, indent = 0): string {
   const rows = app.snapshots.map(({ id, format, generation, reason, taken }) => [
     id,
     String(format),
@@ -112,7 +118,8 @@ function slotRows(app: AppStatus): string[][] {
   ]);
 }
 
-function when(time: string): string {
+/** A time as people read it. */
+export function when(time: string): string {
   return time.replace("T", " ").replace(/\.\d+Z$/, "Z");
 }
 

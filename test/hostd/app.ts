@@ -13,6 +13,7 @@ use strict; use warnings; use Socket; use IO::Handle; use Fcntl qw(:DEFAULT :flo
 my ($version, $how, $probe) = @ARGV;
 my $data = "/var/lib/shop";
 my $draining = 0;
+my $quiet = 0; # while it is, nothing is written
 $SIG{TERM} = sub { $draining = 1 };
 $| = 1;
 print "shop $version begins as $how\n";
@@ -53,7 +54,8 @@ while (!$draining) {
     exit 4 if $how eq "ends" && -e "$data/end";
     my $sick = $how eq "sick" || ($how eq "half" && $socket == $listen) || ($how eq "turns-sick" && -e "$data/sick");
     my $status = $sick && $request =~ m{^GET /healthz } ? "503 Sick" : "200 OK";
-    my $recorded = $request =~ m{^POST /records } ? record() : "";
+    $quiet = $1 eq "quiet" if $request =~ m{^POST /(quiet|loud) };
+    my $recorded = $request =~ m{^POST /records } ? $quiet ? undef : record() : "";
     $status = "507 No Room" if !defined $recorded;
     my $body = $request =~ m{^POST } ? $recorded // ""
         : $request =~ m{^GET /records } ? slurp("$data/records")
@@ -74,6 +76,18 @@ print $file "half"; close $file;
 die "cannot migrate\n" if $how eq "bad";
 open($file, ">", "/var/lib/shop/format") or die "format: $!";
 print $file $format; close $file;
+`;
+
+/** Makes the app under test quiet, or loud again. argv: port, `quiet` or `loud`, and `good`, `bad` or `hang`. */
+export const QUIET = String.raw`
+use strict; use warnings; use Socket;
+my ($port, $what, $how) = @ARGV;
+socket(my $app, PF_INET, SOCK_STREAM, 0) or die "socket: $!";
+connect($app, sockaddr_in($port, inet_aton("127.0.0.1"))) or die "connect: $!";
+syswrite($app, "POST /$what HTTP/1.1\r\n\r\n");
+sysread($app, my $answer, 100) or die "no answer";
+sleep 60 if $how eq "hang";
+die "cannot be $what\n" if $how eq "bad";
 `;
 
 const PROGRAMS = ["/usr/bin/perl", "/usr/bin/dash"];

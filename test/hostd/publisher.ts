@@ -11,7 +11,7 @@ import type { Digest } from "../../manifests/digest.ts";
 import { canonicalJson } from "../../manifests/document.ts";
 import { type Descriptor, MEDIA_TYPES } from "../../manifests/image.ts";
 import { allSigners, makeFoundation, signerOf } from "../foundation.ts";
-import { MIGRATION, makeBase, SERVER } from "./app.ts";
+import { MIGRATION, makeBase, QUIET, SERVER } from "./app.ts";
 
 const PROBE = "/run/shop.sock";
 
@@ -27,6 +27,9 @@ export interface VersionOptions {
   format?: number;
   reads?: string;
   migrate?: "good" | "bad";
+  /** How its QUIESCE and RESUME hooks behave; it has none where they are not given. */
+  quiesce?: "good" | "bad" | "hang";
+  resume?: "good" | "bad";
   greeting?: string;
   declared?: Record<string, string>;
   /** Statements to leave out or to sign with the wrong key. */
@@ -96,6 +99,7 @@ async function packVersion(directory: string, store: Store, options: VersionOpti
   mkdirSync(join(tree, "opt"), { recursive: true });
   writeFileSync(join(tree, "opt/server.pl"), SERVER);
   writeFileSync(join(tree, "opt/migrate.pl"), MIGRATION);
+  writeFileSync(join(tree, "opt/quiet.pl"), QUIET);
   writeFileSync(join(tree, "opt/version"), `${options.version} ${options.sequence}`);
   return await packLayer(store, await walkDirectory(tree), { section: "deploy" });
 }
@@ -150,20 +154,20 @@ function appOf(options: VersionOptions): App {
       },
     ],
     config: [{ path: "/etc/shop/greeting", template: "{{ greeting }}" }],
-    hooks: {
-      ...options.hooks,
-      ...(options.migrate === undefined
-        ? {}
-        : {
-            migrate: {
-              command: ["/usr/bin/perl", "/opt/migrate.pl", String(format), options.migrate],
-              timeout: 10_000,
-            },
-          }),
-    },
+    hooks: { ...hooksOf(options), ...options.hooks },
     ...(options.startFirst === true ? { switch: { order: "start-first", probe: PROBE } } : {}),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     stopTimeout: 2_000,
+  };
+}
+
+function hooksOf({ format = 1, port, migrate, quiesce, resume }: VersionOptions): App["hooks"] {
+  const hook = (timeout: number, ...command: string[]) => ({ command: ["/usr/bin/perl", ...command], timeout });
+  const quiet = (what: string, how: string) => hook(1_000, "/opt/quiet.pl", String(port), what, how);
+  return {
+    ...(migrate === undefined ? {} : { migrate: hook(10_000, "/opt/migrate.pl", String(format), migrate) }),
+    ...(quiesce === undefined ? {} : { quiesce: quiet("quiet", quiesce) }),
+    ...(resume === undefined ? {} : { resume: quiet("loud", resume) }),
   };
 }
 

@@ -90,7 +90,7 @@ async function playRound(node: TorturedNode, plan: { strike: Strike; deed: Deed;
   else await cutPower(rig, writer);
   await begun;
   await writer.stop();
-  await rig.start();
+  await rig.start({ options: ["--snapshots", "100000"] });
   const wrong = await wrongWith(rig, acknowledged);
   const after = (await rig.client.app("shop")).current?.number;
   return {

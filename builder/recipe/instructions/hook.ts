@@ -20,7 +20,10 @@ const TEST_FLAGS: FlagSpecs = {
 const HOOK_TIMEOUT = 60_000;
 const TEST_TIMEOUT = 600_000;
 
-/** `DRAIN|MIGRATE|READY|REVERTED [--timeout=60s] command`: what hostd runs in the image at that point of a switch. */
+/**
+ * `DRAIN|MIGRATE|READY|REVERTED|QUIESCE|RESUME [--timeout=60s] command`: what hostd runs in the image at that point of
+ * a switch or of a snapshot.
+ */
 export function readHook(instruction: Instruction, draft: Draft): void {
   const name = instruction.keyword.toLowerCase() as HookName;
   const { flags, command } = readFlaggedCommand(instruction, draft, HOOK_FLAGS);

@@ -21,6 +21,8 @@ const DEPLOYED = [
   "MIGRATE",
   "READY",
   "REVERTED",
+  "QUIESCE",
+  "RESUME",
   "TEST",
 ];
 

@@ -51,6 +51,8 @@ export const INSTRUCTIONS: ReadonlyMap<string, InstructionKind> = new Map<string
   ["MIGRATE", { read: readHook, declares: true }],
   ["READY", { read: readHook, declares: true }],
   ["REVERTED", { read: readHook, declares: true }],
+  ["QUIESCE", { read: readHook, declares: true }],
+  ["RESUME", { read: readHook, declares: true }],
   ["TEST", { read: readTest, declares: true }],
   ["VOLUME", { read: refuse }],
   ["ONBUILD", { read: refuse }],

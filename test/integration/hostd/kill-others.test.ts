@@ -11,7 +11,7 @@ describeWith(NEEDS, "hostd killed with -9", () => {
       const before = await live(rig);
       const written = [await write(rig)];
       for (const [index, name] of [
-        "stop.after",
+        "quiet.after",
         "snapshot.before",
         "snapshot.after",
         "again.before",

@@ -29,7 +29,7 @@ STOPTIMEOUT 5s
     `shop.recipe:2:1: unknown instruction "STOPTIMEOUT"
   2 | STOPTIMEOUT 5s
     | ^^^^^^^^^^^
-  expected one of ADD, ARG, BOOTSTRAP, CMD, CONFIG, COPY, DATA, DEPLOY, DRAIN, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTH, HEALTHCHECK, LABEL, LIMIT, LISTEN, MAINTAINER, MIGRATE, ONBUILD, READY, REVERTED, RUN, SHELL, STOPSIGNAL, SWITCH, TEST, USER, VOLUME, WORKDIR`,
+  expected one of ADD, ARG, BOOTSTRAP, CMD, CONFIG, COPY, DATA, DEPLOY, DRAIN, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTH, HEALTHCHECK, LABEL, LIMIT, LISTEN, MAINTAINER, MIGRATE, ONBUILD, QUIESCE, READY, RESUME, REVERTED, RUN, SHELL, STOPSIGNAL, SWITCH, TEST, USER, VOLUME, WORKDIR`,
   ],
   [
     "an instruction without anything behind it points after its word",
@@ -1466,6 +1466,16 @@ MIGRATE ["/b"]
   expected one command for each hook`,
   ],
   [
+    "what is resumed must be made quiet",
+    `FROM debian:bookworm
+RESUME ["/a"]
+`,
+    `shop.recipe:2:1: RESUME without QUIESCE
+  2 | RESUME ["/a"]
+    | ^^^^^^
+  expected a QUIESCE hook too`,
+  ],
+  [
     "a suite's name is unique",
     `FROM debian:bookworm
 TEST --name=a ["/a"]
@@ -1586,7 +1596,7 @@ RUN\x1b[31m a
     `shop.recipe:2:1: unknown instruction "RUN\\u001b[31m"
   2 | RUN�[31m a
     | ^^^^^^^^
-  expected one of ADD, ARG, BOOTSTRAP, CMD, CONFIG, COPY, DATA, DEPLOY, DRAIN, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTH, HEALTHCHECK, LABEL, LIMIT, LISTEN, MAINTAINER, MIGRATE, ONBUILD, READY, REVERTED, RUN, SHELL, STOPSIGNAL, SWITCH, TEST, USER, VOLUME, WORKDIR`,
+  expected one of ADD, ARG, BOOTSTRAP, CMD, CONFIG, COPY, DATA, DEPLOY, DRAIN, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTH, HEALTHCHECK, LABEL, LIMIT, LISTEN, MAINTAINER, MIGRATE, ONBUILD, QUIESCE, READY, RESUME, REVERTED, RUN, SHELL, STOPSIGNAL, SWITCH, TEST, USER, VOLUME, WORKDIR`,
   ],
   [
     "a long line is cut around the word",

@@ -436,11 +436,14 @@ LIMIT tasks=64 files=4096
 
   test("hooks take JSON and shell form, each with its timeout", () => {
     const text = 'DRAIN --timeout=5s ["/d"]\nMIGRATE ["/m"] --timeout=2m\nREADY echo ok | wall\nREVERTED ["/r"]\n';
-    expect(readBelow(text).image.hooks).toEqual({
+    const quiet = 'QUIESCE --timeout=5s ["/q"]\nRESUME ["/s"]\n';
+    expect(readBelow(text + quiet).image.hooks).toEqual({
       drain: { command: ["/d"], timeout: 5_000 },
       migrate: { command: ["/m"], timeout: 120_000 },
       ready: { command: ["/bin/sh", "-c", "echo ok | wall"], timeout: 60_000 },
       reverted: { command: ["/r"], timeout: 60_000 },
+      quiesce: { command: ["/q"], timeout: 5_000 },
+      resume: { command: ["/s"], timeout: 60_000 },
     });
   });
 

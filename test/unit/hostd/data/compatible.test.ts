@@ -36,7 +36,8 @@ test("isBehind: data of an older format than the image writes, and nothing else"
 });
 
 test("readableSnapshots: those the image could work with, newest first", () => {
-  const snapshot = (id: string, format: number) => ({ id, app: "shop", format, operation: 1, reason: "", taken: "" });
+  const about = { app: "shop", operation: 1, reason: "", taken: "", consistency: "stopped" } as const;
+  const snapshot = (id: string, format: number) => ({ ...about, id, format });
   const snapshots = [snapshot("c", 3), snapshot("b", 2), snapshot("a", 1)];
   expect(readableSnapshots(app([{ path, format: 2, reads: "1 || 2" }]), snapshots).map(({ id }) => id)).toEqual([
     "b",

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { chooseCollected, chooseForgotten, type Kept } from "../../../../hostd/retention/choose.ts";
+import { chooseCollected, type Kept } from "../../../../hostd/retention/choose.ts";
 import type { Digest } from "../../../../manifests/digest.ts";
 import { SLOT_STATES } from "../../../../manifests/node.ts";
 
@@ -51,17 +51,4 @@ describe("chooseCollected", () => {
       }),
     );
   });
-});
-
-test("chooseForgotten: the oldest that hostd took by itself; those asked for stay", () => {
-  const snapshot = (id: number, reason = "before generation 2") => ({
-    id: String(id),
-    app: "shop",
-    format: 1,
-    operation: 1,
-    reason,
-    taken: "",
-  });
-  const snapshots = [snapshot(5), snapshot(4, "asked for"), snapshot(3), snapshot(2), snapshot(1, "asked for")];
-  expect(chooseForgotten(snapshots, 1).map(({ id }) => id)).toEqual(["2"]);
 });

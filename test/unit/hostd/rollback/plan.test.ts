@@ -24,7 +24,18 @@ function situation(change: Partial<RollbackSituation> = {}): RollbackSituation {
     current: { number: 2, image: B, config: 2 },
     hold: undefined,
     dataFormat: 1,
-    snapshots: [{ id: "before-g2", app: "shop", format: 1, operation: 2, generation: 1, reason: "", taken: "" }],
+    snapshots: [
+      {
+        id: "before-g2",
+        app: "shop",
+        format: 1,
+        operation: 2,
+        generation: 1,
+        reason: "",
+        taken: "",
+        consistency: "stopped",
+      },
+    ],
     nextGeneration: 3,
     slots: [slot(B, "1.1"), slot(A, "1.0")],
     generations: [

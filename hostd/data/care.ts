@@ -1,0 +1,46 @@
+import { toFailureDocument } from "../../manifests/failure.ts";
+import type { Engine } from "../engine.ts";
+import type { Pace } from "../stage/pace.ts";
+import { finishForgetting, protectedOf } from "./forget.ts";
+import { chooseDue } from "./keep.ts";
+import { unrecorded, verifySnapshot } from "./verify.ts";
+
+/** `app snapshot` of what was due at an earlier look. */
+export type Seen = ReadonlySet<string>;
+
+/**
+ * One look at the snapshots of all apps, to be repeated: begins to forget those whose time is over, and reads those
+ * that nobody has read yet. A clock that jumps must not cost data, so one is forgotten only when it was due at the look
+ * before this one as well. Answers what was due now. An app that is busy has its turn at the next look.
+ */
+export async function careForSnapshots(engine: Engine, before: Seen, pace: Pace): Promise<Seen> {
+  const due = new Set<string>();
+  for (const { app } of engine.journal.apps.list()) {
+    const ids = chooseDue(engine.journal.snapshots.list(app), protectedOf(engine, app), engine.clock.date());
+    for (const id of ids) due.add(`${app} ${id}`);
+    const over = ids.filter((id) => before.has(`${app} ${id}`));
+    if (over.length > 0) expire(engine, app, over);
+    await finishForgetting(engine, app);
+  }
+  for (const { app } of engine.journal.apps.list()) await recordNew(engine, app, pace);
+  return due;
+}
+
+function expire(engine: Engine, app: string, snapshots: string[]): void {
+  try {
+    engine.submit.forget({ app, by: "hostd", snapshots, cause: "their time is over" });
+  } catch (error) {
+    engine.log("info", "snapshots not forgotten yet", { app, ...toFailureDocument(error) });
+  }
+}
+
+async function recordNew(engine: Engine, app: string, pace: Pace): Promise<void> {
+  for (const id of unrecorded(engine.journal.snapshots.list(app))) {
+    if (engine.closing.aborted) return;
+    try {
+      await verifySnapshot(engine, app, id, (bytes) => pace(bytes, engine.closing));
+    } catch (error) {
+      if (!engine.closing.aborted) engine.log("warn", "snapshot not read", { app, id, ...toFailureDocument(error) });
+    }
+  }
+}

@@ -1,0 +1,62 @@
+import type { Engine } from "../engine.ts";
+import { HostdError } from "../error.ts";
+import type { Context } from "../operations/context.ts";
+import { parsePlan } from "../operations/plan.ts";
+import { rollbackTarget } from "../rollback/plan.ts";
+import { situationOf } from "../switch/situation.ts";
+import { NodeError } from "../system/failure.ts";
+import { protectedSnapshots } from "./keep.ts";
+
+/** The one step of forgetting. */
+export async function forget(context: Context): Promise<string> {
+  const ids = context.plan.forget ?? [];
+  await forgetSnapshots(context, ids);
+  return ids.join(", ");
+}
+
+/** Takes each off the record before its bytes, so that what is on record is always whole. */
+export async function forgetSnapshots({ engine, id: operation, app }: Context, ids: readonly string[]): Promise<void> {
+  for (const id of ids) {
+    engine.journal.snapshots.leave(operation, app, id);
+    try {
+      await engine.node.forget(app, id);
+    } catch (error) {
+      if (error instanceof NodeError && error.code === "data-in-use") engine.journal.snapshots.stay(app, id);
+      throw error;
+    }
+    engine.journal.snapshots.remove(app, id, operation);
+  }
+}
+
+/** Goes on where a crash, or a disk that failed, left bytes of snapshots that are not there any more. */
+export async function finishForgetting({ node, journal }: Engine, app: string): Promise<void> {
+  for (const id of journal.snapshots.leaving(app)) {
+    await node.forget(app, id);
+    journal.snapshots.remove(app, id);
+  }
+}
+
+/** Snapshots of an app that nothing but somebody's own word takes, each with why. */
+export function protectedOf(engine: Engine, app: string): ReadonlyMap<string, string> {
+  const { generations, slots, snapshots, operations } = engine.journal;
+  const isPinned = (image: string) => slots.list(app).some((slot) => slot.image === image && slot.pinned !== undefined);
+  return protectedSnapshots({
+    snapshots: snapshots.list(app),
+    target: rollbackTarget(situationOf(engine, app))?.number,
+    pinned: generations.list(app).flatMap(({ number, image }) => (isPinned(image) ? [number] : [])),
+    inUse: operations.unfinished(app).flatMap(({ plan, id }) => {
+      const change = parsePlan(plan, id).switch;
+      return [change?.snapshot, change?.restore, change?.kept];
+    }),
+  });
+}
+
+/** Refuses to forget what is not there, and what is protected unless that is insisted on. */
+export function refuseForgetting(engine: Engine, app: string, id: string, force: boolean): void {
+  engine.journal.snapshots.require(app, id);
+  const why = protectedOf(engine, app).get(id);
+  if (why === undefined || force) return;
+  throw new HostdError("protected", `snapshot ${id} of ${app} is kept: ${why}`, {
+    hint: `hostd snapshot forget ${app} ${id} --force forgets it all the same`,
+  });
+}

@@ -1,0 +1,32 @@
+import type { SnapshotCheck } from "../../manifests/care.ts";
+import type { SnapshotDocument } from "../../manifests/snapshot.ts";
+import type { Engine } from "../engine.ts";
+
+/**
+ * Reads a snapshot whole and compares it with what was recorded of it. Where nothing was recorded yet this reading is
+ * the record, and the answer says so: it proves nothing about the time before.
+ */
+export async function verifySnapshot(
+  engine: Engine,
+  app: string,
+  id: string,
+  pace?: (bytes: number) => Promise<void>,
+): Promise<SnapshotCheck> {
+  const known = engine.journal.snapshots.require(app, id);
+  const found = await engine.node.digestSnapshot(app, id, pace);
+  const at = engine.clock.date().toISOString();
+  const recorded = known.digest;
+  if (recorded === undefined) engine.journal.snapshots.record(app, id, { ...found, at });
+  const outcome = recorded === undefined ? "recorded" : recorded.value === found.value ? "same" : "differs";
+  if (outcome === "differs") {
+    const detail = { id, recorded: recorded?.value, found: found.value };
+    engine.journal.events.append("snapshot.damaged", { app, detail });
+    engine.log("error", "snapshot damaged", { app, ...detail });
+  }
+  return { schema: 1, app, id, at, outcome, ...(recorded === undefined ? {} : { recorded }), found: { ...found, at } };
+}
+
+/** Snapshots that nobody has read since they were taken, the newest first. */
+export function unrecorded(snapshots: readonly SnapshotDocument[]): string[] {
+  return snapshots.filter(({ digest }) => digest === undefined).map(({ id }) => id);
+}

@@ -1,0 +1,49 @@
+/** Versions are what an app writes to, `live` is one of them; snapshots are kept as they were. */
+export type TreeKind = "versions" | "snapshots";
+
+/** One tree of an app's data. A version can be written, a snapshot never. */
+export interface Tree {
+  app: string;
+  kind: TreeKind;
+  id: string;
+}
+
+/** Bytes of a tree. */
+export interface TreeSize {
+  /** What it holds. */
+  bytes: number;
+  /** What its removal would give back; absent where the driver cannot tell what is shared with others. */
+  exclusive?: number;
+}
+
+/** How full a store is that all trees share, as parts of one. */
+export interface PoolUse {
+  name: string;
+  data: number;
+  metadata: number;
+}
+
+export type DataDriverName = "btrfs" | "copy" | "lvm";
+
+/**
+ * How trees are made, copied and removed. A tree that is listed is whole and durable; what a kill leaves half made is
+ * not listed and goes with `removeHalfMade`. Making what is there and removing what is not change nothing.
+ */
+export interface DataDriver {
+  readonly name: DataDriverName;
+  list(app: string, kind: TreeKind): Promise<string[]>;
+  /** An empty version that belongs to a user. */
+  create(tree: Tree, user: number): Promise<void>;
+  copy(from: Tree, to: Tree): Promise<void>;
+  remove(tree: Tree): Promise<void>;
+  removeHalfMade(app: string): Promise<void>;
+  /** Makes the tree a directory of the node, until `hide`; both may be repeated. */
+  show(tree: Tree): Promise<string>;
+  hide(tree: Tree): Promise<void>;
+  createdAt(tree: Tree): Promise<Date>;
+  size(tree: Tree): Promise<TreeSize>;
+  /** Bytes that a copy takes at once; 0 where it shares all. */
+  costOfCopy(tree: Tree): Promise<number>;
+  /** Absent where the trees lie on the state's own file system. */
+  pool?(): Promise<PoolUse>;
+}

@@ -1,0 +1,158 @@
+import { mkdir, rmdir } from "node:fs/promises";
+import { join } from "node:path";
+import { hasErrno, unlessMissing } from "../../effects/errno.ts";
+import { ProcessError, run } from "../../effects/process.ts";
+import type { DataDriver, PoolUse, Tree } from "./data-driver.ts";
+import { NodeError } from "./failure.ts";
+import {
+  activateArgs,
+  createArgs,
+  devicePath,
+  failWhenFullArgs,
+  idsOf,
+  type Pool,
+  parseReport,
+  removeArgs,
+  renameArgs,
+  reportArgs,
+  snapshotArgs,
+  type Volume,
+  volumeName,
+} from "./lvm.ts";
+import { unmount } from "./mount.ts";
+import { type MountEntry, mountAt, readMounts } from "./mountinfo.ts";
+import type { Paths } from "./paths.ts";
+
+/** e2fsck: all was well, or was put in order. */
+const SOUND: ReadonlySet<number | undefined> = new Set([0, 1]);
+
+/**
+ * Trees as thin volumes with an ext4, mounted by hostd at `<app>/<kind>/<id>` (ADR 0012). LVM's own records say what
+ * there is; a volume gets its name when it is whole. Refuses a pool that is not there.
+ */
+export async function lvmDriver(paths: Paths, pool: Pool): Promise<DataDriver> {
+  const pathOf = ({ app, kind, id }: Tree) => join(paths.data(app), kind, id);
+  await requirePool(pool);
+  await run(failWhenFullArgs(pool));
+
+  async function volume(name: string): Promise<Volume | undefined> {
+    return (await report(pool)).find((one) => one.name === name);
+  }
+
+  async function remove(name: string): Promise<void> {
+    if ((await volume(name)) !== undefined) await run(removeArgs(pool, name));
+  }
+
+  async function hide(tree: Tree): Promise<void> {
+    const directory = pathOf(tree);
+    while (mountAt(await readMounts(), directory) !== undefined) await unmount(directory);
+    await removeMountPoint(directory);
+    if (tree.kind === "snapshots" && (await volume(volumeName(tree)))?.active === true) {
+      await run(activateArgs(pool, volumeName(tree), false));
+    }
+  }
+
+  return {
+    name: "lvm",
+    list: async (app, kind) => idsOf(await report(pool), app, kind),
+    async create(tree, user) {
+      if ((await volume(volumeName(tree))) !== undefined) return;
+      const half = volumeName({ ...tree, kind: "half" });
+      await remove(half);
+      await run(createArgs(pool, half, (await requirePool(pool)).size));
+      await makeFileSystem(devicePath(pool, half), user);
+      await run(renameArgs(pool, half, volumeName(tree)));
+    },
+    async copy(from, to) {
+      if ((await volume(volumeName(to))) !== undefined) return;
+      await run(snapshotArgs(pool, volumeName(from), volumeName(to), to.kind === "snapshots"));
+    },
+    async remove(tree) {
+      await hide(tree);
+      await remove(volumeName(tree));
+    },
+    async removeHalfMade(app) {
+      for (const id of idsOf(await report(pool), app, "half")) await remove(volumeName({ app, kind: "half", id }));
+    },
+    async show(tree) {
+      const directory = pathOf(tree);
+      const mounted = mountAt(await readMounts(), directory);
+      if (mounted !== undefined && !(await isBroken(tree, mounted))) return directory;
+      await mkdir(directory, { recursive: true });
+      await run(activateArgs(pool, volumeName(tree), true));
+      const device = devicePath(pool, volumeName(tree));
+      if (tree.kind === "versions") await checkFileSystem(device);
+      await run(["mount", "-t", "ext4", "-o", mountOptions(tree), device, directory]);
+      return directory;
+    },
+    hide,
+    async createdAt(tree) {
+      return (await volume(volumeName(tree)))?.created ?? new Date(0);
+    },
+    async size(tree) {
+      const found = await volume(volumeName(tree));
+      return { bytes: Math.round((found?.size ?? 0) * (found?.data ?? 0)) };
+    },
+    costOfCopy: async () => 0,
+    async pool(): Promise<PoolUse> {
+      const { data, metadata } = await requirePool(pool);
+      return { name: `${pool.group}/${pool.pool}`, data: data ?? 1, metadata: metadata ?? 1 };
+    },
+  };
+}
+
+/**
+ * A version that an error turned read-only is of no use to its app: it is unmounted to be checked and mounted anew,
+ * unless something still uses it.
+ */
+async function isBroken({ kind }: Tree, { options, mountPoint }: MountEntry): Promise<boolean> {
+  if (kind !== "versions" || !options.includes("ro")) return false;
+  return await unmount(mountPoint).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** What belongs to nobody but the app, and gives room back when files go; a broken one is not written on. */
+function mountOptions({ kind }: Tree): string {
+  return kind === "versions" ? "nodev,nosuid,discard,errors=remount-ro" : "ro,nodev,nosuid";
+}
+
+async function report(pool: Pool): Promise<Volume[]> {
+  return parseReport((await run(reportArgs(pool))).stdout);
+}
+
+async function requirePool(pool: Pool): Promise<Volume> {
+  const found = (await report(pool)).find(({ name }) => name === pool.pool);
+  if (found !== undefined) return found;
+  throw new NodeError("data-missing", `${pool.group}/${pool.pool}: expected a thin pool, found none`, {
+    hint: `lvcreate --type thin-pool --extents 80%FREE --name ${pool.pool} ${pool.group}`,
+  });
+}
+
+/** An empty one that belongs to a user; without `lost+found`, which is no data of the app's (e2fsck makes it anew). */
+async function makeFileSystem(device: string, user: number): Promise<void> {
+  await run(["mkfs.ext4", "-q", "-m", "0", "-E", `root_owner=${user}:${user}`, device]);
+  await run(["debugfs", "-w", "-R", "rmdir lost+found", device]);
+}
+
+async function checkFileSystem(device: string): Promise<void> {
+  try {
+    await run(["e2fsck", "-p", device]);
+  } catch (error) {
+    if (!(error instanceof ProcessError) || error.exitCode === undefined) throw error;
+    if (SOUND.has(error.exitCode)) return;
+    throw new NodeError("data-damaged", `${device}: ${error.message}`, {
+      cause: error,
+      hint: `e2fsck -f ${device} tries more, or restore a snapshot`,
+    });
+  }
+}
+
+async function removeMountPoint(directory: string): Promise<void> {
+  try {
+    await unlessMissing(rmdir(directory));
+  } catch (error) {
+    if (!hasErrno(error, "EBUSY")) throw error;
+  }
+}
