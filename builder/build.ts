@@ -3,10 +3,13 @@ import { dirname, join, resolve } from "node:path";
 import { openStore } from "../images/store.ts";
 import type { Compression } from "../images/zstd.ts";
 import type { App } from "../manifests/app.ts";
+import type { Boot } from "../manifests/boot.ts";
 import type { Digest } from "../manifests/digest.ts";
 import type { Descriptor } from "../manifests/image.ts";
 import type { Progress } from "../terminal/progress.ts";
 import { type Bases, openBases } from "./base/resolve.ts";
+import { bootPaths, makeBoot } from "./boot/boot.ts";
+import type { Signer } from "./boot/sign.ts";
 import { openCache } from "./cache/cache.ts";
 import { type Chain, openViews } from "./chain.ts";
 import { expectRoot, explained } from "./failure.ts";
@@ -42,6 +45,8 @@ export interface BuildOptions {
   /** Values of ARGs. */
   args?: Readonly<Record<string, string>> | undefined;
   secrets?: Readonly<Record<string, SecretSource>> | undefined;
+  /** Signs the UKI of a host image for Secure Boot. */
+  ukiSigner?: Signer | undefined;
   /** Another build cache than `home`/cache. */
   cacheDirectory?: string | undefined;
   /** false leaves NAME:latest where it is. */
@@ -88,6 +93,8 @@ export interface BuildResult {
   steps: StepReport[];
   inputs: BuildInputs;
   app: App | undefined;
+  /** How it is booted; undefined where it is no host image. */
+  boot: Boot | undefined;
   tests: TestDeclaration[];
   /** What in the recipe is allowed but probably not meant, readable. */
   warnings: string[];
@@ -137,14 +144,23 @@ async function buildImage(options: BuildOptions): Promise<BuildResult> {
   };
   const { epoch } = sources;
   const steps = await takeSteps({ plan, bases, recipeFile, epoch, shop, noCache: options.noCache === true, progress });
-  const layers = await packSections(plan, steps, bases, { cache, store, views, compression }, progress);
+  const declared = bases.recipe.image.boot;
+  const tree = declared === undefined ? undefined : await views(steps.image);
+  const left = declared === undefined || tree === undefined ? new Set<string>() : bootPaths(declared, tree);
+  const layers = await packSections(plan, steps, bases, { cache, store, views, compression, left }, progress);
+  const bootInput = { recipe: bases.recipe, layers: layers.map(({ descriptor }) => descriptor), store };
+  const boot =
+    declared === undefined || tree === undefined
+      ? undefined
+      : await makeBoot({ ...bootInput, declared, tree, signer: options.ukiSigner });
   const inherited = bases.baseOf(bases.recipe.deploy?.from ?? bases.recipe.base)?.config;
-  const input = { recipe: bases.recipe, context: sources.context, inherited, layers, epoch };
+  const input = { recipe: bases.recipe, context: sources.context, inherited, layers, epoch, boot };
   const image = await writeImage(store, input, options.tag ?? true);
   await sources.save();
   return {
     name: bases.recipe.name,
     ...image,
+    boot,
     layers: layers.map(describeLayer),
     steps: steps.reports,
     inputs: inputsOf(digest, bases, sources, plan),

@@ -24,6 +24,7 @@ export type BuildErrorCode =
   | "base-drift"
   | "lock-missing"
   | "empty-image"
+  | "boot-file"
   | "disk-full"
   | "not-reproducible"
   | "interrupted";

@@ -15,6 +15,7 @@ const PACKAGES: Record<string, string> = {
   mount: "mount",
   perl: "perl-base",
   "qemu-img": "qemu-utils",
+  sbsign: "sbsigntool",
   setpriv: "util-linux",
   sgdisk: "gdisk",
   skopeo: "skopeo",

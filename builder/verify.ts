@@ -5,6 +5,7 @@ import { loadImage } from "../images/image.ts";
 import type { Store } from "../images/store.ts";
 import { createTarReader } from "../images/tar/read.ts";
 import { compressionOf, decompress } from "../images/zstd.ts";
+import { BOOT_ANNOTATION } from "../manifests/boot.ts";
 import type { Digest } from "../manifests/digest.ts";
 import type { Descriptor } from "../manifests/image.ts";
 import { type BuildOptions, type BuildResult, build } from "./build.ts";
@@ -59,7 +60,9 @@ async function firstDifference(store: Store, first: Digest, second: Digest): Pro
     const found = compareLayers(await readLayer(store, layer), await readLayer(store, other));
     return { layer: names[index], path: undefined, what: "the bytes, though every entry is the same", ...found };
   }
-  return { layer: undefined, path: undefined, what: "the image config" };
+  const boots = [one, two].map(({ manifest }) => manifest.annotations?.[BOOT_ANNOTATION]);
+  const what = boots[0] === boots[1] ? "the image config" : `boot: ${boots.join(" and ")}`;
+  return { layer: undefined, path: undefined, what };
 }
 
 type Facts = Record<string, string | number>;

@@ -18,6 +18,8 @@ export const verb: Verb = {
     { flags: "--no-cache", summary: "make every step anew" },
     { flags: "--compression <kind>", summary: "of layers", default: "zstd", choices: ["zstd", "gzip"] },
     { flags: "--build-arg <name=value...>", summary: "value of an ARG" },
+    { flags: "--uki-key <file>", summary: "of a host image: key that signs it for Secure Boot (PEM)" },
+    { flags: "--uki-cert <file>", summary: "certificate of that key, which the firmware's db holds (PEM)" },
     { flags: "--secret <id=..,src=..|env=...>", summary: "value of a --mount=type=secret" },
   ],
   examples: [
@@ -53,9 +55,16 @@ export function buildOptions({ arguments: [recipe], options, progress, signal }:
     compression: options["compression"] as "zstd" | "gzip" | undefined,
     args: Object.fromEntries(list(options["buildArg"]).map(parseArgument)),
     secrets: Object.fromEntries(list(options["secret"]).map(parseSecret)),
+    ukiSigner: ukiSigner(options["ukiKey"], options["ukiCert"]),
     progress,
     signal,
   };
+}
+
+function ukiSigner(key: unknown, certificate: unknown): BuildOptions["ukiSigner"] {
+  if (key === undefined && certificate === undefined) return undefined;
+  if (key !== undefined && certificate !== undefined) return { key: String(key), certificate: String(certificate) };
+  throw new Failure("usage", "bad-option", "--uki-key: expected --uki-cert with it, got one of the two");
 }
 
 function list(value: unknown): string[] {
@@ -90,6 +99,10 @@ function answer(result: BuildResult, explain: boolean): Answer {
   const lines = result.layers.map(({ section, digest, size, reused }) => {
     return [section, shortDigest(digest), bytes(size), reused ? "reused" : "new"];
   });
+  if (result.boot !== undefined) {
+    const { uki, kernel } = result.boot;
+    lines.push(["boot", shortDigest(uki.digest), bytes(uki.size), `kernel ${kernel}`]);
+  }
   const reasons = result.steps.map((step) => `[${step.index}/${step.total}] ${step.missed ?? "cached"}  ${step.text}`);
   const text = [
     ...result.warnings.map((warning) => `warning: ${warning}`),

@@ -8,6 +8,7 @@ import { type Cache, type CachedTree, keyOf } from "../cache/cache.ts";
 import { architecture, BUILD_FORMAT } from "../format.ts";
 import type { ListedEntry } from "../tree/listing.ts";
 import { squash } from "../tree/squash.ts";
+import { isVolatile } from "../tree/volatile.ts";
 
 /** What a FROM gives: trees to build on, and the layers that stand for them in the image. */
 export interface Base {
@@ -67,6 +68,6 @@ export async function remember(key: string, base: Base, shop: BaseShop): Promise
 
 /** Packs listings, lowest first, as the one base layer of an image. */
 export async function packBase(listings: readonly (readonly ListedEntry[])[], shop: BaseShop): Promise<PackedLayer> {
-  const entries = squash(listings, { below: { kind: "nothing" }, dropVolatile: true });
+  const entries = squash(listings, { below: { kind: "nothing" }, drop: isVolatile });
   return packLayer(shop.store, entries, { section: "base", compression: shop.compression });
 }

@@ -22,12 +22,12 @@ export interface ConfigInput {
   epoch: number;
 }
 
-/** An OCI image config (image-spec config.md), and the app document in it where the image runs something. */
+/** An OCI image config (image-spec config.md), and the app document in it where the image runs something, or is a host. */
 export function imageConfig(input: ConfigInput): { config: Record<string, unknown>; app: App | undefined } {
   const { recipe, layers } = input;
   const settings = settingsOf(recipe.image, input.inherited);
   const runs = (settings.Entrypoint ?? settings.Cmd ?? []).length > 0;
-  const app = runs ? appDocument(recipe, input.context) : undefined;
+  const app = runs || recipe.image.boot !== undefined ? appDocument(recipe, input.context) : undefined;
   const created = new Date(input.epoch * 1000).toISOString().replace(".000Z", "Z");
   const labels = { ...settings.Labels, ...(app === undefined ? {} : { [APP_LABEL]: canonicalJson(app) }) };
   const { image } = recipe;

@@ -1,5 +1,6 @@
 import type { Store } from "../../images/store.ts";
 import type { App } from "../../manifests/app.ts";
+import { BOOT_ANNOTATION, type Boot } from "../../manifests/boot.ts";
 import { canonicalJson } from "../../manifests/document.ts";
 import { type Descriptor, MEDIA_TYPES } from "../../manifests/image.ts";
 import { type ConfigInput, imageConfig } from "./config.ts";
@@ -12,7 +13,11 @@ export interface WrittenImage {
 }
 
 /** Writes config and manifest (image-spec manifest.md) and, where `tag` says so, moves NAME:latest to it. One input gives one digest. */
-export async function writeImage(store: Store, input: ConfigInput, tag: boolean): Promise<WrittenImage> {
+export async function writeImage(
+  store: Store,
+  input: ConfigInput & { boot: Boot | undefined },
+  tag: boolean,
+): Promise<WrittenImage> {
   const { config, app } = imageConfig(input);
   const written = await store.write(Buffer.from(canonicalJson(config)));
   const manifest = {
@@ -20,6 +25,7 @@ export async function writeImage(store: Store, input: ConfigInput, tag: boolean)
     mediaType: MEDIA_TYPES.manifest,
     config: { mediaType: MEDIA_TYPES.config, digest: written.digest, size: written.size },
     layers: input.layers.map((layer) => layer.descriptor),
+    ...(input.boot === undefined ? {} : { annotations: { [BOOT_ANNOTATION]: canonicalJson(input.boot) } }),
   };
   const { digest, size } = await store.write(Buffer.from(canonicalJson(manifest)));
   const descriptor: Descriptor = { mediaType: MEDIA_TYPES.manifest, digest, size };

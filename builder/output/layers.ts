@@ -7,6 +7,7 @@ import type { Chain, Views } from "../chain.ts";
 import { BUILD_FORMAT } from "../format.ts";
 import { isOpaque, type ListedEntry } from "../tree/listing.ts";
 import { squash } from "../tree/squash.ts";
+import { isVolatile } from "../tree/volatile.ts";
 
 export interface SectionLayer extends PackedLayer {
   section: "base" | "bootstrap" | "deploy";
@@ -19,6 +20,8 @@ export interface LayerShop {
   store: Store;
   views: Views;
   compression: Compression;
+  /** Paths that go into no layer, although the tree has them: what BOOT names. */
+  left: ReadonlySet<string>;
 }
 
 /** What of a section's steps becomes one layer. */
@@ -45,6 +48,7 @@ export async function packSection(input: SectionTrees, shop: LayerShop): Promise
     section,
     below: below.id,
     trees: trees.map((tree) => tree.id),
+    ...(shop.left.size === 0 ? {} : { left: [...shop.left].sort() }),
   });
   const known = await shop.cache.get<PackedLayer>("packs", key);
   if (known !== undefined && (await shop.store.has(known.descriptor.digest)))
@@ -58,9 +62,10 @@ export async function packSection(input: SectionTrees, shop: LayerShop): Promise
 
 /** The tree below is read only where something in it may have to be hidden. */
 async function squashOver(listings: readonly ListedEntry[][], below: Chain, shop: LayerShop): Promise<ListedEntry[]> {
-  if (below.trees.length === 0) return squash(listings, { below: { kind: "nothing" }, dropVolatile: true });
-  const all = squash(listings, { below: { kind: "tree", has: () => true }, dropVolatile: true });
+  const drop = (path: string) => isVolatile(path) || shop.left.has(path);
+  if (below.trees.length === 0) return squash(listings, { below: { kind: "nothing" }, drop });
+  const all = squash(listings, { below: { kind: "tree", has: () => true }, drop });
   if (!all.some((entry) => isWhiteout(entry) || isOpaque(entry))) return all;
   const view = await shop.views(below);
-  return squash(listings, { below: { kind: "tree", has: (path) => view.at(path) !== undefined }, dropVolatile: true });
+  return squash(listings, { below: { kind: "tree", has: (path) => view.at(path) !== undefined }, drop });
 }

@@ -89,6 +89,7 @@ export function noDeclarations(): Declarations {
     health: [],
     data: [],
     config: [],
+    boot: undefined,
     hooks: {},
     switch: undefined,
     limits: {},

@@ -189,6 +189,8 @@ export interface AppDeclarations {
   health: Health[];
   data: DataPath[];
   config: ConfigDeclaration[];
+  /** What makes it a host image. */
+  boot: BootDeclaration | undefined;
   hooks: App["hooks"];
   /** How a node may go from one version to the next; undefined is stop-first. */
   switch: App["switch"];
@@ -200,6 +202,17 @@ export interface ConfigDeclaration {
   path: string;
   /** Path of the template file in the context, normalised and relative. */
   template: string;
+  position: Position;
+}
+
+/** Paths of files in the image, absolute and normalised; none of them goes into its layers. */
+export interface BootDeclaration {
+  kernel: string;
+  initrd: string;
+  /** The EFI program that starts the kernel. */
+  stub: string;
+  /** The recipe's part of the kernel's command line. */
+  cmdline: string;
   position: Position;
 }
 

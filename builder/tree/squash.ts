@@ -1,15 +1,14 @@
 import { isWhiteout, OPAQUE_VALUE, OPAQUE_XATTR } from "../../images/layer/markers.ts";
 import { compareBytes, joinPath } from "./bytes.ts";
 import { isOpaque, type ListedEntry } from "./listing.ts";
-import { isVolatile } from "./volatile.ts";
 
 /** What lies below the squashed listings: nothing (a whole tree), or something that whiteouts must still hide. */
 export type Below = { kind: "nothing" } | { kind: "tree"; has(path: string): boolean };
 
 interface SquashOptions {
   below: Below;
-  /** Leave out what never goes into a layer (builder/tree/volatile.ts). */
-  dropVolatile?: boolean;
+  /** Leave these paths out, with all that is below them. */
+  drop?: (path: string) => boolean;
 }
 
 /** A place in the squashed tree. `content` is the file entry that a hard link stands for. */
@@ -101,7 +100,7 @@ function placeDirectory(parent: Node, name: string, entry: ListedEntry, present:
 
 function emit(node: Node, options: SquashOptions, links: Map<ListedEntry, string>, entries: ListedEntry[]): void {
   const { entry } = node;
-  if (options.dropVolatile === true && isVolatile(entry.path)) return;
+  if (options.drop?.(entry.path) === true) return;
   const hides = options.below.kind === "tree" && (entry.path === "" || options.below.has(entry.path));
   if (isWhiteout(entry)) {
     if (hides) entries.push(entry);

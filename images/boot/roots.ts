@@ -12,7 +12,7 @@ export interface RootLayer {
 }
 
 /** The root list of a host image, base first. The initrd opens exactly this, once its digest is the command line's. */
-export function rootListOf(manifest: ImageManifest): string {
+export function rootListOf(manifest: Pick<ImageManifest, "layers">): string {
   const layers = manifest.layers.map(verityOf).map(({ root, size }) => `${root} ${size}\n`);
   return `${FIRST_LINE}\n${layers.join("")}`;
 }

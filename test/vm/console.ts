@@ -17,6 +17,9 @@ export interface ConsoleWriter extends Console {
   close(reason: string): void;
 }
 
+/** Stands before the console's last lines in an error. */
+export const CONSOLE_MARK = "--- console";
+
 const LAST_LINES = 60;
 const DEFAULT_WAIT = 120_000;
 
@@ -46,7 +49,11 @@ export function openConsole(log: string): ConsoleWriter {
       const wanted = typeof pattern === "string" ? new RegExp(literally(pattern)) : pattern;
       return new Promise((resolve, reject) => {
         const fail = (why: string) =>
-          reject(new Error(`console: expected ${wanted}, got ${why}; the whole is in ${log}\n${tailOf(text)}`));
+          reject(
+            new Error(
+              `console: expected ${wanted}, got ${why}; the whole is in ${log}\n${CONSOLE_MARK}\n${tailOf(text)}`,
+            ),
+          );
         const end = () => {
           clearTimeout(timer);
           watchers.delete(look);

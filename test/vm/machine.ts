@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ProcessError, type ProcessResult, run } from "../../effects/process.ts";
-import { type Console, openConsole } from "./console.ts";
+import { CONSOLE_MARK, type Console, openConsole, tailOf } from "./console.ts";
 import { BLANK_VARS, type QemuOptions, type QemuRun, startQemu } from "./qemu.ts";
 
 export interface MachineOptions {
@@ -139,11 +139,10 @@ export async function withMachine<T>(options: MachineOptions, use: (machine: Mac
   try {
     return await use(machine);
   } catch (error) {
-    const tail = machine.console.text.trimEnd().split("\n").slice(-60).join("\n");
+    if (!(error instanceof Error) || error.message.includes(CONSOLE_MARK)) throw error;
     const log = join(LOGS, `${options.name}.log`);
-    throw new Error(`${error instanceof Error ? error.message : error}\n--- console, the whole in ${log}\n${tail}`, {
-      cause: error,
-    });
+    error.message += `\n${CONSOLE_MARK}, the whole is in ${log}\n${tailOf(machine.console.text)}`;
+    throw error;
   } finally {
     await machine.powerCut();
   }

@@ -17,6 +17,7 @@ const DEPLOYED = [
   "HEALTHCHECK",
   "DATA",
   "CONFIG",
+  "BOOT",
   "DRAIN",
   "MIGRATE",
   "READY",

@@ -1,5 +1,6 @@
 import type { Draft } from "../draft.ts";
 import type { Instruction } from "../split.ts";
+import { readBoot } from "./boot.ts";
 import { readAdd, readCopy } from "./copy.ts";
 import { readConfig, readData } from "./data.ts";
 import { readHealth, readHealthcheck } from "./health.ts";
@@ -47,6 +48,7 @@ export const INSTRUCTIONS: ReadonlyMap<string, InstructionKind> = new Map<string
   ["HEALTHCHECK", { read: readHealthcheck, declares: true }],
   ["DATA", { read: readData, declares: true }],
   ["CONFIG", { read: readConfig, declares: true }],
+  ["BOOT", { read: readBoot, declares: true }],
   ["DRAIN", { read: readHook, declares: true }],
   ["MIGRATE", { read: readHook, declares: true }],
   ["READY", { read: readHook, declares: true }],

@@ -29,7 +29,7 @@ STOPTIMEOUT 5s
     `shop.recipe:2:1: unknown instruction "STOPTIMEOUT"
   2 | STOPTIMEOUT 5s
     | ^^^^^^^^^^^
-  expected one of ADD, ARG, BOOTSTRAP, CMD, CONFIG, COPY, DATA, DEPLOY, DRAIN, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTH, HEALTHCHECK, LABEL, LIMIT, LISTEN, MAINTAINER, MIGRATE, ONBUILD, QUIESCE, READY, RESUME, REVERTED, RUN, SHELL, STOPSIGNAL, SWITCH, TEST, USER, VOLUME, WORKDIR`,
+  expected one of ADD, ARG, BOOT, BOOTSTRAP, CMD, CONFIG, COPY, DATA, DEPLOY, DRAIN, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTH, HEALTHCHECK, LABEL, LIMIT, LISTEN, MAINTAINER, MIGRATE, ONBUILD, QUIESCE, READY, RESUME, REVERTED, RUN, SHELL, STOPSIGNAL, SWITCH, TEST, USER, VOLUME, WORKDIR`,
   ],
   [
     "an instruction without anything behind it points after its word",
@@ -1142,6 +1142,48 @@ LABEL dev.ostler.app={}
 
 const values: readonly Case[] = [
   [
+    "BOOT needs an initrd",
+    `FROM debian:bookworm
+BOOT /boot/vmlinuz
+`,
+    `shop.recipe:2:19: BOOT is not complete
+  2 | BOOT /boot/vmlinuz
+    |                   ^
+  expected --initrd=PATH, such as --initrd=/boot/initrd.img`,
+  ],
+  [
+    "BOOT stands once",
+    `FROM debian:bookworm
+BOOT /boot/a --initrd=/boot/i
+BOOT /boot/b --initrd=/boot/i
+`,
+    `shop.recipe:3:1: second BOOT: the first is in line 2
+  3 | BOOT /boot/b --initrd=/boot/i
+    | ^^^^
+  expected one BOOT`,
+  ],
+  [
+    "BOOT takes paths of the image",
+    `FROM debian:bookworm
+BOOT vmlinuz --initrd=/boot/i
+`,
+    `shop.recipe:2:6: path "vmlinuz" is relative
+  2 | BOOT vmlinuz --initrd=/boot/i
+    |      ^^^^^^^
+  expected an absolute path of the image`,
+  ],
+  [
+    "a command line does not choose another root",
+    `FROM debian:bookworm
+BOOT /boot/a --initrd=/boot/i --cmdline="quiet panic=0"
+`,
+    `shop.recipe:2:41: command line sets "panic=0", which the builder decides
+  2 | BOOT /boot/a --initrd=/boot/i --cmdline="quiet panic=0"
+    |                                         ^^^^^^^^^^^^^^^
+  expected words such as console=ttyS0
+  hint: the root is the image's own layers, and a kernel that panics has to reset the machine`,
+  ],
+  [
     "LISTEN takes a port",
     `FROM debian:bookworm
 LISTEN http
@@ -1596,7 +1638,7 @@ RUN\x1b[31m a
     `shop.recipe:2:1: unknown instruction "RUN\\u001b[31m"
   2 | RUN�[31m a
     | ^^^^^^^^
-  expected one of ADD, ARG, BOOTSTRAP, CMD, CONFIG, COPY, DATA, DEPLOY, DRAIN, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTH, HEALTHCHECK, LABEL, LIMIT, LISTEN, MAINTAINER, MIGRATE, ONBUILD, QUIESCE, READY, RESUME, REVERTED, RUN, SHELL, STOPSIGNAL, SWITCH, TEST, USER, VOLUME, WORKDIR`,
+  expected one of ADD, ARG, BOOT, BOOTSTRAP, CMD, CONFIG, COPY, DATA, DEPLOY, DRAIN, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTH, HEALTHCHECK, LABEL, LIMIT, LISTEN, MAINTAINER, MIGRATE, ONBUILD, QUIESCE, READY, RESUME, REVERTED, RUN, SHELL, STOPSIGNAL, SWITCH, TEST, USER, VOLUME, WORKDIR`,
   ],
   [
     "a long line is cut around the word",

@@ -434,6 +434,19 @@ LIMIT tasks=64 files=4096
     expect(readBelow(text).image.switch).toEqual({ order: "start-first" });
   });
 
+  test("BOOT names kernel, initrd and stub by their paths in the image, Debian's stub as default", () => {
+    expect(readBelow("LISTEN 80").image.boot).toBeUndefined();
+    const text = 'BOOT --initrd=/boot/../i --cmdline=" console=ttyS0   quiet " /vmlinuz';
+    expect(readBelow(text).image.boot).toEqual({
+      kernel: "/vmlinuz",
+      initrd: "/i",
+      stub: "/usr/lib/systemd/boot/efi/linuxx64.efi.stub",
+      cmdline: "console=ttyS0 quiet",
+      position: { line: 2, column: 1 },
+    });
+    expect(readBelow("BOOT /k --initrd=/i --stub=/s").image.boot).toMatchObject({ stub: "/s", cmdline: "" });
+  });
+
   test("hooks take JSON and shell form, each with its timeout", () => {
     const text = 'DRAIN --timeout=5s ["/d"]\nMIGRATE ["/m"] --timeout=2m\nREADY echo ok | wall\nREVERTED ["/r"]\n';
     const quiet = 'QUIESCE --timeout=5s ["/q"]\nRESUME ["/s"]\n';

@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ListedEntry } from "../../../../builder/tree/listing.ts";
 import { mergedTree, squash } from "../../../../builder/tree/squash.ts";
+import { isVolatile } from "../../../../builder/tree/volatile.ts";
 import { entries, notes } from "../entries.ts";
 
 const over = (...paths: string[]) => ({ kind: "tree" as const, has: (path: string) => paths.includes(path) });
@@ -120,7 +121,7 @@ describe("squash", () => {
 
   test("leaves out what is volatile when it is asked to", () => {
     const listing = entries("d:", "d:var", "d:var/log", "f:var/log/dpkg.log=x", "f:var/log/mine.log=y");
-    expect(notes(squash([listing], { below: { kind: "nothing" }, dropVolatile: true }))).toEqual([
+    expect(notes(squash([listing], { below: { kind: "nothing" }, drop: isVolatile }))).toEqual([
       "d:",
       "d:var",
       "d:var/log",
