@@ -59,6 +59,8 @@ export interface Client {
   /** Begins an operation: `stage`, `activate`, `deploy`, `rollback`, `snapshot`. */
   begin(app: string, verb: string, body: Record<string, unknown>): Promise<OperationDocument>;
   abort(id: number): Promise<OperationDocument>;
+  /** Confirms the host's upgrade. */
+  confirm(): Promise<OperationDocument>;
   pin(app: string, image: string, reason: string | undefined): Promise<AppStatus>;
   release(image: string): Promise<StatusDocument>;
   snapshots(app: string): Promise<SnapshotsDocument>;
@@ -92,6 +94,7 @@ export function openClient(socket = process.env["HOSTD_SOCKET"] ?? DEFAULT_SOCKE
     collect: async () => parseCollect(await get("/v1/collect")),
     begin: async (app, verb, body) => parseOperation(await post(`/v1/apps/${name(app)}/${verb}`, body)),
     abort: async (id) => parseOperation(await post(`/v1/operations/${id}/abort`, {})),
+    confirm: async () => parseOperation(await post("/v1/host/confirm", {})),
     async pin(app, image, reason) {
       const body = { image, ...(reason === undefined ? {} : { reason }) };
       const answer = await call(socket, "POST", `/v1/apps/${name(app)}/pin`, body);

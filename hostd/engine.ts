@@ -10,9 +10,11 @@ import type { Limits } from "./data/keep.ts";
 import { openWatch, type Watch } from "./health/watch.ts";
 import { type Journal, openJournal } from "./journal/journal.ts";
 import type { Log } from "./log.ts";
+import { createMemo, type Memo } from "./memo.ts";
 import { openSubmit, type Submit } from "./operations/submit.ts";
 import { createPace, type Pace } from "./stage/pace.ts";
 import { createTurns, type Turns } from "./stage/turns.ts";
+import type { HostSystem } from "./system/host/open.ts";
 import type { NodeSystem } from "./system/node.ts";
 
 export interface Settings {
@@ -40,6 +42,8 @@ export type Examine = (input: { app: string; channel: string; floor: number }) =
 export interface EngineOptions {
   stateDirectory: string;
   node: NodeSystem;
+  /** The system under this node, where that is a host image. */
+  host: HostSystem | undefined;
   source: Source;
   examine: Examine;
   clock: Clock;
@@ -57,6 +61,7 @@ export interface Engine extends EngineOptions {
   readonly care: Care;
   readonly turns: Turns;
   readonly pace: Pace;
+  readonly memo: Memo;
   /** Aborted when hostd is asked to end: operations stop where they are and go on at the next start. */
   readonly closing: AbortSignal;
   close(): Promise<void>;
@@ -79,6 +84,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     care: openCare(() => engine),
     turns: createTurns(options.settings.stagings ?? DEFAULT_STAGINGS),
     pace: createPace(options.settings.rate, options.clock),
+    memo: createMemo(),
     closing: closing.signal,
     submit: openSubmit(() => engine),
     watch: openWatch(() => engine),

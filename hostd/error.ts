@@ -16,6 +16,9 @@ const OUTCOMES = {
   "data-format": "refused",
   protected: "refused",
   quota: "refused",
+  "no-host": "refused",
+  "not-proven": "refused",
+  "below-floor": "refused",
   // busy
   busy: "busy",
   // usage
@@ -38,6 +41,10 @@ const OUTCOMES = {
   "drain-failed": "failed",
   unhealthy: "failed",
   interrupted: "failed",
+  "no-esp": "failed",
+  "reboot-failed": "failed",
+  "trial-failed": "failed",
+  "not-confirmed": "failed",
   aborted: "failed",
   "too-many-transitions": "failed",
   journal: "failed",

@@ -13,6 +13,7 @@ import { logToStderr } from "./log.ts";
 import { recover } from "./recover/recover.ts";
 import { openExaminer } from "./stage/examine.ts";
 import { parseRate } from "./stage/pace.ts";
+import { openHost } from "./system/host/open.ts";
 import type { LauncherChoice } from "./system/node.ts";
 import { notifyManager, watchdogInterval } from "./system/notify.ts";
 import { openNode } from "./system/open.ts";
@@ -37,6 +38,8 @@ export interface ServeOptions {
   vendorChecks: string;
   checks: string;
   checkTimeout: string;
+  /** Where /proc, /sys and /efi of the machine are. */
+  machine: string;
 }
 
 const MEGABYTE = 1_000_000;
@@ -62,6 +65,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     log: logToStderr,
     examine: openExaminer({ source, trustDirectory, now: systemClock.date }),
     node: await openNode({ stateDirectory, runDirectory, launcher, data: options.data }),
+    host: await openHost({ root: resolve(options.machine), stateDirectory, runDirectory }),
   });
   const ended = untilAskedToEnd();
   await recover(engine);

@@ -3,8 +3,8 @@ import type { GenerationState, OperationKind, OperationState, SlotState } from "
 // The one table of operations, steps, states and legal transitions. The code runs from it, docs/states.md is checked
 // against it, and the tests are made from it (design section 6, "Every change is an operation in a journal").
 
-/** What hostd does, at its next start, about a step that a crash interrupted. */
-export type AfterCrash = "resume" | "undo";
+/** What hostd does, at its next start, about a step that a crash interrupted; `boot`: by the system that was booted. */
+export type AfterCrash = "resume" | "undo" | "boot";
 
 export interface StepRule {
   does: string;
@@ -97,6 +97,33 @@ export const STEPS = {
   halt: { does: "stop the app and hold it: its data, slots and sockets are kept", afterCrash: "resume" },
   again: { does: "let the app go on: its RESUME hook, else start it", afterCrash: "resume" },
   forget: { does: "delete snapshots, then forget that they were", afterCrash: "resume" },
+  target: { does: "decide the host's next version, and whether it takes a reboot", afterCrash: "resume" },
+  install: {
+    does: "check layers, make /etc, put the UKI on the ESP, whole and read back",
+    undo: "remove them unless the version was proven here before; condemn and quarantine it if it is at fault",
+    afterCrash: "resume",
+  },
+  arm: {
+    does: "forget earlier trials, give the entry its tries and the guard its deadline, have the loader boot it once",
+    undo: "have the loader boot its default",
+    afterCrash: "boot",
+  },
+  reboot: {
+    does: "reboot into the trial",
+    undo: "reboot into the last good system, where the trial runs",
+    afterCrash: "boot",
+  },
+  gates: {
+    does: "boot counted, the image's checks, the host's required.d, every app that ran is healthy again",
+    afterCrash: "boot",
+  },
+  confirm: { does: "wait for hostd confirm over a new connection, where that was asked for", afterCrash: "boot" },
+  bless: {
+    does: "take the tries off the entry, make it the default, then the last good system; run green.d",
+    undo: "make the old system the default and the last good one",
+    afterCrash: "boot",
+  },
+  adopt: { does: "record what the disk was laid down with as the host's good version", afterCrash: "resume" },
 } as const satisfies Record<string, StepRule>;
 
 export type StepName = keyof typeof STEPS;
@@ -104,6 +131,7 @@ export type StepName = keyof typeof STEPS;
 const STAGE = ["trust", "space", "fetch", "lay", "sync", "record"] as const;
 const ARM = ["room", "mount", "beside", "prove", "drain", "stop", "snapshot"] as const;
 const SWITCH = ["config", "flip", "start", "judge", "ready", "commit"] as const;
+const UPGRADE = ["target", "install", "arm", "reboot", "gates", "confirm", "bless"] as const;
 
 /** Each kind of operation as its steps, in order; a failure undoes, in reverse, every step that was started. */
 export const OPERATIONS = {
@@ -116,7 +144,15 @@ export const OPERATIONS = {
   prune: ["prune"],
   snapshot: ["room", "quiet", "snapshot", "again"],
   forget: ["forget"],
+  upgrade: [...UPGRADE],
+  "deploy-host": [...STAGE, ...UPGRADE],
+  adopt: ["adopt"],
 } as const satisfies Record<OperationKind, readonly StepName[]>;
+
+/** Kinds that change the system itself, and go on in whatever is booted. */
+export function isUpgrade(kind: OperationKind): boolean {
+  return kind === "upgrade" || kind === "deploy-host";
+}
 
 /** Steps before this one belong to staging: they hold the lock `stage`, the others the lock `switch`. */
 const STAGING: ReadonlySet<StepName> = new Set([...STAGE, "prune"]);

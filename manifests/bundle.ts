@@ -15,6 +15,19 @@ const processSchema = z.object({
   exited: z.object({ code: z.int().optional(), signal: z.string().optional(), at: z.string() }).optional(),
 });
 
+/** What the boot of a host's trial left behind. */
+const bootLeftSchema = z.object({
+  root: z.string(),
+  /** The end of its journal, as far as it reached the disk. */
+  journal: z.string(),
+  /** The kernel's last words (pstore). */
+  records: z.string(),
+  /** What initrd and guard said. */
+  log: z.array(z.string()),
+});
+
+export type BootLeft = z.infer<typeof bootLeftSchema>;
+
 /** What is kept of a failed operation, across its revert: enough to say why it failed when nothing else is left. */
 export const failureBundleSchema = z.object({
   schema: z.literal(1),
@@ -28,6 +41,7 @@ export const failureBundleSchema = z.object({
   log: z.string(),
   /** The machine at the moment of the failure. */
   machine: machineSchema.optional(),
+  boot: bootLeftSchema.optional(),
   operation: operationDocumentSchema,
   events: z.array(eventDocumentSchema).default([]),
 });

@@ -65,6 +65,7 @@ export const collectDocumentSchema = z.object({
     }),
   ),
   quarantine: z.array(quarantineDocumentSchema),
+  host: statusDocumentSchema.shape.host,
 });
 
 export type CollectDocument = z.infer<typeof collectDocumentSchema>;

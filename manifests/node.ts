@@ -2,6 +2,7 @@ import * as z from "zod";
 import { careDocumentSchema } from "./care.ts";
 import { digestSchema } from "./digest.ts";
 import { checkDocument } from "./document.ts";
+import { hostStatusSchema } from "./host.ts";
 import { snapshotDocumentSchema } from "./snapshot.ts";
 
 // What hostd tells about itself over its socket: operations, status, changes, events. One file, since they quote each other.
@@ -16,6 +17,9 @@ export const OPERATION_KINDS = [
   "snapshot",
   "forget",
   "prune",
+  "upgrade",
+  "deploy-host",
+  "adopt",
 ] as const;
 export const OPERATION_STATES = ["running", "reverting", "done", "failed"] as const;
 export const SLOT_STATES = ["staged", "trial", "good", "failed"] as const;
@@ -53,6 +57,10 @@ export const EVENT_KINDS = [
   "leftover.removed",
   "layer.damaged",
   "layer.repaired",
+  "host.armed",
+  "host.confirmed",
+  "host.glass-broken",
+  "host.repaired",
 ] as const;
 
 export const HEALTH_VERDICTS = ["green", "red", "unknown"] as const;
@@ -209,6 +217,8 @@ export const statusDocumentSchema = z.object({
   }),
   apps: z.array(appStatusSchema),
   quarantine: z.array(quarantineDocumentSchema),
+  /** The system under the node, where that is a host image. */
+  host: hostStatusSchema.optional(),
   /** The last time that every layer was read whole; absent since hostd's start means not yet. */
   scrub: careDocumentSchema.optional(),
 });

@@ -1,13 +1,19 @@
 import * as z from "zod";
 import { operationDocumentSchema } from "../../manifests/node.ts";
 import type { Engine } from "../engine.ts";
+import { confirmUpgrade } from "../host/confirm.ts";
 import type { OperationRow } from "../journal/operations.ts";
 import { toOperationDocument } from "./documents.ts";
-import { asked, idParameter, image, nothing, ofApp } from "./parts.ts";
+import { asked, idParameter, image, nothing, ofApp, printable } from "./parts.ts";
 import { route } from "./route.ts";
 
 const channel = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "expected lower-case letters, digits and -");
 const staging = z.strictObject({ ...asked, channel: channel.optional(), rate: z.string().max(20).optional() });
+/** Of the host alone: a deadline for hostd confirm, in seconds, and the reason to go against the policy. */
+const upgrading = {
+  confirmWithin: z.coerce.number().int().min(1).max(86_400).optional(),
+  breakGlass: printable(500).optional(),
+};
 const begun = (engine: Engine, operation: OperationRow) => toOperationDocument(engine, operation);
 const starts = { method: "POST", status: 202, answer: operationDocumentSchema } as const;
 
@@ -26,7 +32,7 @@ export const CHANGE_ROUTES = [
     ...ofApp,
     path: "/v1/apps/{app}/activate",
     summary: "Switch to a staged version, judge it, commit it or take it back",
-    body: z.strictObject({ ...asked, image: image.optional() }),
+    body: z.strictObject({ ...asked, ...upgrading, image: image.optional() }),
     run: ({ engine, parameters, body }) => begun(engine, engine.submit.activate({ ...parameters, ...body })),
   }),
   route({
@@ -34,7 +40,7 @@ export const CHANGE_ROUTES = [
     ...ofApp,
     path: "/v1/apps/{app}/deploy",
     summary: "Stage, then activate",
-    body: staging,
+    body: staging.extend(upgrading),
     run: ({ engine, parameters, body }) => begun(engine, engine.submit.deploy({ ...parameters, ...body })),
   }),
   route({
@@ -44,6 +50,7 @@ export const CHANGE_ROUTES = [
     summary: "Go back to a version on this node: binaries alone, unless data or config are asked for too",
     body: z.strictObject({
       ...asked,
+      ...upgrading,
       to: z
         .string()
         .regex(/^(?:current|\d{1,9}|(?:sha256:)?[0-9a-f]{6,64})$/, "expected a generation number, a digest, or current")
@@ -60,6 +67,17 @@ export const CHANGE_ROUTES = [
     summary: "Snapshot the data of an app: quiet by its own hook, or stopped for the moment",
     body: z.strictObject({ ...asked, ttl: z.string().max(20).optional() }),
     run: ({ engine, parameters, body }) => begun(engine, engine.submit.snapshot({ ...parameters, ...body })),
+  }),
+  route({
+    method: "POST",
+    status: 200,
+    path: "/v1/host/confirm",
+    summary: "Confirm the host's upgrade from its new system: whoever asks got here over a new connection",
+    parameters: nothing,
+    query: nothing,
+    body: z.strictObject({ by: asked.by }),
+    answer: operationDocumentSchema,
+    run: ({ engine, body: { by } }) => begun(engine, confirmUpgrade(engine, by)),
   }),
   route({
     ...starts,

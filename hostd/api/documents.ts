@@ -6,6 +6,7 @@ import type { AppStatus, OperationDocument, StatusDocument, UnderWay } from "../
 import { protectedOf } from "../data/forget.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
+import { toHostStatus } from "../host/status.ts";
 import { toGenerationDocument } from "../journal/generations.ts";
 import type { OperationRow } from "../journal/operations.ts";
 import { toSlotDocument } from "../journal/slots.ts";
@@ -89,6 +90,7 @@ export async function toSnapshots(engine: Engine, app: string): Promise<Snapshot
 
 export async function toStatus(engine: Engine): Promise<StatusDocument> {
   const apps = engine.journal.apps.list();
+  const host = await toHostStatus(engine);
   return {
     schema: 1,
     hostd: {
@@ -102,6 +104,7 @@ export async function toStatus(engine: Engine): Promise<StatusDocument> {
     data: await engine.node.dataStore(),
     apps: await Promise.all(apps.map(({ app }) => toAppStatus(engine, app))),
     quarantine: engine.journal.quarantine.list(),
+    ...(host === undefined ? {} : { host }),
     ...(engine.care.last() === undefined ? {} : { scrub: engine.care.last() }),
   };
 }

@@ -6,7 +6,7 @@ import { type Context, switchOf } from "../operations/context.ts";
 import { runHostScripts } from "../system/host-scripts.ts";
 
 /** Kinds of operations that put a generation on trial; a restart is none. */
-const TRIALS: ReadonlySet<string> = new Set(["activate", "deploy", "rollback"]);
+const TRIALS: ReadonlySet<string> = new Set(["activate", "deploy", "rollback", "upgrade", "deploy-host"]);
 
 /**
  * The host's own say in a trial, once the app's checks are good: every script of required.d must succeed, those of

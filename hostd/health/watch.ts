@@ -1,11 +1,16 @@
 import { toFailureDocument } from "../../manifests/failure.ts";
 import type { Engine } from "../engine.ts";
+import { hostApp } from "../host/host.ts";
 import { launchable } from "../operations/context.ts";
+import { checkOfHost } from "../system/check-host.ts";
 import { mayRestart, type Sample, SICK_AFTER, sickness } from "./decide.ts";
 import { describeExit, nameOf } from "./judge.ts";
 
 /** How often an app without checks is looked at, milliseconds. */
 const PROCESS_INTERVAL = 2_000;
+
+/** How often the host itself is looked at, milliseconds. */
+const HOST_INTERVAL = 30_000;
 
 /** Liveness after commit: one quiet loop per app at its checks' own interval. */
 export interface Watch {
@@ -33,10 +38,14 @@ export function openWatch(engineOf: () => Engine): Watch {
       const state = engine.journal.apps.get(app);
       if (state?.hold !== undefined) return engine.board.setHealth(app, "stopped");
       if (state?.current === undefined || engine.closing.aborted) return;
+      const isHost = hostApp(engine) === app;
       const controller = new AbortController();
       const history = restarts.get(app) ?? [];
       restarts.set(app, history);
-      const done = watchGeneration(engine, app, state.current, history, controller.signal).catch((error) => {
+      const watching = isHost
+        ? watchHost(engine, app, state.current, controller.signal)
+        : watchGeneration(engine, app, state.current, history, controller.signal);
+      const done = watching.catch((error) => {
         engine.log("error", "watch stopped", { app, ...toFailureDocument(error) });
       });
       loops.set(app, { controller, done });
@@ -64,6 +73,22 @@ async function watchGeneration(engine: Engine, app: string, number: number, rest
     if (signal.aborted) return;
     engine.board.setHealth(app, sick !== undefined || failing ? "unhealthy" : "healthy");
     if (sick !== undefined && actOn(engine, app, sick, restarts)) return;
+  }
+}
+
+/** The host is looked at and told about: what runs it was proven, and no reboot at night makes it better. */
+async function watchHost(engine: Engine, app: string, number: number, signal: AbortSignal): Promise<void> {
+  const checks = launchable(engine, app, number).app.health;
+  while (!signal.aborted) {
+    const results = await Promise.all(checks.map(checkOfHost));
+    if (signal.aborted) return;
+    results.forEach(({ ok, detail, took }, index) => {
+      const check = checks[index];
+      if (check === undefined) return;
+      engine.board.setCheck(app, { check: nameOf(check), ok, detail, took, at: engine.clock.date().toISOString() });
+    });
+    engine.board.setHealth(app, results.every(({ ok }) => ok) ? "healthy" : "unhealthy");
+    await engine.clock.sleep(HOST_INTERVAL, signal);
   }
 }
 

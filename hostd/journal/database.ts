@@ -1,7 +1,7 @@
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import * as z from "zod";
 import { HostdError } from "../error.ts";
-import { MIGRATIONS } from "./schema.ts";
+import { MIGRATIONS, READABLE_FROM } from "./schema.ts";
 
 type Parameters = readonly (string | number | undefined)[];
 
@@ -17,7 +17,7 @@ export interface Database {
 
 /**
  * Opens the database and brings its schema up to date. The lock on the file is held until the process ends, so a
- * second hostd on the same state directory is refused; a journal newer than this program is refused too.
+ * second hostd on the same state directory is refused; so is a newer journal that says this program cannot read it.
  */
 export function openDatabase(path: string): Database {
   const connection = connect(path);
@@ -90,6 +90,8 @@ function connect(path: string): DatabaseSync {
 
 function migrate(connection: DatabaseSync, path: string): void {
   const version = Number(connection.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
+  const readableFrom = Number(connection.prepare("PRAGMA application_id").get()?.["application_id"] ?? 0);
+  if (version > MIGRATIONS.length && readableFrom > 0 && readableFrom <= MIGRATIONS.length) return;
   if (version > MIGRATIONS.length) {
     throw new HostdError("journal", `${path}: expected schema at most ${MIGRATIONS.length}, got ${version}`, {
       hint: "a newer hostd wrote this state: run that one",
@@ -98,6 +100,7 @@ function migrate(connection: DatabaseSync, path: string): void {
   MIGRATIONS.slice(version).forEach((sql, index) => {
     connection.exec(`BEGIN; ${sql}; PRAGMA user_version = ${version + index + 1}; COMMIT`);
   });
+  if (readableFrom !== READABLE_FROM) connection.exec(`PRAGMA application_id = ${READABLE_FROM}`);
 }
 
 function journalError(path: string, cause: unknown): HostdError {

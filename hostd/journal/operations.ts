@@ -72,6 +72,10 @@ export interface Operations {
   requireLock(id: number, app: string, name: LockName): void;
   mark(id: number, position: number, mark: StepMark, detail?: string): void;
   setPlan(id: number, plan: object): void;
+  /** Begins again at a step, as if it and those after it had never been. */
+  rewind(id: number, step: StepName): void;
+  /** The highest number that an operation gave to an entry of the ESP. */
+  lastEntry(): number;
   note(id: number, text: string): void;
   setAfterwards(id: number, afterwards: { healthy: boolean; detail: string }): void;
   revert(id: number, reason: FailureDocument): void;
@@ -174,6 +178,19 @@ export function openOperations(database: Database, events: Events, date: () => D
       });
     },
     setPlan: (id, plan) => void database.run("UPDATE operations SET plan = ? WHERE id = ?", [JSON.stringify(plan), id]),
+    rewind: (id, step) =>
+      database.transaction(() => {
+        database.run(
+          `UPDATE steps SET started_at = NULL, done_at = NULL WHERE operation = ?
+           AND position >= (SELECT position FROM steps WHERE operation = ? AND name = ?)`,
+          [id, id, step],
+        );
+        database.run("UPDATE operations SET transitions = transitions + 1 WHERE id = ?", [id]);
+      }),
+    lastEntry() {
+      const sql = "SELECT coalesce(max(json_extract(plan, '$.host.entry')), 0) AS entry FROM operations";
+      return database.one(z.object({ entry: z.int() }), sql, [])?.entry ?? 0;
+    },
     note(id, text) {
       const notes = get(id).notes;
       if (notes.includes(text)) return;

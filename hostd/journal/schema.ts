@@ -1,4 +1,10 @@
-/** The journal's schema, one entry per version; `user_version` says how many were applied. Entries are never edited. */
+/**
+ * The journal's schema, one entry per version; `user_version` says how many were applied. Entries are never edited.
+ *
+ * After a revert an older hostd opens what a newer one migrated, so an entry only adds: tables, indexes, columns that may
+ * be NULL or have a default. A kind, state or step that older hostds do not know is read by one release and written from
+ * the next one on. Whatever cannot be had that way raises READABLE_FROM, and with it ends the way back.
+ */
 export const MIGRATIONS: readonly string[] = [
   `
   CREATE TABLE apps (
@@ -80,3 +86,6 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE named_snapshots RENAME TO snapshots;
   `,
 ];
+
+/** The lowest schema version of a hostd that can work with a journal of this one; kept in `application_id`. */
+export const READABLE_FROM = 1;

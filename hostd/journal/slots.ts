@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { BOOT_ANNOTATION } from "../../manifests/boot.ts";
 import { type Digest, digestSchema, shortDigest } from "../../manifests/digest.ts";
 import { type ImageConfig, type ImageManifest, parseImageConfig, parseManifest } from "../../manifests/image.ts";
 import { SLOT_STATES, type SlotDocument } from "../../manifests/node.ts";
@@ -46,6 +47,8 @@ export interface Slots {
   require(app: string, image: Digest): SlotRow;
   /** Newest first. */
   list(app: string): SlotRow[];
+  /** The product of which a host image is here: the system of this node. */
+  hostApp(): string | undefined;
   /** Records a staged version; one that is there takes over the release's sequence, version and values. */
   stage(operation: number, slot: NewSlot): void;
   /** Moves a slot by the table of states; throws on an illegal transition. */
@@ -72,6 +75,10 @@ export function openSlots(database: Database, events: Events, operations: Operat
     get,
     require,
     list: (app) => database.all(row, "SELECT * FROM slots WHERE app = ? ORDER BY staged_order DESC", [app]),
+    hostApp() {
+      const sql = "SELECT app FROM slots WHERE json_type(manifest, ?) IS NOT NULL LIMIT 1";
+      return database.one(z.object({ app: z.string() }), sql, [`$.annotations."${BOOT_ANNOTATION}"`])?.app;
+    },
     stage(operation, slot) {
       database.transaction(() => {
         operations.requireLock(operation, slot.app, "stage");

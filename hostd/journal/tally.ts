@@ -38,7 +38,7 @@ export function openTally(database: Database): Tally {
     lastUpdate: (app) =>
       database.one(
         id,
-        "SELECT id FROM operations WHERE app = ? AND kind IN ('activate', 'deploy', 'rollback') ORDER BY id DESC LIMIT 1",
+        "SELECT id FROM operations WHERE app = ? AND kind IN ('activate', 'deploy', 'rollback', 'upgrade', 'deploy-host') ORDER BY id DESC LIMIT 1",
         [app],
       )?.id,
     stageSeconds(app) {

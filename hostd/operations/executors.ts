@@ -1,6 +1,9 @@
 import { forget } from "../data/forget.ts";
 import { goOn, quiet } from "../data/quiet.ts";
 import { room } from "../data/room.ts";
+import { adopt } from "../host/adopt.ts";
+import { confirm, gates } from "../host/gates.ts";
+import * as host from "../host/steps.ts";
 import { pruneApp } from "../retention/step.ts";
 import * as stage from "../stage/steps.ts";
 import type { StepName } from "../states.ts";
@@ -44,4 +47,12 @@ export const EXECUTORS: Readonly<Record<StepName, Executor>> = {
   halt: { run: change.halt },
   again: { run: goOn },
   forget: { run: forget },
+  target: { run: host.target },
+  install: { run: host.install, undo: host.uninstall },
+  arm: { run: host.arm, undo: host.disarm },
+  reboot: { run: host.reboot, undo: host.rebootBack },
+  gates: { run: gates },
+  confirm: { run: confirm },
+  bless: { run: host.bless, undo: host.unbless },
+  adopt: { run: adopt },
 };

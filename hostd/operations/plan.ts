@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { digestSchema } from "../../manifests/digest.ts";
 import { checkDocument } from "../../manifests/document.ts";
+import { hostPlanSchema } from "../host/plan.ts";
 import { switchPlanSchema } from "../switch/plan.ts";
 
 /** What staging found out and goes on with after a restart; the documents were verified against the signed release. */
@@ -26,6 +27,11 @@ const planSchema = z.object({
   /** The image an activation was asked for. */
   image: digestSchema.optional(),
   switch: switchPlanSchema.optional(),
+  host: hostPlanSchema.optional(),
+  /** Seconds in which the pusher of a host's upgrade confirms it over a new connection, where that was asked for. */
+  confirmWithin: z.int().positive().optional(),
+  /** Why somebody takes a version that the policy is against. */
+  breakGlass: z.string().optional(),
   /** Newest versions that pruning keeps, where a request said so. */
   keep: z.int().positive().optional(),
   /** Snapshots to forget. */

@@ -38,10 +38,15 @@ export async function runOperation(engine: Engine, id: number, signal: AbortSign
 }
 
 /** Takes back an operation that a crash interrupted at a step whose rule is `undo`. */
-export async function undoOperation(engine: Engine, id: number, signal: AbortSignal): Promise<void> {
+export async function undoOperation(
+  engine: Engine,
+  id: number,
+  signal: AbortSignal,
+  reason = interrupted(),
+): Promise<void> {
   const operation = engine.journal.operations.get(id);
   if (operation === undefined) throw new HostdError("unknown-operation", `no operation ${id}`);
-  await goBack(openContext(engine, operation, signal), interrupted());
+  await goBack(openContext(engine, operation, signal), reason);
   engine.board.changed(id);
 }
 
@@ -130,6 +135,7 @@ async function undoStep(context: Context, step: StepRow): Promise<void> {
     faultPoint(`${context.kind}.${step.name}.undo.after`);
     journal.operations.mark(context.id, step.position, "undone");
   } catch (error) {
+    if (context.engine.closing.aborted) return;
     log("error", `undo of ${step.name} failed`, { operation: context.id, ...toFailureDocument(error) });
     await context.engine.ballast.drop();
   }

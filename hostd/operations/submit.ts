@@ -1,14 +1,16 @@
 import { randomUUID } from "node:crypto";
 import type { Digest } from "../../manifests/digest.ts";
-import { toFailureDocument } from "../../manifests/failure.ts";
+import { type FailureDocument, toFailureDocument } from "../../manifests/failure.ts";
 import type { OperationKind } from "../../manifests/node.ts";
 import { refuseForgetting } from "../data/forget.ts";
 import { parseTtl } from "../data/ttl.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
+import { hostApp } from "../host/host.ts";
 import type { OperationRow } from "../journal/operations.ts";
 import type { SlotRow } from "../journal/slots.ts";
 import { planRollback, type RollbackRequest } from "../rollback/plan.ts";
+import type { Found } from "../stage/identify.ts";
 import { parseRate } from "../stage/pace.ts";
 import { planSlot, situationOf } from "../switch/situation.ts";
 import type { Plan } from "./plan.ts";
@@ -19,6 +21,14 @@ export interface Asked {
   app: string;
   by: string;
   requestId?: string | undefined;
+}
+
+/** What an upgrade of the host may be asked for besides. */
+export interface UpgradeRequest {
+  /** Seconds within which `hostd confirm` must come over a new connection, else it is taken back. */
+  confirmWithin?: number | undefined;
+  /** Why a version is taken that the policy is against. */
+  breakGlass?: string | undefined;
 }
 
 export interface StageRequest {
@@ -33,10 +43,12 @@ export interface StageRequest {
  */
 export interface Submit {
   stage(asked: Asked & StageRequest): OperationRow;
-  deploy(asked: Asked & StageRequest): OperationRow;
+  /** Where the product is this node's host, this and the next two begin an upgrade of it. */
+  deploy(asked: Asked & StageRequest & UpgradeRequest): OperationRow;
   /** `image`: a digest or its beginning; without one the newest version that may run. */
-  activate(asked: Asked & { image?: string | undefined }): OperationRow;
-  rollback(asked: Asked & RollbackRequest): OperationRow;
+  activate(asked: Asked & { image?: string | undefined } & UpgradeRequest): OperationRow;
+  rollback(asked: Asked & RollbackRequest & UpgradeRequest): OperationRow;
+  adopt(asked: Asked & { channel: string; found: Found }): OperationRow;
   restart(asked: Asked & { cause: string }): OperationRow;
   halt(asked: Asked & { cause: string }): OperationRow;
   /** `ttl`: how long it is kept, `14d` or `never`; until somebody forgets it where none is given. */
@@ -47,7 +59,7 @@ export interface Submit {
   /** Asks an operation to end: what it did is undone. */
   abort(id: number, by: string): void;
   /** Goes on with an operation that a crash interrupted, or takes it back. */
-  resolve(operation: OperationRow, how: "resume" | "undo"): void;
+  resolve(operation: OperationRow, how: "resume" | "undo", reason?: FailureDocument): void;
   /** Resolves when nothing runs any more. */
   settled(): Promise<void>;
 }
@@ -78,15 +90,27 @@ export function openSubmit(engineOf: () => Engine): Submit {
     return operation;
   }
 
+  const isHost = ({ app }: Asked) => hostApp(engineOf()) === app;
+
   return {
     stage: (asked) => begin("stage", asked, () => stagePlan(engineOf(), asked)),
-    deploy: (asked) => begin("deploy", asked, () => stagePlan(engineOf(), asked)),
-    activate: (asked) => begin("activate", asked, () => activationPlan(engineOf(), asked.app, asked.image)),
+    deploy: (asked) =>
+      begin(isHost(asked) ? "deploy-host" : "deploy", asked, () => ({
+        ...stagePlan(engineOf(), asked),
+        ...upgradePlan(asked, isHost(asked)),
+      })),
+    activate: (asked) =>
+      begin(isHost(asked) ? "upgrade" : "activate", asked, () => ({
+        ...activationPlan(engineOf(), asked.app, asked.image),
+        ...upgradePlan(asked, isHost(asked)),
+      })),
     rollback: (asked) =>
-      begin("rollback", asked, () => {
+      begin(isHost(asked) ? "upgrade" : "rollback", asked, () => {
         requireApp(engineOf(), asked.app);
-        return { switch: planRollback(situationOf(engineOf(), asked.app), asked) };
+        const planned = planRollback(situationOf(engineOf(), asked.app), asked);
+        return { switch: planned, ...upgradePlan(asked, isHost(asked)) };
       }),
+    adopt: ({ channel, found, ...asked }) => begin("adopt", asked, () => ({ stage: { channel, found } })),
     restart: (asked) => begin("restart", asked, () => ({ ...samePlan(engineOf(), asked.app), cause: asked.cause })),
     halt: (asked) => begin("halt", asked, () => ({ ...samePlan(engineOf(), asked.app), cause: asked.cause })),
     snapshot: (asked) => begin("snapshot", asked, () => snapshotPlan(engineOf(), asked.app, asked.ttl)),
@@ -109,9 +133,10 @@ export function openSubmit(engineOf: () => Engine): Submit {
       }
       entry.controller.abort(new HostdError("aborted", `aborted by ${by}`));
     },
-    resolve(operation, how) {
+    resolve(operation, how, reason) {
       const engine = engineOf();
-      const work = how === "resume" ? runOperation : undoOperation;
+      const undo: typeof runOperation = (...given) => undoOperation(...given, reason);
+      const work = how === "resume" ? runOperation : undo;
       engine.journal.events.append("operation.resumed", {
         app: operation.app,
         operation: operation.id,
@@ -137,6 +162,17 @@ function sameRequest(known: OperationRow, kind: OperationKind, { app, requestId 
 function stagePlan(engine: Engine, { channel, rate: wanted }: StageRequest): Plan {
   const rate = parseRate(wanted);
   return { stage: { channel: channel ?? engine.settings.channel, ...(rate === undefined ? {} : { rate }) } };
+}
+
+function upgradePlan({ confirmWithin, breakGlass }: UpgradeRequest, isHost: boolean): Plan {
+  if (isHost) {
+    return {
+      ...(confirmWithin === undefined ? {} : { confirmWithin }),
+      ...(breakGlass === undefined ? {} : { breakGlass }),
+    };
+  }
+  if (confirmWithin === undefined && breakGlass === undefined) return {};
+  throw new HostdError("bad-request", "a confirmation and a broken glass are for the host alone, not for an app");
 }
 
 /** Refuses at once what the step `plan` would refuse. */

@@ -10,7 +10,9 @@ export interface Begun {
 export function howToResolve(state: OperationState, steps: readonly Begun[]): "resume" | "undo" {
   if (state === "reverting") return "resume";
   const last = steps.findLast(({ started }) => started);
-  return last === undefined ? "resume" : stepRule(last.name).afterCrash;
+  if (last === undefined) return "resume";
+  const rule = stepRule(last.name).afterCrash;
+  return rule === "boot" ? "resume" : rule; // hostd/host/decide.ts has looked at what was booted
 }
 
 /** Whether the operation had begun to change what runs: then it, and not the start, brings the app up. */

@@ -1,14 +1,18 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { TEMPORARY_NAME } from "../../effects/durable.ts";
+import { bootOf } from "../../manifests/boot.ts";
 import { hexOf } from "../../manifests/digest.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import { parseManifest } from "../../manifests/image.ts";
 import { finishForgetting } from "../data/forget.ts";
 import type { Engine } from "../engine.ts";
+import { hostApp } from "../host/host.ts";
+import { recoverHost, resumeUpgrade } from "../host/recover.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { removeUnusedLayers } from "../retention/prune.ts";
 import { rollbackTarget } from "../rollback/plan.ts";
+import { isUpgrade } from "../states.ts";
 import { mountSlot, runningOf, startGeneration } from "../switch/launch.ts";
 import { situationOf } from "../switch/situation.ts";
 import { type Begun, holdsTheApp, howToResolve } from "./decide.ts";
@@ -21,6 +25,7 @@ import { type Begun, holdsTheApp, howToResolve } from "./decide.ts";
 export async function recover(engine: Engine): Promise<void> {
   const { journal } = engine;
   journal.events.append("hostd.started", { detail: { pid: process.pid } });
+  await recoverHost(engine);
   await removeLeftovers(engine);
   await engine.ballast.hold();
   const unfinished = journal.operations.unfinished().map((operation) => ({
@@ -30,10 +35,16 @@ export async function recover(engine: Engine): Promise<void> {
       .map(({ name, document }): Begun => ({ name, started: document.started !== undefined })),
   }));
   const taken = new Set(unfinished.filter(({ steps }) => holdsTheApp(steps)).map(({ operation }) => operation.app));
+  const host = hostApp(engine);
   for (const { app } of journal.apps.list()) {
-    if (!taken.has(app)) await bringUp(engine, app);
+    if (!taken.has(app) && app !== host) await bringUp(engine, app);
   }
+  if (host !== undefined && !taken.has(host)) engine.watch.follow(host);
   for (const { operation, steps } of unfinished) {
+    if (isUpgrade(operation.kind) && holdsTheApp(steps)) {
+      await resumeUpgrade(engine, operation, steps);
+      continue;
+    }
     const how = howToResolve(operation.state, steps);
     const step = steps.findLast(({ started }) => started)?.name;
     engine.log("info", "unfinished operation", {
@@ -113,5 +124,6 @@ function leftover(engine: Engine, what: string): void {
 function blobsOf(operation: { id: number; plan: Record<string, unknown> }): string[] {
   const found = parsePlan(operation.plan, operation.id).stage?.found;
   if (found === undefined) return [];
-  return parseManifest(Buffer.from(found.manifest)).layers.map((layer) => hexOf(layer.digest));
+  const manifest = parseManifest(Buffer.from(found.manifest));
+  return [...manifest.layers, ...(bootOf(manifest)?.parts ?? [])].map(({ digest }) => hexOf(digest));
 }

@@ -2,6 +2,8 @@ import type { PruneDocument } from "../../manifests/care.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import { parseManifest, verityOf } from "../../manifests/image.ts";
 import type { Engine } from "../engine.ts";
+import { hostApp, slotOfRoot } from "../host/host.ts";
+import { layersOfHost, removeUnusedHostFiles } from "../host/staging.ts";
 import type { SlotRow } from "../journal/slots.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { rollbackTarget } from "../rollback/plan.ts";
@@ -26,6 +28,7 @@ export async function prune(
     await removeGenerations(engine, app, image);
   }
   await removeUnusedLayers(engine);
+  await removeUnusedHostFiles(engine);
   return collected;
 }
 
@@ -58,6 +61,7 @@ function collectable(engine: Engine, app: string, coming: Digest | undefined, ke
       situation.current?.image,
       previous === undefined ? undefined : journal.generations.get(app, previous)?.image,
       rollbackTarget(situation)?.image,
+      ...(hostApp(engine) === app ? [slotOfRoot(engine, app, engine.host?.machine.booted)?.image] : []),
     ],
     keep: isNew ? keep - 1 : keep,
   });
@@ -72,7 +76,7 @@ export async function removeUnusedLayers(engine: Engine): Promise<string[]> {
       journal.slots.list(app).flatMap((slot) => slot.manifest.layers.map((layer) => verityOf(layer).root)),
     ),
   );
-  for (const root of layersBeingStaged(engine)) needed.add(root);
+  for (const root of [...layersBeingStaged(engine), ...(await layersOfHost(engine))]) needed.add(root);
   const unused = (await node.layers()).filter((root) => !needed.has(root));
   for (const root of unused) await node.removeLayer(root);
   return unused;

@@ -1,6 +1,7 @@
 import { toFailureDocument } from "../../manifests/failure.ts";
 import { tellVerdict } from "../checks/gate.ts";
 import { judgeGeneration } from "../health/trial.ts";
+import { judgeHostAfterwards } from "../host/afterwards.ts";
 import type { Context } from "../operations/context.ts";
 import { runHook } from "../switch/hooks.ts";
 
@@ -14,6 +15,7 @@ export async function judgeAfterwards(context: Context): Promise<void> {
 }
 
 async function judgeOld(context: Context): Promise<void> {
+  if (context.plan.host !== undefined) return await judgeHostAfterwards(context);
   const { engine, app, plan } = context;
   const from = plan.switch?.from;
   if (from === undefined || plan.switch?.hold !== undefined || from === plan.switch?.to) return;

@@ -5,6 +5,7 @@ import { unlessMissing } from "../../effects/errno.ts";
 import { type FailureDocument, toFailureDocument } from "../../manifests/failure.ts";
 import { toOperationDocument } from "../api/documents.ts";
 import type { Engine } from "../engine.ts";
+import { leftByTrial } from "../host/afterwards.ts";
 import type { Context } from "../operations/context.ts";
 import { describeMachine } from "../system/machine.ts";
 
@@ -18,12 +19,13 @@ export async function keepFailure(context: Context, reason: FailureDocument): Pr
   const path = bundlePath(engine, id);
   try {
     const kept = await unlessMissing(readFile(path, "utf8"));
-    const evidence: object = kept === undefined ? await gather(engine, app, generation) : JSON.parse(kept);
+    const evidence = kept === undefined ? await gather(engine, app, generation) : JSON.parse(kept);
+    const boot = await leftByTrial(context, evidence.boot);
     const operation = toOperationDocument(engine, engine.journal.operations.get(id));
     const events = engine.journal.events.of(id);
     await writeDurably(
       path,
-      JSON.stringify({ schema: 1, ...evidence, reason, operation, events }, undefined, 2),
+      JSON.stringify({ schema: 1, ...evidence, boot, reason, operation, events }, undefined, 2),
       0o600,
     );
   } catch (error) {

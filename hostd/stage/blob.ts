@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { hasErrno, unlessMissing } from "../../effects/errno.ts";
 import { READ_SIZE, type Source } from "../../effects/source.ts";
 import { type Digest, hexOf } from "../../manifests/digest.ts";
-import type { Descriptor } from "../../manifests/image.ts";
 import { HostdError } from "../error.ts";
 import type { Pace } from "./pace.ts";
 
@@ -25,7 +24,7 @@ export async function readBlob(source: Source, blob: { digest: Digest; size: num
 
 export interface Fetch {
   source: Source;
-  layer: Descriptor;
+  layer: { digest: Digest; size: number };
   /** Directory of partial files; a file there is named by the blob's hex digest. */
   parts: string;
   signal: AbortSignal;

@@ -1,4 +1,5 @@
 import type { Source } from "../../effects/source.ts";
+import { bootOf } from "../../manifests/boot.ts";
 import { shortDigest } from "../../manifests/digest.ts";
 import { DOCUMENT_LIMITS } from "../../manifests/document.ts";
 import { appOf, parseImageConfig, parseManifest, verityOf } from "../../manifests/image.ts";
@@ -54,7 +55,8 @@ export async function identify(source: Source, app: string, release: Release): P
       hint: "the release names an image that was built from another recipe",
     });
   }
-  if ([...(config.config.Entrypoint ?? []), ...(config.config.Cmd ?? [])].length === 0) {
+  const boots = bootOf(manifest) !== undefined;
+  if (!boots && [...(config.config.Entrypoint ?? []), ...(config.config.Cmd ?? [])].length === 0) {
     throw new HostdError("wrong-product", `${what}: expected a command to start, got neither ENTRYPOINT nor CMD`, {
       hint: "give the recipe an ENTRYPOINT",
     });

@@ -5,6 +5,7 @@ import { type Digest, hexOf } from "../../manifests/digest.ts";
 import { type Descriptor, parseImageConfig, parseManifest, verityOf } from "../../manifests/image.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
+import { makeEspRoom, missingParts, refuseHost, takeParts } from "../host/staging.ts";
 import type { Context } from "../operations/context.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { prune } from "../retention/prune.ts";
@@ -22,6 +23,7 @@ export async function trust(context: Context): Promise<string> {
   const release = await engine.examine({ app, channel, floor });
   refuseRelease(engine, app, release);
   const found = await identify(engine.source, app, release);
+  refuseHost(engine, app, found);
   context.savePlan({ stage: { ...context.plan.stage, channel, found } });
   return `${found.version}, sequence ${found.sequence}`;
 }
@@ -30,12 +32,15 @@ export async function space(context: Context): Promise<string> {
   const { engine } = context;
   await prune(engine, context.id, context.app, { coming: foundOf(context).image });
   const missing = await missingLayers(context);
-  const needed = roomFor(missing.map(({ layer }) => layer));
+  const parts = await missingParts(engine, foundOf(context));
+  const needed = roomFor(missing.map(({ layer }) => layer)) + sizeOf(parts);
+  const esp = await makeEspRoom(engine, context.app, foundOf(context));
   const free = (await engine.node.freeBytes()) - (await promisedToOthers(context));
   if (needed > 0) {
     refuseWithoutRoom({ needed, free, reserve: engine.settings.reserve, directory: engine.stateDirectory });
   }
-  return `${missing.length} layers missing, ${needed} bytes needed, ${free} free`;
+  const onEsp = esp === undefined ? "" : `; ${esp}`;
+  return `${missing.length} layers missing, ${needed} bytes needed, ${free} free${onEsp}`;
 }
 
 export function fetch(context: Context): Promise<string> {
@@ -59,9 +64,10 @@ async function fetchMissing(context: Context): Promise<string> {
     await engine.pace(bytes, signal);
   };
   const missing = await missingLayers(context);
-  const total = missing.reduce((sum, { layer }) => sum + layer.size, 0);
+  const blobs = [...missing.map(({ layer }) => layer), ...(await missingParts(engine, foundOf(context)))];
+  const total = sizeOf(blobs);
   let before = 0;
-  for (const { layer } of missing) {
+  for (const layer of blobs) {
     const onBytes = (received: number) =>
       context.report(`fetch ${before + received} of ${total} bytes`, (before + received) / total);
     const { source, clock } = engine;
@@ -83,6 +89,7 @@ async function layMissing(context: Context): Promise<string> {
       await rm(blob, { force: true });
     }
   }
+  await takeParts(context.engine, foundOf(context), partsOf(context));
   return `${missing.length} layers`;
 }
 
@@ -137,6 +144,10 @@ function foundOf(context: Context): Found {
   const found = context.plan.stage?.found;
   if (found !== undefined) return found;
   throw new HostdError("journal", `operation ${context.id}: expected a verified release in its plan, got none`);
+}
+
+function sizeOf(blobs: readonly { size: number }[]): number {
+  return blobs.reduce((sum, { size }) => sum + size, 0);
 }
 
 function partsOf(context: Context): string {

@@ -68,7 +68,7 @@ async function socketOf(pid: number, probe: string): Promise<{ path: string } | 
   return found.isSocket() ? { path: `${root}${probe}` } : { ok: false, detail: `${probe} is no socket` };
 }
 
-function checkHttp(url: string, own: { path: string } | undefined, timeout: number): Promise<Verdict> {
+export function checkHttp(url: string, own: { path: string } | undefined, timeout: number): Promise<Verdict> {
   return new Promise((resolve) => {
     const where = own === undefined ? { lookup: lookupHost } : { socketPath: own.path };
     const call = request(url, { agent: false, headers: { connection: "close" }, ...where });
@@ -98,7 +98,7 @@ function checkHttp(url: string, own: { path: string } | undefined, timeout: numb
   });
 }
 
-function checkTcp(to: NetConnectOpts, timeout: number): Promise<Verdict> {
+export function checkTcp(to: NetConnectOpts, timeout: number): Promise<Verdict> {
   return new Promise((resolve) => {
     const socket = createConnection(to);
     const timer = setTimeout(() => socket.destroy(new Error(`no connection within ${timeout} ms`)), timeout);
@@ -124,7 +124,7 @@ async function checkExec(command: readonly string[], pid: number, user: number, 
 }
 
 /** `localhost` is this machine (RFC 6761) also where no /etc/hosts says so, as on a bare Debian. */
-const lookupHost: LookupFunction = (name, options, answer) => {
+export const lookupHost: LookupFunction = (name, options, answer) => {
   if (name !== "localhost") return lookup(name, options, answer);
   if (options.all === true) answer(null, LOOPBACK);
   else answer(null, LOOPBACK[0].address, LOOPBACK[0].family);
@@ -141,6 +141,6 @@ function describeExit({ code, signal }: NonNullable<Running["exited"]>): string 
   return code === undefined ? "ended with its holder" : `ended with exit code ${code}`;
 }
 
-function oneLine(text: string): string {
+export function oneLine(text: string): string {
   return text.trim().replace(/\s+/g, " ").slice(0, 300);
 }

@@ -1,5 +1,5 @@
 import type { Verb } from "../../terminal/verb.ts";
-import { argument, OPERATION_OPTIONS, operate } from "./answer.ts";
+import { argument, OPERATION_OPTIONS, operate, UPGRADE_OPTIONS, upgradeOf } from "./answer.ts";
 
 export const verb: Verb = {
   name: "activate",
@@ -8,7 +8,11 @@ export const verb: Verb = {
     { name: "<app>", summary: "the app" },
     { name: "[image]", summary: "digest or its beginning (default: the newest version that may run)" },
   ],
-  options: OPERATION_OPTIONS,
-  examples: ["hostd activate shop", "hostd activate shop 3f9a1c"],
-  run: (invocation) => operate(invocation, argument(invocation, 0), "activate", { image: invocation.arguments[1] }),
+  options: [...UPGRADE_OPTIONS, ...OPERATION_OPTIONS],
+  examples: ["hostd activate shop", "hostd activate shop 3f9a1c", "hostd activate host --confirm-within 120"],
+  run: (invocation) =>
+    operate(invocation, argument(invocation, 0), "activate", {
+      image: invocation.arguments[1],
+      ...upgradeOf(invocation),
+    }),
 };

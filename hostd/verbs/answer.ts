@@ -17,6 +17,17 @@ export const OPERATION_OPTIONS: readonly OptionSpec[] = [
   { flags: "--no-wait", summary: "answer as soon as hostd has begun" },
 ];
 
+/** Options of verbs that may lead to another version of the host. */
+export const UPGRADE_OPTIONS: readonly OptionSpec[] = [
+  { flags: "--confirm-within <seconds>", summary: "of the host: take it back unless hostd confirm comes in time" },
+  { flags: "--break-glass <reason>", summary: "of the host: go there though the policy is against it" },
+];
+
+/** What those options ask for. */
+export function upgradeOf({ options }: Invocation) {
+  return { confirmWithin: options["confirmWithin"], breakGlass: options["breakGlass"] };
+}
+
 export function clientOf(invocation: Invocation): Client {
   return openClient(text(invocation.options["socket"]));
 }

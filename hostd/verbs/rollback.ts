@@ -1,5 +1,5 @@
 import type { Verb } from "../../terminal/verb.ts";
-import { argument, OPERATION_OPTIONS, operate } from "./answer.ts";
+import { argument, OPERATION_OPTIONS, operate, UPGRADE_OPTIONS, upgradeOf } from "./answer.ts";
 
 export const verb: Verb = {
   name: "rollback",
@@ -12,6 +12,7 @@ export const verb: Verb = {
     },
     { flags: "--with-data <snapshot>", summary: "take the data back to this snapshot; what it is now is kept as one" },
     { flags: "--with-config", summary: "take the config back to that generation's too" },
+    ...UPGRADE_OPTIONS,
     ...OPERATION_OPTIONS,
   ],
   examples: [
@@ -24,5 +25,6 @@ export const verb: Verb = {
       to: invocation.options["to"],
       withData: invocation.options["withData"],
       withConfig: invocation.options["withConfig"],
+      ...upgradeOf(invocation),
     }),
 };

@@ -35,6 +35,7 @@ export const verb: Verb = {
       default: "/usr/lib/hostd/checks",
     },
     { flags: "--check-timeout <seconds>", summary: "longest that one script may take", default: "60" },
+    { flags: "--machine <dir>", summary: "where /proc, /sys and /efi of the machine are", default: "/" },
   ],
   examples: ["hostd serve --repository https://updates.example/repository --root root.json"],
   async run({ options }) {
@@ -56,6 +57,7 @@ export const verb: Verb = {
       vendorChecks: text(options["vendorChecks"]) ?? "",
       checks: text(options["checks"]) ?? "",
       checkTimeout: text(options["checkTimeout"]) ?? "",
+      machine: text(options["machine"]) ?? "/",
     });
     return { json: { ended: true }, text: "" };
   },

@@ -2,14 +2,18 @@ import { shortDigest } from "../../manifests/digest.ts";
 import type { AppStatus, OperationDocument, StatusDocument, UnderWay } from "../../manifests/node.ts";
 import { table, terminalColumns, wrap } from "../../terminal/table.ts";
 import { howItStands, tookOf } from "./answer.ts";
+import { showHost } from "./show-host.ts";
 
 /** The status of a node as people read it: one block per app, running version marked. */
 export function showStatus(status: StatusDocument): string {
   const { hostd, apps, quarantine, verity, data } = status;
   const head = `hostd ${hostd.version}, pid ${hostd.pid}, since ${when(hostd.started)}; layers ${verity.replaceAll("-", " ")}; data on ${showStore(data)}`;
   const blocks = apps.length === 0 ? ["no apps: hostd stage APP brings one"] : apps.map(showApp);
+  const host = status.host === undefined ? [] : [showHost(status.host)];
   const refused = quarantine.map(({ app, image, reason }) => line(2, `${app} ${shortDigest(image)}: ${reason}`));
-  return [head, ...blocks, ...(refused.length === 0 ? [] : [["quarantined:", ...refused].join("\n")])].join("\n\n");
+  return [head, ...host, ...blocks, ...(refused.length === 0 ? [] : [["quarantined:", ...refused].join("\n")])].join(
+    "\n\n",
+  );
 }
 
 function showStore({ driver, pool }: StatusDocument["data"]): string {

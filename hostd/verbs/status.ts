@@ -1,6 +1,7 @@
 import type { Verb } from "../../terminal/verb.ts";
 import { clientOf, SOCKET_OPTION, text } from "./answer.ts";
 import { showApp, showStatus } from "./show.ts";
+import { showHost } from "./show-host.ts";
 
 export const verb: Verb = {
   name: "status",
@@ -16,6 +17,8 @@ export const verb: Verb = {
       return { json: status, text: showStatus(status) };
     }
     const status = await client.app(app);
-    return { json: status, text: showApp(status) };
+    const { host } = await client.status();
+    if (host?.product !== app) return { json: status, text: showApp(status) };
+    return { json: { ...status, host }, text: `${showApp(status)}\n\n${showHost(host)}` };
   },
 };

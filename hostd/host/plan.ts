@@ -1,0 +1,76 @@
+import * as z from "zod";
+import type { Boot } from "../../manifests/boot.ts";
+
+const rootSchema = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** How a version gets to run: by a reboot, or by hostd alone taking over where nothing else differs. */
+const WAYS = ["reboot", "live"] as const;
+type Way = (typeof WAYS)[number];
+
+/** The host's part of an upgrade as decided before its first step; image and generations are in the switch plan. */
+export const hostPlanSchema = z.object({
+  /** Root digests: of the proven system that runs when it is decided, and of the one that it leads to. */
+  from: rootSchema,
+  root: rootSchema,
+  way: z.enum(WAYS),
+  why: z.string(),
+  /** Number of the target's entry on the ESP. */
+  entry: z.int().positive(),
+  /** Whether the target was proven here before: then a revert keeps its entry and its /etc. */
+  provenBefore: z.boolean(),
+  /** Generations that ran when it was decided: each must be healthy again. */
+  apps: z.array(z.object({ app: z.string(), generation: z.int() })),
+  /** Seconds that the pusher has, once the gates are passed, to confirm over a new connection. */
+  confirmWithin: z.int().positive().optional(),
+  /** Seconds of uptime after which the guard ends a trial that is not blessed. */
+  deadline: z.int().positive(),
+  /** Trials that were armed, and the boot that asked for the last one. */
+  trials: z.int().nonnegative(),
+  askedIn: z.string().optional(),
+  /** The boot in which the trial runs, and the uptime in seconds until which a confirmation is waited for. */
+  confirmation: z.object({ bootId: z.string(), until: z.number() }).optional(),
+  /** Who confirmed. */
+  confirmed: z.string().optional(),
+  /** Kernel records that were there before: any other is the trial's. */
+  records: z.array(z.string()).default([]),
+  /** Why somebody went below the floor, or back to what was quarantined. */
+  breakGlass: z.string().optional(),
+});
+
+export type HostPlan = z.infer<typeof hostPlanSchema>;
+
+/** Seconds of uptime that a trial gets by default, and what the gates of a confirmed one may add. */
+const DEADLINE = 600;
+
+export function deadlineOf(confirmWithin: number | undefined): number {
+  return DEADLINE + (confirmWithin ?? 0);
+}
+
+/** Where hostd lives in a host image: what may change without a reboot. */
+const HOSTD_PLACE = "usr/lib/hostd";
+
+/**
+ * How the next version gets to run, and why, told beforehand. `changed` are the paths that differ between the two
+ * roots, relative to them; undefined where nobody could compare them.
+ */
+export function wayTo(
+  from: Boot | undefined,
+  to: Boot,
+  changed: readonly string[] | undefined,
+): { way: Way; why: string } {
+  if (from === undefined) return { way: "reboot", why: "what runs is not known here" };
+  const parts = [
+    ["kernel", from.kernelDigest === to.kernelDigest],
+    ["initrd", from.initrdDigest === to.initrdDigest],
+    ["command line", from.cmdline === to.cmdline],
+  ] as const;
+  const different = parts.filter(([, same]) => !same).map(([name]) => name);
+  if (different.length > 0)
+    return { way: "reboot", why: `${different.join(" and ")} ${different.length === 1 ? "differs" : "differ"}` };
+  if (changed === undefined) return { way: "reboot", why: "the two systems could not be compared" };
+  const outside = changed.filter((path) => path !== HOSTD_PLACE && !path.startsWith(`${HOSTD_PLACE}/`));
+  const [first] = outside;
+  if (first === undefined) return { way: "live", why: `only /${HOSTD_PLACE} differs` };
+  const more = outside.length === 1 ? "" : ` and ${outside.length - 1} more`;
+  return { way: "reboot", why: `/${first}${more} differ${outside.length === 1 ? "s" : ""}` };
+}

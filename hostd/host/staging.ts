@@ -1,0 +1,166 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { join } from "node:path";
+import { READ_SIZE } from "../../effects/source.ts";
+import { parseRootList, rootDigestOf, rootListOf } from "../../images/boot/roots.ts";
+import { type Boot, type BootBlob, bootBlobs, bootOf } from "../../manifests/boot.ts";
+import { digestFromHex, hexOf, shortDigest } from "../../manifests/digest.ts";
+import { parseManifest } from "../../manifests/image.ts";
+import type { Engine } from "../engine.ts";
+import { HostdError } from "../error.ts";
+import type { Found } from "../stage/identify.ts";
+import type { EspFile } from "../system/host/esp.ts";
+import { collectEntries, espNeeds } from "./entries.ts";
+import { hostApp, hostOf, trialRoot, versionsOf } from "./host.ts";
+
+// What staging does more for a host image: the parts of its UKI, its root list, and room on the ESP.
+
+/** Bytes of the ESP that stay free: loader.conf is written beside the old one, firmware keeps its own files there. */
+const ESP_RESERVE = 4 * 1024 * 1024;
+
+/** The boot document of what was found; undefined where it is no host image. */
+function bootOfFound(found: Pick<Found, "manifest">): Boot | undefined {
+  return bootOf(parseManifest(Buffer.from(found.manifest)));
+}
+
+/** Refuses a host image where no host runs, one of another product than this host's, and one whose root is not its layers'. */
+export function refuseHost(engine: Engine, app: string, found: Found): void {
+  const boot = bootOfFound(found);
+  const host = hostApp(engine);
+  const what = `${app} ${found.version} (${shortDigest(found.image)})`;
+  if (boot === undefined) {
+    if (host !== app) return;
+    throw new HostdError("wrong-product", `${what}: expected a host image, got one that boots nothing`, {
+      hint: `${app} is this node's host: its recipe needs BOOT`,
+    });
+  }
+  hostOf(engine);
+  if (host !== undefined && host !== app) {
+    throw new HostdError("wrong-product", `${what}: expected an image of the host ${host}, got one of ${app}`, {
+      hint: "a node has one host product; ostler disk lays down another",
+    });
+  }
+  const root = rootDigestOf(rootListOf(parseManifest(Buffer.from(found.manifest))));
+  if (root === boot.root) return;
+  throw new HostdError("wrong-product", `${what}: expected root ${boot.root}, its layers make ${root}`, {
+    hint: "build the image again: its UKI was made for other layers",
+  });
+}
+
+/** Parts of the UKI that are not here yet. */
+export async function missingParts(engine: Engine, found: Pick<Found, "manifest">): Promise<BootBlob[]> {
+  const boot = bootOfFound(found);
+  if (boot === undefined || engine.host === undefined) return [];
+  const { files } = engine.host;
+  const missing: BootBlob[] = [];
+  for (const part of bootBlobs({ ...boot, recovery: undefined })) {
+    if (!(await files.hasPart(part))) missing.push(part);
+  }
+  return missing;
+}
+
+/** Makes room on the ESP for every version that is kept and for this one; refuses before a blob is fetched. */
+export async function makeEspRoom(engine: Engine, app: string, found: Found): Promise<string | undefined> {
+  const boot = bootOfFound(found);
+  if (boot === undefined) return undefined;
+  const { esp } = hostOf(engine);
+  const versions = versionsOf(engine, app);
+  for (const name of await collectEntriesOf(engine, app, (await esp.read()).files)) await esp.remove(name);
+  const { free, files: left } = await esp.read();
+  const coming = { root: boot.root, size: boot.uki.size, proven: false };
+  const all = versions.some(({ root }) => root === boot.root) ? versions : [coming, ...versions];
+  const needed = espNeeds(
+    left.map(({ name }) => name),
+    all,
+  );
+  refuseWithoutEspRoom({ needed, free });
+  return `${needed} bytes needed on the ESP, ${free} free`;
+}
+
+/** Entries that retention gave up. */
+export async function collectEntriesOf(engine: Engine, app: string, found: readonly EspFile[]): Promise<string[]> {
+  const { files, machine } = hostOf(engine);
+  return collectEntries({
+    names: found.map(({ name }) => name),
+    versions: versionsOf(engine, app),
+    booted: machine.booted,
+    good: await files.good(),
+    trial: trialRoot(engine),
+  });
+}
+
+export function refuseWithoutEspRoom({ needed, free }: { needed: number; free: number }): void {
+  if (needed === 0 || needed + ESP_RESERVE <= free) return;
+  throw new HostdError(
+    "no-space",
+    `the ESP: expected ${needed + ESP_RESERVE} bytes free (${needed} for the versions that are kept, ${ESP_RESERVE} in reserve), got ${free}`,
+    {
+      hint: "keep fewer versions (hostd serve --keep), or unpin one: hostd pin",
+      details: { needed, free, reserve: ESP_RESERVE },
+    },
+  );
+}
+
+/** Takes the fetched parts in and proves that together they are the signed UKI. */
+export async function takeParts(engine: Engine, found: Found, fetched: string): Promise<void> {
+  const boot = bootOfFound(found);
+  if (boot === undefined) return;
+  const { files } = hostOf(engine);
+  for (const { digest } of await missingParts(engine, found)) {
+    await files.takePart(join(fetched, hexOf(digest)), digest);
+  }
+  await provePart(engine, boot);
+  await files.writeRoot(rootListOf(parseManifest(Buffer.from(found.manifest))));
+}
+
+async function provePart(engine: Engine, boot: Boot): Promise<void> {
+  const { files } = hostOf(engine);
+  const whole = createHash("sha256");
+  for (const { digest } of boot.parts) {
+    for await (const chunk of createReadStream(files.partPath(digest), { highWaterMark: READ_SIZE })) {
+      whole.update(chunk as Buffer);
+    }
+  }
+  const digest = digestFromHex(whole.digest("hex"));
+  if (digest === boot.uki.digest) return;
+  for (const part of boot.parts) await files.removePart(part.digest);
+  throw new HostdError("blob-digest", `UKI: expected ${boot.uki.digest}, its parts make ${digest}`, {
+    hint: "stage again: the parts are fetched anew",
+  });
+}
+
+/** Removes parts, root lists and /etc of versions that are not here any more; never those of what runs or ran last. */
+export async function removeUnusedHostFiles(engine: Engine): Promise<string[]> {
+  const app = hostApp(engine);
+  if (engine.host === undefined || app === undefined) return [];
+  const { files, machine } = engine.host;
+  const boots = [
+    ...engine.journal.slots.list(app).flatMap((slot) => bootOf(slot.manifest) ?? []),
+    ...engine.journal.operations.unfinished(app).flatMap(({ plan }) => bootInPlan(plan) ?? []),
+  ];
+  const roots = new Set([machine.booted, await files.good(), trialRoot(engine), ...boots.map(({ root }) => root)]);
+  const parts = new Set(boots.flatMap((boot) => boot.parts.map(({ digest }) => digest)));
+  const gone: string[] = [];
+  for (const root of (await files.roots()).filter((name) => !roots.has(name))) {
+    await files.removeRoot(root);
+    gone.push(`root ${root}`);
+  }
+  for (const part of (await files.parts()).filter((digest) => !parts.has(digest))) {
+    await files.removePart(part);
+    gone.push(`part ${part}`);
+  }
+  return gone;
+}
+
+/** Layers of what runs and of the last good system, whatever the journal knows of them. */
+export async function layersOfHost(engine: Engine): Promise<string[]> {
+  if (engine.host === undefined) return [];
+  const { files, machine } = engine.host;
+  const lists = await Promise.all([machine.booted, await files.good()].map((root) => root && files.rootList(root)));
+  return lists.flatMap((list) => (list ? (parseRootList(list) ?? []) : [])).map(({ root }) => root);
+}
+
+function bootInPlan(plan: Record<string, unknown>): Boot | undefined {
+  const found = (plan["stage"] as { found?: Found } | undefined)?.found;
+  return found === undefined ? undefined : bootOfFound(found);
+}

@@ -1,0 +1,261 @@
+import { syncFilesystem } from "../../effects/durable.ts";
+import { entryName, entryStem, findEntries, findEntry, nextNumber } from "../../images/boot/entries.ts";
+import { rootListOf } from "../../images/boot/roots.ts";
+import { verityOf } from "../../manifests/image.ts";
+import { tellVerdict } from "../checks/gate.ts";
+import { renderConfig } from "../config/render.ts";
+import type { Engine } from "../engine.ts";
+import { HostdError } from "../error.ts";
+import { type Context, END, switchOf } from "../operations/context.ts";
+import type { SlotAction } from "../states.ts";
+import { requireApp } from "../switch/plan.ts";
+import { planSlot } from "../switch/situation.ts";
+import { requireGood } from "../system/host/files.ts";
+import { wayBetween } from "./compare.ts";
+import { short, trialName } from "./entries.ts";
+import { refuseBelowFloor } from "./floor.ts";
+import { hostOf, hostPlanOf, requireBoot, slotOfRoot } from "./host.ts";
+import { deadlineOf } from "./plan.ts";
+import { collectEntriesOf, refuseWithoutEspRoom } from "./staging.ts";
+
+// The steps of an upgrade and what undoes each (hostd/states.ts). Invariants:
+// - until bless has written loader.conf, whatever the machine does next it boots the proven system;
+// - bless writes in this order: the entry's proven name, loader.conf, host/good, the journal. A cut between any two
+//   boots the old system, where the trial is armed again, or the new one, which passed every gate;
+// - each step may be repeated, in either system.
+
+/** Codes that are the new version's own fault: it is condemned and quarantined. Anything else only withdraws it. */
+const AT_FAULT: ReadonlySet<string> = new Set(["unhealthy", "trial-failed", "not-confirmed"]);
+
+/** Decides what the upgrade leads to, and how. What runs already ends it. */
+export async function target(context: Context): Promise<string> {
+  const { engine, app, id } = context;
+  const { machine, files, esp } = hostOf(engine);
+  const image = context.plan.switch?.image ?? context.plan.image ?? context.plan.stage?.found?.image;
+  if (image === undefined) throw new HostdError("journal", `operation ${id}: expected a chosen version`);
+  const slot = engine.journal.slots.require(app, image);
+  const boot = requireBoot(slot);
+  const good = requireGood(await files.good());
+  if (machine.booted !== good) {
+    throw new HostdError("not-proven", `${short(machine.booted)} runs, the last good system is ${short(good)}`, {
+      hint: "a reboot leads back to the last good system; upgrade from there",
+    });
+  }
+  const planned = context.plan.switch ?? planSlot(engine, app, image);
+  if (planned === undefined || boot.root === machine.booted) {
+    context.note(`${slot.version} runs already`);
+    return END;
+  }
+  const names = (await esp.read()).files.map(({ name }) => name);
+  const current = slotOfRoot(engine, app, machine.booted);
+  const { way, why } = await wayBetween(engine, current, slot);
+  const { confirmWithin, breakGlass } = context.plan;
+  await refuseBelowFloor(context, slot, breakGlass);
+  context.savePlan({
+    switch: planned,
+    host: {
+      from: machine.booted,
+      root: boot.root,
+      way,
+      why,
+      entry: findEntry(names, boot.root)?.number ?? nextNumber(names, engine.journal.operations.lastEntry()),
+      provenBefore: slot.last_good_at !== undefined,
+      apps: appsThatRun(engine, app),
+      ...(confirmWithin === undefined ? {} : { confirmWithin }),
+      ...(breakGlass === undefined ? {} : { breakGlass }),
+      deadline: deadlineOf(confirmWithin),
+      trials: 0,
+      records: [],
+    },
+  });
+  return `${slot.version}, ${way}: ${why}`;
+}
+
+/** Puts everything in place that the trial needs: nothing of it is booted yet. */
+export async function install(context: Context): Promise<string> {
+  const { engine, app, id } = context;
+  const { esp, files, etc, machine } = hostOf(engine);
+  const plan = hostPlanOf(context);
+  const { image, config, to, version } = switchOf(context);
+  const slot = engine.journal.slots.require(app, image);
+  const boot = requireBoot(slot);
+  engine.journal.transaction(() => {
+    if (slot.state !== "trial") engine.journal.slots.move(id, app, image, "try");
+    engine.journal.apps.setTarget(id, app, { image, version, sequence: slot.sequence });
+    engine.journal.generations.begin(id, { app, number: to, image, version, config, data: undefined });
+  });
+  for (const layer of slot.manifest.layers) await engine.node.checkLayer(verityOf(layer));
+  await files.writeRoot(rootListOf(slot.manifest));
+  const made = await etc.make(
+    plan.root,
+    machine.booted,
+    renderConfig(requireApp(slot).config, engine.journal.generations.config(app, config)),
+  );
+  if (!made) context.note(`/etc of ${version} is as it was when it last ran`);
+
+  const before = await esp.read();
+  for (const name of await collectEntriesOf(engine, app, before.files)) await esp.remove(name);
+  const entry = findEntry(
+    before.files.map(({ name }) => name),
+    plan.root,
+  );
+  if (entry !== undefined && (await esp.holds(entry.name, boot.uki))) return `${entry.name} was there`;
+  if (entry !== undefined) await esp.remove(entry.name);
+  refuseWithoutEspRoom({ needed: boot.uki.size, free: (await esp.read()).free });
+  const name = trialName({ number: plan.entry, root: plan.root });
+  await esp.install(
+    name,
+    boot.parts.map(({ digest }) => files.partPath(digest)),
+    boot.uki,
+  );
+  return name;
+}
+
+/** Ends the trial without success: what it put in place goes, unless the version was proven here before. */
+export async function uninstall(context: Context): Promise<void> {
+  const { engine } = context;
+  const { esp, etc } = hostOf(engine);
+  const plan = hostPlanOf(context);
+  const entries = findEntries((await esp.read()).files.map(({ name }) => name));
+  for (const entry of entries.filter(({ root }) => root === short(plan.root))) {
+    if (plan.provenBefore) await esp.rename(entry.name, entryName({ number: entry.number, root: entry.root }));
+    else await esp.remove(entry.name);
+  }
+  if (!plan.provenBefore) await etc.remove(plan.root);
+  endTrial(context);
+}
+
+function endTrial(context: Context): void {
+  const { engine, app, id } = context;
+  const { slots, quarantine, generations, apps, operations } = engine.journal;
+  const { image, to, version } = switchOf(context);
+  const plan = hostPlanOf(context);
+  const slot = slots.require(app, image);
+  const condemned = AT_FAULT.has(context.failure ?? "");
+  const action: SlotAction = condemned ? "condemn" : slot.last_good_at === undefined ? "withdraw" : "reinstate";
+  const old = slotOfRoot(engine, app, plan.from);
+  engine.journal.transaction(() => {
+    if (slot.state === "trial") slots.move(id, app, image, action);
+    if (generations.get(app, to)?.state === "trial") generations.move(id, app, to, condemned ? "condemn" : "withdraw");
+    if (condemned) quarantine.add(id, app, image, operations.get(id)?.reason?.message ?? "failed its trial");
+    if (condemned) context.note(`quarantined ${version}`);
+    if (old !== undefined) {
+      apps.setTarget(id, app, { image: old.image, version: old.version, sequence: old.sequence });
+    }
+  });
+}
+
+/** Clears what earlier trials left, tells the guard its deadline, and makes the loader try the new system once. */
+export async function arm(context: Context): Promise<string> {
+  const { machine, files, evidence, esp } = hostOf(context.engine);
+  const plan = hostPlanOf(context);
+  if (machine.booted === plan.root) return "booted already";
+  await machine.bootAsUsual();
+  await files.clearBootLog();
+  const { confirmation: _, confirmed: __, ...rest } = plan;
+  context.savePlan({ host: { ...rest, records: await evidence.records() } });
+  const entry = findEntry(
+    (await esp.read()).files.map(({ name }) => name),
+    plan.root,
+  );
+  if (entry === undefined) {
+    throw new HostdError("no-esp", `the ESP lost the entry of ${short(plan.root)}`, {
+      hint: `hostd activate ${context.app}`,
+    });
+  }
+  await esp.rename(entry.name, trialName(entry));
+  await files.setTrial({ root: plan.root, deadline: plan.deadline });
+  await machine.bootOnce(`${entryStem(entry)}*`);
+  return `${trialName(entry)}, deadline ${plan.deadline} s`;
+}
+
+export async function disarm(context: Context): Promise<void> {
+  const { machine, files } = hostOf(context.engine);
+  await machine.bootAsUsual();
+  await files.setTrial(undefined);
+}
+
+/** Reboots into the trial; goes on from here in whatever was booted. */
+export async function reboot(context: Context): Promise<string> {
+  const { machine } = hostOf(context.engine);
+  const plan = hostPlanOf(context);
+  if (machine.booted === plan.root) {
+    const uptime = Math.round(await machine.uptime());
+    return plan.trials <= 1 ? `booted, up ${uptime} s` : `booted at trial ${plan.trials}, up ${uptime} s`;
+  }
+  if (plan.askedIn !== machine.bootId) {
+    context.savePlan({ host: { ...plan, trials: plan.trials + 1, askedIn: machine.bootId } });
+  }
+  return await leave(context);
+}
+
+/** Leaves the trial for the proven system. Where that runs again, there is nothing left to do. */
+export async function rebootBack(context: Context): Promise<void> {
+  const { machine } = hostOf(context.engine);
+  if (machine.booted !== hostPlanOf(context).root) return;
+  await machine.bootAsUsual();
+  context.report("reboot into the last good system");
+  await leave(context);
+}
+
+/** Asks for the reboot and waits for the end of this hostd: what comes after is the next one's. */
+async function leave({ engine }: Context): Promise<never> {
+  await syncFilesystem(engine.stateDirectory);
+  await hostOf(engine).machine.reboot();
+  await new Promise<void>((resolve) => {
+    if (engine.closing.aborted) resolve();
+    engine.closing.addEventListener("abort", () => resolve(), { once: true });
+  });
+  throw new HostdError("interrupted", "hostd ended for the reboot");
+}
+
+/** Proves the new system: the entry's proven name, then the default, then what the guard and the initrd go by. */
+export async function bless(context: Context): Promise<string> {
+  const { engine, app, id } = context;
+  const { esp, files } = hostOf(engine);
+  const plan = hostPlanOf(context);
+  const { image, to, from, quarantine: left } = switchOf(context);
+  const { slots, generations, apps, quarantine } = engine.journal;
+  const entry = findEntry(
+    (await esp.read()).files.map(({ name }) => name),
+    plan.root,
+  );
+  if (entry === undefined) throw new HostdError("no-esp", `the ESP lost the entry of ${short(plan.root)}`);
+  await esp.rename(entry.name, entryName({ number: entry.number, root: entry.root }));
+  await esp.setDefault(entry.number);
+  await files.setGood(plan.root);
+  await files.setTrial(undefined);
+  const leftSlot = slotOfRoot(engine, app, plan.from);
+  engine.journal.transaction(() => {
+    if (slots.get(app, image)?.state === "trial") slots.move(id, app, image, "bless");
+    if (generations.get(app, to)?.state === "trial") generations.move(id, app, to, "bless");
+    apps.point(id, app, { current: to, previous: from });
+    if (left !== undefined && leftSlot !== undefined) {
+      quarantine.add(id, app, leftSlot.image, left);
+      context.note(`quarantined ${leftSlot.version}: ${left}`);
+    }
+    if (left === undefined) quarantine.supersede(id, app, image);
+  });
+  for (const { app: other } of plan.apps) engine.watch.follow(other);
+  await tellVerdict(context, "green");
+  return `default is ${entryStem(entry)}`;
+}
+
+/** Makes the old system the default again; its entry was never touched. */
+export async function unbless(context: Context): Promise<void> {
+  const { esp, files } = hostOf(context.engine);
+  const plan = hostPlanOf(context);
+  const entry = findEntry(
+    (await esp.read()).files.map(({ name }) => name),
+    plan.from,
+  );
+  if (entry !== undefined) await esp.setDefault(entry.number);
+  await files.setGood(plan.from);
+}
+
+function appsThatRun(engine: Engine, host: string): { app: string; generation: number }[] {
+  return engine.journal.apps.list().flatMap(({ app, current, hold }) => {
+    if (app === host || current === undefined || hold !== undefined) return [];
+    return [{ app, generation: current }];
+  });
+}

@@ -1,0 +1,35 @@
+import { join } from "node:path";
+import { type CompareLayers, openCompare } from "./compare.ts";
+import { type Esp, openEsp } from "./esp.ts";
+import { type HostEtc, openHostEtc } from "./etc.ts";
+import { type BootEvidence, openEvidence } from "./evidence.ts";
+import { type HostFiles, openHostFiles } from "./files.ts";
+import { type Machine, openMachine } from "./machine.ts";
+
+/** Everything that upgrading the running system does to the machine. It decides nothing; hostd/host does. */
+export interface HostSystem {
+  readonly machine: Machine;
+  readonly esp: Esp;
+  readonly files: HostFiles;
+  readonly etc: HostEtc;
+  readonly evidence: BootEvidence;
+  readonly compareLayers: CompareLayers;
+}
+
+/** The host below `root`, where /proc, /sys and the ESP (/efi) are; undefined where no host image runs. */
+export async function openHost(options: {
+  root: string;
+  stateDirectory: string;
+  runDirectory: string;
+}): Promise<HostSystem | undefined> {
+  const machine = await openMachine(options.root);
+  if (machine === undefined) return undefined;
+  return {
+    machine,
+    esp: openEsp(join(options.root, "efi")),
+    files: await openHostFiles(options.stateDirectory),
+    etc: openHostEtc(options.stateDirectory),
+    evidence: openEvidence(options.root),
+    compareLayers: openCompare(options.stateDirectory, options.runDirectory),
+  };
+}
