@@ -1,6 +1,6 @@
 import { toFailureDocument } from "../../manifests/failure.ts";
 import type { Engine } from "../engine.ts";
-import { hostApp } from "../host/host.ts";
+import { hostApp, isOnTrial } from "../host/host.ts";
 import { launchable } from "../operations/context.ts";
 import { checkOfHost } from "../system/check-host.ts";
 import { mayRestart, type Sample, SICK_AFTER, sickness } from "./decide.ts";
@@ -14,7 +14,7 @@ const HOST_INTERVAL = 30_000;
 
 /** Liveness after commit: one quiet loop per app at its checks' own interval. */
 export interface Watch {
-  /** Watches the current generation of an app, from now on; replaces an earlier watch. Does nothing for one on hold. */
+  /** Watches the current generation of an app, from now on; replaces an earlier watch. Does nothing for one on hold, or while the host is on trial. */
   follow(app: string): void;
   /** Stops watching: an operation has the app. */
   leave(app: string): void;
@@ -37,7 +37,7 @@ export function openWatch(engineOf: () => Engine): Watch {
       const engine = engineOf();
       const state = engine.journal.apps.get(app);
       if (state?.hold !== undefined) return engine.board.setHealth(app, "stopped");
-      if (state?.current === undefined || engine.closing.aborted) return;
+      if (state?.current === undefined || engine.closing.aborted || isOnTrial(engine)) return;
       const isHost = hostApp(engine) === app;
       const controller = new AbortController();
       const history = restarts.get(app) ?? [];

@@ -9,9 +9,6 @@ import type { Context } from "../operations/context.ts";
 import type { Found } from "../stage/identify.ts";
 import { hostOf } from "./host.ts";
 
-/** A channel's name where the disk was laid down without a release. */
-const NO_CHANNEL = "disk";
-
 /**
  * What the disk was laid down with, where that is what runs and hostd does not know it as the current version yet: after
  * the first boot, and after recovery laid an image down again. Undefined where there is nothing to adopt.
@@ -36,14 +33,14 @@ export async function adoptable(engine: Engine): Promise<{ app: string; channel:
     manifest: seed.manifest,
     config: seed.config,
   };
-  return { app, channel: release?.channel ?? NO_CHANNEL, found };
+  return { app, channel: release?.channel ?? engine.settings.channel, found };
 }
 
 /** Records it as staged, proven and current in one transaction: it runs, so there is nothing to try. */
 export async function adopt(context: Context): Promise<string> {
   const { engine, app, id } = context;
   const { files, machine } = hostOf(engine);
-  const { found, channel = NO_CHANNEL } = context.plan.stage ?? {};
+  const { found, channel = engine.settings.channel } = context.plan.stage ?? {};
   if (found === undefined) throw new HostdError("journal", `operation ${id}: expected what to adopt, got nothing`);
   if (isCurrent(engine, app, found.image)) return `${found.version} is adopted`;
   if ((await files.good()) === undefined) await files.setGood(machine.booted);

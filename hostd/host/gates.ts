@@ -63,7 +63,7 @@ export async function judgeHost(
   return verdict;
 }
 
-/** Nobody but this judges the apps meanwhile: what a new system breaks is not stopped and held, it is taken back. */
+/** Nobody else judges the apps meanwhile (health/watch.ts): what a new system breaks is taken back, not stopped and held. */
 async function expectAppsBack(context: Context): Promise<void> {
   const results = await Promise.all(hostPlanOf(context).apps.map(({ app }) => appIsBack(context, app)));
   context.signal.throwIfAborted();
@@ -86,7 +86,6 @@ async function appIsBack(context: Context, app: string): Promise<string | undefi
   const state = engine.journal.apps.get(app);
   if (state?.current === undefined) return undefined; // given up meanwhile
   if (state.hold !== undefined) return `app ${app} did not return: ${state.hold}`;
-  engine.watch.leave(app);
   try {
     await startGeneration(engine, app, state.current);
     const report = (text: string) => context.report(`${app}: ${text}`);

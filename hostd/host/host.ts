@@ -54,6 +54,11 @@ export function slotOfRoot(engine: Engine, app: string | undefined, root: string
   return engine.journal.slots.list(app).find((slot) => bootOf(slot.manifest)?.root === root);
 }
 
+/** Whether what runs is on trial: then nobody but the trial judges the apps. */
+export function isOnTrial(engine: Engine): boolean {
+  return engine.host !== undefined && trialRoot(engine) === engine.host.machine.booted;
+}
+
 /** Root of the upgrade under way: what it needs is its own business. */
 export function trialRoot(engine: Engine): string | undefined {
   for (const { plan } of engine.journal.operations.unfinished()) {

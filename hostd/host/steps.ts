@@ -236,7 +236,6 @@ export async function bless(context: Context): Promise<string> {
     }
     if (left === undefined) quarantine.supersede(id, app, image);
   });
-  for (const { app: other } of plan.apps) engine.watch.follow(other);
   await tellVerdict(context, "green");
   return `default is ${entryStem(entry)}`;
 }

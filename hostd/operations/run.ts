@@ -5,7 +5,7 @@ import { faultPoint } from "../fault.ts";
 import type { StepRow } from "../journal/operations.ts";
 import { judgeAfterwards } from "../rollback/afterwards.ts";
 import { keepFailure } from "../rollback/bundle.ts";
-import { lockOf, stepRule, TRANSITION_LIMIT } from "../states.ts";
+import { isUpgrade, lockOf, stepRule, TRANSITION_LIMIT } from "../states.ts";
 import { type Context, END, openContext } from "./context.ts";
 import { EXECUTORS } from "./executors.ts";
 
@@ -81,6 +81,7 @@ async function close(context: Context, done: () => void): Promise<void> {
     }),
   );
   if (!STAGES_ONLY.has(context.kind)) watch.follow(context.app);
+  if (isUpgrade(context.kind)) for (const { app } of journal.apps.list()) watch.follow(app);
 }
 
 /**

@@ -60,7 +60,10 @@ export interface Rig {
 }
 
 /** A rig for as long as `use` runs; its processes and mounts are undone by pid and path, whatever happens. */
-export async function withRig(use: (rig: Rig) => Promise<void>, options: { disk?: DiskKind } = {}): Promise<void> {
+export async function withRig(
+  use: (rig: Rig) => Promise<void>,
+  options: { disk?: DiskKind; machine?: boolean } = {},
+): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "rig-"));
   const [state, run, faults] = [join(directory, "state"), join(directory, "run"), join(directory, "faults")];
   mkdirSync(faults);
@@ -71,6 +74,9 @@ export async function withRig(use: (rig: Rig) => Promise<void>, options: { disk?
   const port = await freePort();
   const publisher = await openPublisher(directory);
   const client = openClient(join(run, "hostd.sock"));
+  // A machine of its own (test/hostd/firmware.ts), and the programs that act on it.
+  const machine = options.machine === true ? ["--machine", join(directory, "machine")] : [];
+  const PATH = options.machine === true ? `${join(directory, "bin")}:${process.env["PATH"]}` : process.env["PATH"];
 
   const rig: Rig = {
     directory,
@@ -97,15 +103,15 @@ export async function withRig(use: (rig: Rig) => Promise<void>, options: { disk?
       return publisher.publish({ ...options, sequence, port });
     },
     async start({ fault, repository, reserve = 1, options: more = [] } = {}) {
-      const options = ["--state", state, "--run", run, "--repository", repository ?? publisher.directory, ...more];
+      const options = ["--state", state, "--run", run, "--repository", repository ?? publisher.directory, ...machine];
       rmSync(join(faults, "armed"), { force: true });
       rmSync(join(faults, "go"), { force: true });
       if (fault !== undefined) rig.arm({ point: fault, action: "kill" });
       const started = spawn(
         join(root, "bin/hostd"),
-        ["serve", ...options, "--root", publisher.rootFile, "--reserve", String(reserve)],
+        ["serve", ...options, "--root", publisher.rootFile, "--reserve", String(reserve), ...more],
         {
-          env: { ...process.env, HOSTD_FAULTS: faults, NODE_OPTIONS: `--import=${FAULTS}` },
+          env: { ...process.env, PATH, HOSTD_FAULTS: faults, NODE_OPTIONS: `--import=${FAULTS}` },
           stdio: ["ignore", "ignore", "pipe"],
         },
       );

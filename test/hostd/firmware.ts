@@ -1,0 +1,237 @@
+import { execFileSync } from "node:child_process";
+import { createHash, randomUUID } from "node:crypto";
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { ESP, entryName, parseEntryName, RECOVERY_ENTRY } from "../../images/boot/entries.ts";
+import { rootDigestOf } from "../../images/boot/roots.ts";
+
+// A machine of plain files, as far as hostd sees one: an ESP, EFI variables, /proc, a loader that chooses as systemd-boot
+// does, and programs on PATH that act on them. It starts no kernel: what a root would do is in its UKI. The ESP is an
+// ext2, which has as little of a journal as vfat, and which kernels of build machines have; vfat is for test/vm.
+
+/** What a test's UKI says of itself, in its first line. */
+export interface UkiText {
+  root: string;
+  /**
+   * How the system comes up: `good`; `panics` leaves a record of the kernel, `fails` a line of the initrd, `silent`
+   * nothing before the machine resets.
+   */
+  how: "good" | "panics" | "fails" | "silent";
+}
+
+export interface BootResult {
+  root: string;
+  /** Entries that were loaded, the last one came up. */
+  loaded: string[];
+}
+
+export interface Firmware {
+  esp: string;
+  machine: string;
+  /** Powers on: the loader chooses until a system comes up; fails where none does. */
+  boot(): BootResult;
+  /** The root that the loader's default leads to, with whatever lies on the ESP now; changes nothing. */
+  defaultRoot(): string;
+  names(): string[];
+  conf(): string;
+  /** Whether hostd asked for a reboot since the last boot. */
+  rebootAsked(): boolean;
+  /** Power is gone: what the ESP's file system did not write is lost. The next boot checks it, as its mount unit does. */
+  cutPower(): void;
+  /** Takes all but so many bytes of the ESP; answers what gives them back. */
+  fill(left: number): () => void;
+}
+
+const LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+/** Starts in a row without a system that comes up; a real one would be stuck. */
+const MOST_STARTS = 12;
+
+export function openFirmware(directory: string, state: string): Firmware {
+  const machine = join(directory, "machine");
+  const esp = join(machine, "efi");
+  const efivars = join(machine, "sys/firmware/efi/efivars");
+  const once = join(efivars, `LoaderEntryOneShot-${LOADER}`);
+  const entries = join(esp, ESP.entries);
+  const asked = join(machine, "reboot-asked");
+  let image = join(directory, "esp-0.img");
+  let cuts = 0;
+  for (const place of [
+    efivars,
+    join(machine, "proc/sys/kernel/random"),
+    join(machine, "sys/fs/pstore"),
+    join(machine, "journal"),
+    esp,
+  ]) {
+    mkdirSync(place, { recursive: true });
+  }
+  symlinkSync("/proc/uptime", join(machine, "proc/uptime"));
+  writePrograms(directory, { machine, once });
+  execFileSync("truncate", ["--size=40M", image]);
+  execFileSync("mkfs.ext2", ["-q", "-m", "0", image]);
+  const mount = () => {
+    if (existsSync(join(esp, "EFI"))) return;
+    execFileSync("sh", ["-c", 'fsck.ext2 -p "$0" >/dev/null || [ $? -le 1 ]', image]);
+    execFileSync("mount", ["-o", "loop", image, esp]);
+  };
+  mount();
+  mkdirSync(join(esp, "EFI/BOOT"), { recursive: true });
+  mkdirSync(entries);
+  writeFileSync(join(esp, ESP.loader), "MZ");
+  writeFileSync(join(entries, RECOVERY_ENTRY), "recovery");
+
+  const names = () => readdirSync(entries).filter((name) => name.endsWith(".efi") && !name.startsWith("."));
+  const conf = () => (existsSync(join(esp, ESP.loaderConf)) ? readFileSync(join(esp, ESP.loaderConf), "utf8") : "");
+
+  function load(name: string): UkiText | undefined {
+    const text = readFileSync(join(entries, name), "utf8");
+    const [first = "", ...rest] = text.split("\n");
+    if (!first.startsWith("{") || rest.at(-2) !== endOf(rest.slice(0, -2))) return undefined;
+    return JSON.parse(first) as UkiText;
+  }
+
+  /** What the initrd does: the list by its digest, then a file for each layer of it. */
+  function initrd({ root, how }: UkiText): string | undefined {
+    const list = join(state, "host/roots", root);
+    if (!existsSync(list) || rootDigestOf(readFileSync(list, "utf8")) !== root) return "no root list";
+    const missing = readFileSync(list, "utf8")
+      .split("\n")
+      .slice(1, -1)
+      .find((line) => !existsSync(join(state, "layers", `${line.split(" ")[0]}.erofs`)));
+    if (missing !== undefined) return `no layer ${missing}`;
+    return how === "fails" ? "cannot open the root" : undefined;
+  }
+
+  function start(name: string): UkiText | undefined {
+    const uki = load(name);
+    if (uki === undefined) return undefined; // LoadImage fails; startup.nsh resets
+    if (uki.how === "panics") {
+      writeFileSync(
+        join(machine, `sys/fs/pstore/dmesg-efi-${readdirSync(join(machine, "sys/fs/pstore")).length}`),
+        "Kernel panic - not syncing",
+      );
+      return undefined;
+    }
+    if (uki.how === "silent") return undefined;
+    const problem = initrd(uki);
+    if (problem === undefined) return uki;
+    appendFileSync(join(state, "host/boot.log"), `${uki.root} initrd: ${problem}\n`);
+    return undefined;
+  }
+
+  return {
+    esp,
+    machine,
+    names,
+    conf,
+    rebootAsked: () => existsSync(asked),
+    defaultRoot() {
+      const name = choose(names(), conf(), undefined);
+      const root = name === undefined ? undefined : load(name)?.root;
+      if (root === undefined) throw new Error(`the default boots nothing: ${name} of ${names()}, ${conf()}`);
+      return root;
+    },
+    boot() {
+      mount();
+      rmSync(asked, { force: true });
+      const loaded: string[] = [];
+      for (let starts = 0; starts < MOST_STARTS; starts++) {
+        const pattern = existsSync(once)
+          ? readFileSync(once).subarray(4).toString("utf16le").replace(/\0$/, "")
+          : undefined;
+        rmSync(once, { force: true });
+        const chosen = choose(names(), conf(), pattern);
+        if (chosen === undefined) throw new Error("nothing to boot");
+        const name = countStart(entries, chosen);
+        loaded.push(name);
+        const up = start(name);
+        if (up === undefined) continue;
+        writeFileSync(join(machine, "proc/cmdline"), `ostler.root=${up.root} panic=1 console=ttyS0\n`);
+        const id = randomUUID();
+        writeFileSync(join(machine, "proc/sys/kernel/random/boot_id"), `${id}\n`);
+        appendFileSync(join(machine, "journal/boots"), `${id.replaceAll("-", "")}\n`);
+        writeFileSync(join(machine, "journal", id.replaceAll("-", "")), `journal of ${up.root}\n`);
+        return { root: up.root, loaded };
+      }
+      throw new Error(`no system came up: ${loaded}`);
+    },
+    cutPower() {
+      const next = join(directory, `esp-${++cuts}.img`);
+      cpSync(image, next);
+      image = next;
+    },
+    fill(left) {
+      const path = join(esp, "filler");
+      const free = Number(execFileSync("df", ["--output=avail", "-B1", esp]).toString().split("\n")[1]);
+      writeFileSync(path, Buffer.alloc(Math.max(0, free - left)));
+      return () => rmSync(path, { force: true });
+    },
+  };
+}
+
+/** What stands at the end of a test's UKI, so that a truncated or mixed one does not load. */
+export function endOf(lines: readonly string[]): string {
+  return `end ${createHash("sha256").update(lines.join("\n")).digest("hex")}`;
+}
+
+/** systemd-boot 252: once what was asked for, else the first that the default's pattern fits, else the first of all. */
+function choose(names: readonly string[], conf: string, once: string | undefined): string | undefined {
+  const order = [...names].sort((a, b) => rank(a) - rank(b) || (a < b ? 1 : -1));
+  const pattern = /^default\s+(\S+)$/m.exec(conf)?.[1];
+  const fits = (glob: string | undefined) => order.find((name) => glob !== undefined && matches(glob, name));
+  return fits(once) ?? fits(pattern) ?? order[0];
+}
+
+/** Exhausted entries come last, recovery behind all that are not. */
+function rank(name: string): number {
+  if (parseEntryName(name)?.tries?.left === 0) return 2;
+  return name === RECOVERY_ENTRY ? 1 : 0;
+}
+
+function matches(glob: string, name: string): boolean {
+  const pattern = glob.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*");
+  return new RegExp(`^${pattern}$`).test(name.toLowerCase());
+}
+
+function countStart(entries: string, name: string): string {
+  const entry = parseEntryName(name);
+  if (entry?.tries === undefined || entry.tries.left === 0) return name;
+  const { left, done } = entry.tries;
+  const counted = entryName({ ...entry, tries: { left: left - 1, done: done + 1 } });
+  renameSync(join(entries, name), join(entries, counted));
+  return counted;
+}
+
+/** `bootctl`, `systemctl` and `journalctl` as far as hostd calls them on its machine. */
+function writePrograms(directory: string, { machine, once }: { machine: string; once: string }): void {
+  const bin = join(directory, "bin");
+  mkdirSync(bin);
+  const programs = {
+    bootctl: `[ "$1" = set-oneshot ] || exit 64
+[ -n "$2" ] || exec rm '${once}'
+{ printf '\\007\\000\\000\\000'; printf '%s\\000' "$2" | iconv -t UTF-16LE; } >'${once}.new' && mv '${once}.new' '${once}'`,
+    systemctl: `case "$1" in
+reboot) touch '${machine}/reboot-asked' ;;
+show) printf 'FirmwareTimestampMonotonic=4000000\\nLoaderTimestampMonotonic=1000000\\nUserspaceTimestampMonotonic=3000000\\nFinishTimestampMonotonic=9000000\\n' ;;
+is-active) [ ! -e '${machine}/sick' ] && echo active ;;
+*) exit 64 ;;
+esac`,
+    journalctl: `case "$1" in
+--list-boots) nl -ba -v-9 '${machine}/journal/boots' | sed 's/$/ Fri 2026-11-27/' | tr '\\t' ' ' ;;
+--boot=*) cat "${machine}/journal/\${1#--boot=}" ;;
+esac`,
+  };
+  for (const [name, text] of Object.entries(programs)) {
+    writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  }
+}

@@ -1,0 +1,187 @@
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { type HostRig, withHost } from "../../../hostd/host-rig.ts";
+import { eventually } from "../../../hostd/rig.ts";
+import { describeWith } from "../../../needs.ts";
+
+const NEEDS = { root: true, programs: ["mkfs.ext2", "losetup", "bwrap", "perl", "iconv"] };
+
+const entryOf = (root: string, number: number) => `ostler-${String(number).padStart(4, "0")}-${root.slice(0, 12)}.efi`;
+const hostOf = async ({ rig }: HostRig) => {
+  const { host } = await rig.client.status();
+  if (host === undefined) throw new Error("expected a host in the status");
+  return host;
+};
+const isGood = async (host: HostRig, version: string) =>
+  expect((await hostOf(host)).booted).toMatchObject({ version, as: "good" });
+
+describeWith(NEEDS, "hostd and the system it runs on", () => {
+  test("what the disk was laid down with is adopted as good, once, and told in the status", () =>
+    withHost(async (host) => {
+      const { rig, first } = host;
+      await isGood(host, first.version);
+      const status = await hostOf(host);
+      expect(status).toMatchObject({
+        good: { root: first.root },
+        entries: [{ name: entryOf(first.root, 1), default: true, root: first.root }],
+        recovery: true,
+        boot: { firmware: 3000, loader: 1000, kernel: 3000, user: 6000 },
+        drift: [],
+      });
+      expect(status.entries).toHaveLength(1);
+      await rig.stop();
+      await host.reset();
+      const { changes } = await rig.client.changes({ app: "host" });
+      expect(changes.map(({ kind, state }) => [kind, state])).toEqual([["adopt", "done"]]);
+    }));
+
+  test("a good version: staged without touching the next boot, then booted, judged, blessed; the app is back", () =>
+    withHost(async (host) => {
+      const { rig, firmware, first } = host;
+      await rig.publish({ version: "1.0.0", stable: 100 });
+      expect((await rig.operate("deploy")).state).toBe("done");
+      const second = await host.publishHost({ version: "2.0.0", beside: true });
+
+      expect((await host.upgrade("stage")).state).toBe("done");
+      expect(firmware.names().sort()).toEqual([entryOf(first.root, 1), "recovery.efi"]);
+      expect((await hostOf(host)).next).toMatchObject({
+        version: "2.0.0",
+        way: "reboot",
+        why: "/usr/share/doc/host differs",
+      });
+
+      writeFileSync(join(rig.state, "host/etc", first.root, "upper/motd"), "changed by hand\n");
+      const upgraded = await host.upgrade("activate");
+      expect(upgraded).toMatchObject({ kind: "upgrade", state: "done", version: "2.0.0", reverted: false });
+      await isGood(host, "2.0.0");
+      expect(firmware.names().sort()).toEqual([entryOf(first.root, 1), entryOf(second.root, 2), "recovery.efi"]);
+      expect(firmware.conf()).toContain("default ostler-0002-*");
+      expect(firmware.defaultRoot()).toBe(second.root);
+      expect(await rig.get("/version")).toBe("1.0.0");
+
+      const etc = join(rig.state, "host/etc", second.root);
+      expect(readFileSync(join(etc, "declared/hostname"), "utf8")).toBe("node-1\n");
+      expect(readFileSync(join(etc, "declared/issue.d/host"), "utf8")).toBe("2.0.0 hello\n");
+      expect((await hostOf(host)).drift).toEqual([{ path: "/etc/motd", how: "changed" }]);
+    }));
+
+  test.each([
+    ["panics", /kernel left 1 records/],
+    ["fails", /cannot open the root/],
+    ["is sick", /bin.false: .*exit code 1/],
+  ] as const)("a version that %s is taken back by itself, quarantined, and says why", (name, why) =>
+    withHost(async (host) => {
+      const how = name === "is sick" ? "sick" : name;
+      const { rig, firmware, first } = host;
+      const bad = await host.publishHost({ version: "2.0.0", how });
+      const failed = await host.upgrade("deploy");
+      expect(failed).toMatchObject({ kind: "deploy-host", state: "failed", reverted: true });
+      expect(failed.reason?.message).toMatch(why);
+      expect(failed.afterwards?.healthy).toBe(true);
+      await isGood(host, first.version);
+      expect(firmware.names().sort()).toEqual([entryOf(first.root, 1), "recovery.efi"]);
+      expect(readdirSync(join(rig.state, "host/etc"))).toEqual([first.root]);
+      await expect(rig.client.begin("host", "activate", { image: bad.image })).rejects.toMatchObject({
+        code: "quarantined",
+      });
+
+      const bundle = await rig.client.failure(failed.id);
+      expect(bundle.boot?.root).toBe(bad.root);
+      if (how === "sick") expect(bundle.boot?.journal).toBe(`journal of ${bad.root}\n`);
+      if (how === "panics") expect(bundle.boot?.records).toBe("Kernel panic - not syncing");
+      if (how === "fails") expect(bundle.boot?.log).toEqual(["initrd: cannot open the root"]);
+
+      await host.publishHost({ version: "3.0.0", kernel: "kernel 6.2" });
+      expect(await host.upgrade("deploy")).toMatchObject({ state: "done" });
+      await isGood(host, "3.0.0");
+      expect((await rig.client.status()).quarantine).toEqual([]);
+    }),
+  );
+
+  test("a trial that ends without a trace is armed again, three times at most", () =>
+    withHost(async (host) => {
+      await host.publishHost({ version: "2.0.0", how: "silent" });
+      await host.upgrade("stage");
+      const failed = await host.upgrade("activate");
+      expect(failed).toMatchObject({ state: "failed", reverted: true });
+      expect(failed.reason?.message).toBe("4 trials ended without a trace of how");
+      expect(failed.notes.filter((note) => /armed again/.test(note))).toHaveLength(3);
+    }));
+
+  test("a version whose app does not return is taken back, and the app runs again on the old one", () =>
+    withHost(async (host) => {
+      const { rig, first } = host;
+      await rig.publish({ version: "1.0.0", how: "turns-sick", stable: 100, within: 500 });
+      await rig.operate("deploy");
+      await host.publishHost({ version: "2.0.0" });
+      await host.upgrade("stage");
+      const sick = join(rig.state, "data/shop/live/sick");
+      const begun = await rig.client.begin("host", "activate", {});
+      await eventually(async () => host.firmware.rebootAsked(), Boolean);
+      await rig.stop();
+      writeFileSync(sick, "");
+      await host.reset();
+      const finished = host.finish(begun.id);
+      await eventually(
+        () => rig.client.operation(begun.id).catch(() => undefined),
+        (operation) => operation?.state === "reverting",
+        30_000,
+      );
+      rmSync(sick);
+      expect((await finished).reason?.message).toMatch(/app shop did not return: .*503/);
+      await isGood(host, first.version);
+      await eventually(
+        () => rig.client.app("shop"),
+        ({ health }) => health === "healthy",
+      );
+      expect((await rig.client.app("shop")).hold).toBeUndefined();
+    }));
+
+  test("nobody confirms: taken back. hostd confirm in the new system: blessed", () =>
+    withHost(async (host) => {
+      const { rig, first } = host;
+      await host.publishHost({ version: "2.0.0" });
+      await host.upgrade("stage");
+      await expect(rig.client.confirm()).rejects.toMatchObject({ code: "bad-request" });
+      const alone = await host.upgrade("activate", { confirmWithin: 1 });
+      expect(alone).toMatchObject({ state: "failed", reason: { code: "not-confirmed" } });
+      await isGood(host, first.version);
+
+      await rig.client.release(alone.image ?? "");
+      const begun = await rig.client.begin("host", "activate", { confirmWithin: 60 });
+      const finished = host.finish(begun.id);
+      await eventually(
+        () => rig.client.confirm().catch(() => undefined),
+        (operation) => operation !== undefined,
+      );
+      const confirmed = await finished;
+      expect(confirmed.state).toBe("done");
+      expect(confirmed.notes).toEqual([expect.stringMatching(/^confirmed by /)]);
+      await isGood(host, "2.0.0");
+    }));
+
+  test("one command leads back to any kept version, with its own /etc; below the floor it takes a broken glass", () =>
+    withHost(async (host) => {
+      const { rig, first, firmware } = host;
+      const versions = [first];
+      for (const number of [2, 3]) {
+        versions.push(await host.publishHost({ version: `${number}.0.0` }));
+        expect((await host.upgrade("deploy")).state).toBe("done");
+      }
+      expect(firmware.names()).toHaveLength(4);
+      const back = await host.upgrade("rollback", { to: versions[1]?.image.slice(7, 19) });
+      expect(back).toMatchObject({ kind: "upgrade", state: "done", version: "2.0.0" });
+      expect(firmware.defaultRoot()).toBe(versions[1]?.root);
+      expect((await rig.client.status()).quarantine).toMatchObject([{ image: versions[2]?.image }]);
+
+      await host.setFloor(3);
+      await host.upgrade("stage").catch(() => undefined); // brings the new policy, whatever becomes of it
+      const refused = await host.upgrade("activate", { image: first.image });
+      expect(refused).toMatchObject({ state: "failed", reason: { outcome: "refused", code: "below-floor" } });
+      const broken = await host.upgrade("activate", { image: first.image, breakGlass: "the new kernel eats disks" });
+      expect(broken).toMatchObject({ state: "done" });
+      await isGood(host, first.version);
+      expect(broken.notes.join()).toMatch(/broke the glass: .*below the floor 3.*eats disks/);
+    }));
+});
