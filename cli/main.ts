@@ -25,6 +25,7 @@ process.exitCode = await runProgram(
       deploy: async () => (await import("./deploy.ts")).verb,
       status: async () => (await import("./status.ts")).verb,
       disk: async () => (await import("./disk.ts")).verb,
+      push: async () => (await import("./push.ts")).verb,
       history: async () => (await import("./history.ts")).verb,
       rollback: async () => (await import("./rollback.ts")).verb,
     },

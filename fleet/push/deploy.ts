@@ -1,0 +1,96 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { hasErrno } from "../../effects/errno.ts";
+import { ProcessError } from "../../effects/process.ts";
+import { type Client, openClient } from "../../hostd/client.ts";
+import { Failure } from "../../manifests/failure.ts";
+import type { OperationDocument } from "../../manifests/node.ts";
+import type { Progress } from "../../terminal/progress.ts";
+import { type NodeAddress, withSession } from "./session.ts";
+
+export interface DeployOptions {
+  node: NodeAddress;
+  product: string;
+  channel: string;
+  /** Seconds within which the new system must be reached over a new connection; undefined where nothing starts anew. */
+  confirmWithin: number | undefined;
+  progress: Progress;
+  signal: AbortSignal;
+}
+
+/** Pause between two tries to reach a node that starts anew, milliseconds. */
+const PAUSE = 2_000;
+/** How much longer than its own deadline a node may take to be back with its old system, milliseconds. */
+const COMING_BACK = 20 * 60_000;
+
+/**
+ * Has a node stage and activate what was pushed, and follows it to its end, across a new start of the node. Each
+ * connection after that is a new one, and says so: the node takes a system back that nobody can reach.
+ */
+export async function deploy(options: DeployOptions): Promise<OperationDocument> {
+  const { node, product, channel, confirmWithin, progress, signal } = options;
+  const begun = await withSession(node, { signal }, async ({ socket }) => {
+    const client = openClient(socket);
+    const body = confirmWithin === undefined ? { channel } : { channel, confirmWithin };
+    const operation = await client.begin(product, "deploy", body);
+    return await follow(client, operation, progress, signal);
+  });
+  if (begun.finished !== undefined) return begun;
+  const until = Date.now() + (confirmWithin ?? 0) * 1_000 + COMING_BACK;
+  for (let last = begun; ; ) {
+    last = (await ask(last, options)) ?? last;
+    if (last.finished !== undefined || signal.aborted) return last;
+    if (Date.now() > until) throw unreachable(options, last);
+    progress({
+      id: `operation-${last.id}`,
+      state: "started",
+      text: `${last.kind} ${last.app}: waiting for ${node.destination}`,
+    });
+    await delay(PAUSE, undefined, { signal }).catch(() => {});
+  }
+}
+
+/** What the node says of the operation now, over a new connection; undefined where it cannot be reached. */
+async function ask(operation: OperationDocument, options: DeployOptions): Promise<OperationDocument | undefined> {
+  const { node, progress, signal } = options;
+  try {
+    return await withSession(node, { unattended: true, signal }, async ({ socket }) => {
+      const client = openClient(socket);
+      await client.confirm().catch(unlessNothingWaits);
+      return await follow(client, await client.operation(operation.id), progress, signal);
+    });
+  } catch (error) {
+    if (isUnreachable(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Follows the operation for as long as the connection holds. */
+async function follow(client: Client, operation: OperationDocument, progress: Progress, signal: AbortSignal) {
+  try {
+    return await client.wait(operation, progress, signal);
+  } catch (error) {
+    if (isUnreachable(error)) return operation;
+    throw error;
+  }
+}
+
+/** The connection ended, ssh gave up, or hostd does not answer yet. */
+function isUnreachable(error: unknown): boolean {
+  if (error instanceof ProcessError) return true;
+  if (error instanceof Failure) return error.code === "not-running";
+  return hasErrno(error, "ECONNRESET", "ECONNREFUSED", "EPIPE", "ENOENT");
+}
+
+function unlessNothingWaits(error: unknown): void {
+  if (error instanceof Failure && error.code === "bad-request") return;
+  throw error;
+}
+
+function unreachable({ node, confirmWithin }: DeployOptions, last: OperationDocument): Failure {
+  return new Failure(
+    "failed",
+    "node-unreachable",
+    `${node.destination}: expected it back within ${((confirmWithin ?? 0) * 1_000 + COMING_BACK) / 60_000} minutes, it does not answer`,
+    { hint: `once it does: ssh ${node.destination} hostd changes ${last.id}` },
+  );
+}

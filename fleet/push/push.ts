@@ -1,0 +1,101 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { openSource } from "../../effects/source.ts";
+import { openTrust } from "../../keys/trust.ts";
+import { Failure } from "../../manifests/failure.ts";
+import type { Release } from "../../manifests/release.ts";
+import type { Progress } from "../../terminal/progress.ts";
+import { contentsOf, type RepositoryFile } from "./contents.ts";
+import {
+  directoriesFor,
+  listBatch,
+  makeDirectoriesBatch,
+  missingFiles,
+  type Present,
+  parseListing,
+  sendBatch,
+} from "./plan.ts";
+import { type NodeAddress, type Session, withSession } from "./session.ts";
+
+export interface PushOptions {
+  /** The operator's repository, and the state of what its owner trusts. */
+  repository: string;
+  trust: string;
+  product: string;
+  channel: string;
+  node: NodeAddress;
+  /** Directories on the node: what its hostd reads as its repository, and hostd's state. */
+  remote: string;
+  remoteState: string;
+  now: () => Date;
+  progress: Progress;
+  signal: AbortSignal;
+}
+
+export interface Pushed {
+  release: Release;
+  /** Whether activating it starts the node anew. */
+  host: boolean;
+  sent: { files: number; bytes: number };
+  /** Files that the node had already. */
+  present: number;
+}
+
+/**
+ * Sends a node over SFTP what it lacks of a product's release: blobs by content, then what names them, the timestamp
+ * last. Nothing that runs changes, and the node believes none of it: it verifies everything when it stages.
+ */
+export async function push(options: PushOptions): Promise<Pushed> {
+  const { repository, product, channel, signal } = options;
+  const trust = await openTrust({ source: openSource(repository), directory: options.trust, now: options.now });
+  const release = await trust.release(channel, product);
+  if (release === undefined) throw unreleased(product, channel);
+  const { files, host } = await contentsOf(repository, release.image.digest);
+  return await withSession(options.node, { signal }, async (session) => {
+    const present = await askWhatIsThere(session, files, options);
+    const missing = missingFiles(files, present);
+    await session.sftp(makeDirectoriesBatch(options.remote, directoriesFor(files)));
+    const bytes = await sendAll(session, missing, present, options);
+    return { release, host, sent: { files: missing.length, bytes }, present: files.length - missing.length };
+  });
+}
+
+async function askWhatIsThere(
+  session: Session,
+  files: readonly RepositoryFile[],
+  options: PushOptions,
+): Promise<Present> {
+  const { remote, remoteState } = options;
+  const kept = [`${remoteState}/layers`, `${remoteState}/host/parts`];
+  const directories = directoriesFor(files).map((directory) => (directory === "" ? remote : `${remote}/${directory}`));
+  const names = parseListing(await session.sftp(listBatch([...directories, ...kept])));
+  const below = (directory: string) =>
+    new Set(names.filter((name) => name.startsWith(`${directory}/`)).map((name) => name.slice(directory.length + 1)));
+  return { repository: below(remote), state: below(remoteState) };
+}
+
+async function sendAll(
+  session: Session,
+  missing: readonly RepositoryFile[],
+  present: Present,
+  { repository, remote, progress, product }: PushOptions,
+): Promise<number> {
+  const sizes = await Promise.all(missing.map(async ({ path }) => (await stat(join(repository, path))).size));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const started = Date.now();
+  let sent = 0;
+  for (const [index, file] of missing.entries()) {
+    const text = `send ${product}: ${sent} of ${total} bytes`;
+    progress({ id: "push", state: "started", text, fraction: total === 0 ? 1 : sent / total });
+    await session.sftp(sendBatch(file, repository, remote, present));
+    sent += sizes[index] ?? 0;
+  }
+  progress({ id: "push", state: "done", text: `send ${product}: ${total} bytes`, took: Date.now() - started });
+  return sent;
+}
+
+function unreleased(product: string, channel: string): Failure {
+  return new Failure("refused", "not-released", `${product}: expected a release in ${channel}, found none`, {
+    hint: `ostler promote ${product} --to ${channel}`,
+  });
+}

@@ -1,0 +1,103 @@
+import { mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { seedTrust } from "../../../keys/trust.ts";
+import { hexOf } from "../../../manifests/digest.ts";
+import { type Rig, withRig } from "../../hostd/rig.ts";
+import { describeWith } from "../../needs.ts";
+import { type Ended, runOstler } from "../../run-ostler.ts";
+import { type Sshd, startSshd } from "../../sshd.ts";
+
+const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup", "/usr/sbin/sshd", "sftp"] };
+
+describeWith(NEEDS, "ostler push", () => {
+  test("sends a node what it lacks over SSH, has it switch, and the next version ships its changed layer alone", () =>
+    withNode(async ({ rig, push, inbox }) => {
+      const first = await rig.publish({ version: "1.0.0" });
+      const only = await push();
+      expect(only).toMatchObject({ exitCode: 0, json: { release: { version: "1.0.0" }, present: 0, host: false } });
+      expect((await rig.client.status()).apps).toEqual([]);
+
+      const activated = await push("--activate");
+      expect(activated).toMatchObject({ exitCode: 0, json: { operation: { state: "done", version: "1.0.0" } } });
+      expect(await rig.get("/version")).toBe("1.0.0");
+
+      const second = await rig.publish({ version: "1.1.0" });
+      const base = hexOf(first.layers[0]?.digest ?? second.image);
+      await rm(join(inbox, "oci/blobs/sha256", base)); // it is laid down: its blob is not needed again
+      const next = await push("--activate", "--no-json");
+      expect(next.stdout).toMatch(
+        /^shop 1\.1\.0 \([0-9a-f]{12}\): sent .* to node; \d+ were there\n.*deploy shop 1\.1\.0: done/,
+      );
+      expect(await readdir(join(inbox, "oci/blobs/sha256"))).not.toContain(base);
+      expect(await rig.get("/version")).toBe("1.1.0");
+    }));
+
+  test("a version that is taken back is told with exit code 1", () =>
+    withNode(async ({ rig, push }) => {
+      await rig.publish({ version: "1.0.0" });
+      expect((await push("--activate")).exitCode).toBe(0);
+      await rig.publish({ version: "1.1.0", how: "sick", within: 300 });
+      const reverted = await push("--activate");
+      expect(reverted).toMatchObject({ exitCode: 1, json: { operation: { state: "failed", reverted: true } } });
+      expect(await rig.get("/version")).toBe("1.0.0");
+    }));
+
+  test("goes on with a file that was cut, and a node that got other bytes refuses them", () =>
+    withNode(async ({ rig, push, inbox }) => {
+      const { layers } = await rig.publish({ version: "1.0.0" });
+      expect((await push()).exitCode).toBe(0);
+      const blob = join(inbox, "oci/blobs/sha256", hexOf(layers[0]?.digest ?? "sha256:"));
+      const whole = await readFile(blob);
+      await rm(blob);
+      await writeFile(`${blob}.part`, whole);
+      await truncate(`${blob}.part`, whole.length >> 1);
+      expect((await push()).exitCode).toBe(0);
+      expect((await readFile(blob)).equals(whole)).toBe(true);
+
+      await writeFile(blob, Buffer.alloc(whole.length, 1));
+      const refused = await push("--activate");
+      expect(refused).toMatchObject({ exitCode: 1, json: { operation: { reason: { code: "blob-digest" } } } });
+    }));
+
+  test("says what is missing where nothing is released, and where the node cannot be reached", () =>
+    withNode(async ({ rig, push }) => {
+      expect(await push()).toMatchObject({ exitCode: 3, stderr: expect.stringContaining("ostler promote shop") });
+      await rig.publish({ version: "1.0.0" });
+      expect((await push("--to", "nowhere")).exitCode).toBe(1);
+      expect((await push("--confirm-within", "soon")).exitCode).toBe(2);
+    }));
+});
+
+interface PushedNode {
+  rig: Rig;
+  /** The directory on the node that things are pushed to. */
+  inbox: string;
+  push(...options: string[]): Promise<Ended>;
+}
+
+/** A node that reads what is pushed to it, reached over a real sshd. */
+async function withNode(use: (node: PushedNode) => Promise<void>): Promise<void> {
+  await withRig(async (rig) => {
+    const [home, inbox, keys] = ["home", "inbox", "ssh"].map((name) => join(rig.directory, name)) as [
+      string,
+      string,
+      string,
+    ];
+    for (const directory of [home, inbox, keys]) await mkdir(directory, { mode: 0o700 });
+    await seedTrust(join(home, "trust"), await readFile(rig.publisher.rootFile));
+    await rig.start({ repository: inbox });
+    const sshd: Sshd = await startSshd(keys);
+    const remote = ["--remote", inbox, "--remote-state", rig.state, "--remote-socket", join(rig.run, "hostd.sock")];
+    const common = ["--repository", rig.publisher.directory, "--ssh-config", sshd.config, ...remote];
+    try {
+      await use({
+        rig,
+        inbox,
+        push: (...options) => runOstler(home, ["push", "shop", "--to", "node", ...common, ...options]),
+      });
+    } finally {
+      await sshd.stop();
+    }
+  });
+}

@@ -1,0 +1,69 @@
+import { spawn } from "node:child_process";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { createConnection, createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { run } from "../effects/process.ts";
+
+/** A real sshd on loopback that lets root in with one key. */
+export interface Sshd {
+  /** An ssh_config in which it is the host `node`. */
+  config: string;
+  stop(): Promise<void>;
+}
+
+/** Starts it with keys and configuration of its own below `directory`. */
+export async function startSshd(directory: string): Promise<Sshd> {
+  const place = (name: string) => join(directory, name);
+  await mkdir("/run/sshd", { recursive: true, mode: 0o755 }); // sshd changes its root to it
+  for (const key of ["host", "client"]) await run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", place(key)]);
+  await writeFile(place("authorized"), await readFile(place("client.pub")));
+  const port = await freePort();
+  const options = [
+    `Port ${port}`,
+    "ListenAddress 127.0.0.1",
+    `HostKey ${place("host")}`,
+    `AuthorizedKeysFile ${place("authorized")}`,
+    "PasswordAuthentication no",
+    "UsePAM no",
+    "StrictModes no",
+    "PermitRootLogin yes",
+    `PidFile ${place("sshd.pid")}`,
+    "Subsystem sftp internal-sftp",
+  ];
+  await writeFile(place("sshd_config"), `${options.join("\n")}\n`);
+  await writeFile(
+    place("ssh_config"),
+    `Host node\n HostName 127.0.0.1\n Port ${port}\n User root\n IdentityFile ${place("client")}\n IdentitiesOnly yes\n` +
+      ` UserKnownHostsFile ${place("known_hosts")}\n StrictHostKeyChecking accept-new\n LogLevel ERROR\n`,
+  );
+  const child = spawn("/usr/sbin/sshd", ["-D", "-e", "-f", place("sshd_config")], { stdio: "ignore" });
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  for (let tries = 0; !(await answers(port)); tries++) {
+    if (tries === 200) throw new Error(`expected sshd to answer on port ${port} within 10 s`);
+    await delay(50);
+  }
+  return {
+    config: place("ssh_config"),
+    async stop() {
+      child.kill("SIGTERM");
+      await exited;
+    },
+  };
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(port, "127.0.0.1");
+    socket.once("connect", () => resolve(true) ?? socket.destroy());
+    socket.once("error", () => resolve(false));
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
