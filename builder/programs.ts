@@ -15,10 +15,13 @@ const PACKAGES: Record<string, string> = {
   mount: "mount",
   perl: "perl-base",
   "qemu-img": "qemu-utils",
+  "qemu-system-x86_64": "qemu-system-x86 ovmf",
   sbsign: "sbsigntool",
   setpriv: "util-linux",
   sgdisk: "gdisk",
   skopeo: "skopeo",
+  ssh: "openssh-client",
+  "ssh-keygen": "openssh-client",
   unshare: "util-linux",
 };
 

@@ -57,7 +57,7 @@ async function runSuite(test: TestDeclaration, built: BuildResult, options: Test
   options.progress({ ...event, state: "started" });
   const started = performance.now();
   const tree = await shop.views(image);
-  const digest = await digestOf(test, shop, epoch);
+  const digest = await digestOfTest(test, shop, epoch);
   let output = "";
   const end = await shop.cache.withWork(async (work) => {
     const cacheMounts = join(shop.cache.directory, "mounts");
@@ -87,7 +87,12 @@ async function runSuite(test: TestDeclaration, built: BuildResult, options: Test
   return { name: test.name, digest, ...namesOf(test, end.exitCode, output), ...end, output, took };
 }
 
-function namesOf(test: TestDeclaration, exitCode: number, output: string): { passed: string[]; failed: string[] } {
+/** Names of single tests where the output tells them, else the suite's own; its exit code decides. */
+export function namesOf(
+  test: TestDeclaration,
+  exitCode: number,
+  output: string,
+): { passed: string[]; failed: string[] } {
   const { passed, failed } = findTestNames(output);
   if (exitCode !== 0) return { passed, failed: failed.length > 0 ? failed : [test.name] };
   // a program that ends with 0 has passed, whatever a line of its output looks like
@@ -112,7 +117,8 @@ async function placesToWrite(
   return [{ kind: "tmpfs", target: "/tmp" }, { kind: "tmpfs", target: "/run" }, ...data];
 }
 
-async function digestOf(test: TestDeclaration, shop: StepShop, epoch: number): Promise<Digest> {
+/** What a verdict is about: instruction, environment, and content of what is mounted. */
+export async function digestOfTest(test: TestDeclaration, shop: StepShop, epoch: number): Promise<Digest> {
   const reads: Record<string, string> = {};
   for (const mount of test.mounts) {
     if (mount.type !== "bind") continue;

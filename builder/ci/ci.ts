@@ -1,13 +1,20 @@
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { unlessMissing } from "../../effects/errno.ts";
+import { loadImage } from "../../images/image.ts";
+import { openStore } from "../../images/store.ts";
 import { type Home, openSigner } from "../../keys/authority.ts";
 import type { Envelope } from "../../keys/dsse.ts";
 import { appendEnvelopes } from "../../keys/envelopes.ts";
 import type { Sealer } from "../../keys/seal.ts";
 import { provenanceStatement, signStatement, testResultStatement } from "../../keys/statements.ts";
+import { seedPath } from "../../keys/truststate.ts";
+import { bootOf } from "../../manifests/boot.ts";
 import type { Progress } from "../../terminal/progress.ts";
 import { type BuildResult, build } from "../build.ts";
 import { BUILD_FORMAT } from "../format.ts";
 import { runTests, type SuiteResult } from "../tests.ts";
+import { runHostTests } from "./host.ts";
 import { type Mark, markOf, testFactsOf } from "./verdict.ts";
 
 export interface CiOptions {
@@ -53,13 +60,27 @@ export async function runCi(options: CiOptions): Promise<CiResult> {
   const image = built.descriptor.digest;
   const provenance = provenanceStatement(image, factsOf(options, built, startedOn, new Date()));
   const envelopes: Envelope[] = [signStatement(provenance, builder)];
-  const { suites } = await runTests(built, { progress, signal });
+  const { suites } = await testImage(built, options);
   const mark = markOf(suites);
   if (mark !== "none") {
     envelopes.push(signStatement(testResultStatement(image, testFactsOf(built.name, suites)), tester));
   }
   await appendEnvelopes(join(directory, "store"), image, envelopes);
   return { built, suites, mark };
+}
+
+/** An app's image is tested in its sandbox, a host's in a machine that it boots. */
+async function testImage(built: BuildResult, { directory, home, progress, signal }: CiOptions) {
+  const store = await openStore(join(directory, "store"));
+  const image = await loadImage(store, built.descriptor.digest);
+  if (bootOf(image.manifest) === undefined) return await runTests(built, { progress, signal });
+  const root = await unlessMissing(readFile(seedPath(home.trust), "utf8"));
+  const logs = join(directory, "ci");
+  await mkdir(logs, { recursive: true });
+  return await runHostTests(built, {
+    ...{ progress, signal, store, image, consoleLog: join(logs, `${built.name}-console.log`) },
+    root: root === undefined ? undefined : JSON.parse(root),
+  });
 }
 
 function factsOf(options: CiOptions, { name, inputs }: BuildResult, startedOn: Date, finishedOn: Date) {

@@ -1,11 +1,11 @@
 import { copyFile, cp, mkdir, readFile, realpath, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { startQemu } from "../../builder/ci/qemu.ts";
 import { run } from "../../effects/process.ts";
 import { withTemporaryDirectory } from "../../effects/temporary.ts";
 import { openConsole, tailOf } from "./console.ts";
 import { debianKernel, moduleFiles } from "./kernel.ts";
-import { startQemu } from "./qemu.ts";
 
 export interface GuestOptions {
   /** Shell text, run by busybox sh as root with `set -e`; /proc, /sys, /dev, /tmp and /run are there. */

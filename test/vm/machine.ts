@@ -1,10 +1,10 @@
 import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { BLANK_VARS, type QemuOptions, type QemuRun, startQemu } from "../../builder/ci/qemu.ts";
+import { freePort, sshCommand } from "../../builder/ci/ssh.ts";
 import { ProcessError, type ProcessResult, run } from "../../effects/process.ts";
 import { CONSOLE_MARK, type Console, openConsole, tailOf } from "./console.ts";
-import { BLANK_VARS, type QemuOptions, type QemuRun, startQemu } from "./qemu.ts";
 
 export interface MachineOptions {
   /** Names its log, .ostler/vm/NAME.log, which stays when the test is over. */
@@ -153,23 +153,6 @@ export async function copyDisk(from: string, to: string): Promise<void> {
   await mkdir(dirname(to), { recursive: true });
   await rm(to, { force: true });
   await run(["cp", "--reflink=auto", "--sparse=always", from, to]);
-}
-
-/** The system's ssh, without the user's own configuration and known hosts. */
-export function sshCommand(key: string, port: number): string[] {
-  const settings = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes"];
-  const timeouts = ["ConnectTimeout=10", "ServerAliveInterval=5", "ServerAliveCountMax=4", "IdentitiesOnly=yes"];
-  const options = [...settings, ...timeouts].flatMap((setting) => ["-o", setting]);
-  return ["ssh", "-F", "none", ...options, "-i", key, "-p", String(port), "root@127.0.0.1"];
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new TypeError("expected a port");
-  return address.port;
 }
 
 function unlessThere(error: unknown): void {

@@ -17,17 +17,21 @@ export interface QemuOptions {
   memory: number;
   /** Port of 127.0.0.1 that leads to port 22 of the machine; without it there is no network. */
   sshPort?: number | undefined;
+  /** The machine may reach other networks; without it only the port above leads in, and nothing out. */
+  network?: boolean | undefined;
+  /** With the processor's help (/dev/kvm); without it all is emulated, which runs anywhere, some ten times slower. */
+  kvm?: boolean | undefined;
   /** QEMU's own arguments for what a test has specially, such as a second network card. */
   extra?: readonly string[] | undefined;
 }
 
-/** The command line of one run: emulated, since the tests need no KVM; a reset of the machine ends it. Pure. */
-function qemuCommand(options: QemuOptions): string[] {
+/** The command line of one run; a reset of the machine ends it. Pure. */
+export function qemuCommand(options: QemuOptions): string[] {
   const { vars, secureBoot = false, kernel, disks, memory, sshPort } = options;
   const code = `${FIRMWARE}/OVMF_CODE_4M${secureBoot ? ".secboot" : ""}.fd`;
   return [
     "qemu-system-x86_64",
-    ...["-accel", "tcg,thread=multi", "-smp", "2", "-cpu", "max", "-m", String(memory)],
+    ...["-accel", options.kvm === true ? "kvm" : "tcg,thread=multi", "-smp", "2", "-cpu", "max", "-m", String(memory)],
     ...["-machine", secureBoot ? "q35,smm=on" : "q35", "-no-reboot", "-nodefaults", "-display", "none"],
     ...(secureBoot ? ["-global", "driver=cfi.pflash01,property=secure,value=on"] : []),
     ...(vars === undefined
@@ -43,7 +47,10 @@ function qemuCommand(options: QemuOptions): string[] {
     ]),
     ...(sshPort === undefined
       ? ["-nic", "none"]
-      : ["-nic", `user,model=virtio-net-pci,ipv6=off,restrict=on,hostfwd=tcp:127.0.0.1:${sshPort}-:22`]),
+      : [
+          "-nic",
+          `user,model=virtio-net-pci,ipv6=off,restrict=${options.network === true ? "off" : "on"},hostfwd=tcp:127.0.0.1:${sshPort}-:22`,
+        ]),
     ...["-device", "virtio-rng-pci"],
     ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
     ...["-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control"],
