@@ -17,6 +17,13 @@ import { createTurns, type Turns } from "./stage/turns.ts";
 import type { HostSystem } from "./system/host/open.ts";
 import type { NodeSystem } from "./system/node.ts";
 
+/**
+ * `report`: say so. `restart`: start it again once, stop it where that does not help. `rollback`: the same, and then
+ * go back to its last good version.
+ */
+export const ON_SICK = ["report", "restart", "rollback"] as const;
+export type OnSick = (typeof ON_SICK)[number];
+
 export interface Settings {
   channel: string;
   /** Newest versions kept per app, besides those that retention protects. */
@@ -29,6 +36,8 @@ export interface Settings {
   stagings?: number;
   /** Per app; `ttl` is how long hostd's own are kept, milliseconds, for ever where it is undefined. */
   snapshots: Limits & { ttl: number | undefined };
+  /** What is done about an app that was good and is sick. */
+  onSick: OnSick;
   /** The host's own scripts: where they are, vendor first, and how long each may take, milliseconds. */
   checks: { directories: readonly string[]; timeout: number };
 }

@@ -8,7 +8,7 @@ import { Failure, toFailureDocument } from "../manifests/failure.ts";
 import { serveApi } from "./api/server.ts";
 import { systemClock } from "./clock.ts";
 import { parseTtl } from "./data/ttl.ts";
-import { type Engine, openEngine, type Settings } from "./engine.ts";
+import { type Engine, ON_SICK, openEngine, type Settings } from "./engine.ts";
 import { logToStderr } from "./log.ts";
 import { recover } from "./recover/recover.ts";
 import { openExaminer } from "./stage/examine.ts";
@@ -34,6 +34,7 @@ export interface ServeOptions {
   snapshotBytes: string | undefined;
   snapshotTtl: string;
   launcher: string;
+  onSick: string;
   /** Directories of host scripts, and seconds that each script may take. */
   vendorChecks: string;
   checks: string;
@@ -113,7 +114,9 @@ function readSettings(options: ServeOptions): Settings {
   if (!Number.isInteger(count) || count < 1) throw usage("--snapshots", "a whole number from 1 on", options.snapshots);
   const bytes = parseRate(options.snapshotBytes);
   const snapshots = { count, bytes, ttl: parseTtl(options.snapshotTtl) };
-  return { channel: options.channel, keep, reserve: reserve * MEGABYTE, rate, stagings, snapshots, checks };
+  const onSick = ON_SICK.find((policy) => policy === options.onSick);
+  if (onSick === undefined) throw usage("--on-sick", ON_SICK.join(", "), options.onSick);
+  return { channel: options.channel, keep, reserve: reserve * MEGABYTE, rate, stagings, snapshots, onSick, checks };
 }
 
 function readLauncher(text: string): LauncherChoice {

@@ -12,7 +12,14 @@ const processSchema = z.object({
   generation: z.int(),
   pid: z.int(),
   startedAt: z.string(),
-  exited: z.object({ code: z.int().optional(), signal: z.string().optional(), at: z.string() }).optional(),
+  exited: z
+    .object({
+      code: z.int().optional(),
+      signal: z.string().optional(),
+      oom: z.literal(true).optional(),
+      at: z.string(),
+    })
+    .optional(),
 });
 
 /** What the boot of a host's trial left behind. */

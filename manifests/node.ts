@@ -97,6 +97,8 @@ export const operationDocumentSchema = z.object({
   /** Generations it leads from and to. */
   from: z.int().optional(),
   to: z.int().optional(),
+  /** Milliseconds in which an app that binds its port itself took no connection, measured from outside. */
+  gap: z.int().optional(),
   steps: z.array(stepDocumentSchema),
   /** Why it failed or was reverted. */
   reason: failureSchema.optional(),
@@ -141,6 +143,15 @@ export const checkDocumentSchema = z.object({
   /** Milliseconds it took. */
   took: z.number(),
   at: time,
+});
+
+/** One limit of a recipe's LIMIT: bytes, percent of a processor, tasks, open files. */
+const limitDocumentSchema = z.object({
+  limit: z.enum(["memory", "cpu", "tasks", "files"]),
+  declared: z.int(),
+  /** What the kernel holds the process to; absent where it holds it to nothing. */
+  inForce: z.int().optional(),
+  held: z.boolean(),
 });
 
 const underWaySchema = z.object({
@@ -189,6 +200,8 @@ export const appStatusSchema = z.object({
   /** Why hostd keeps the app stopped. */
   hold: z.string().optional(),
   process: z.object({ pid: z.int(), started: z.string() }).optional(),
+  /** Of the process that runs; empty where its image declares none. */
+  limits: z.array(limitDocumentSchema).default([]),
   slots: z.array(slotDocumentSchema),
   snapshots: z.array(snapshotDocumentSchema),
   /** Operations under way. */
@@ -255,6 +268,7 @@ export const logDocumentSchema = z.object({
   log: z.string(),
 });
 
+export type LimitDocument = z.infer<typeof limitDocumentSchema>;
 export type LogDocument = z.infer<typeof logDocumentSchema>;
 export type OperationKind = (typeof OPERATION_KINDS)[number];
 export type OperationState = (typeof OPERATION_STATES)[number];

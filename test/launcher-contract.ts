@@ -272,6 +272,53 @@ export function describeLauncherContract(place: Place): void {
     expect(last?.exited).toMatchObject({ code: 137 });
   });
 
+  test("limits hold: what is in force is what was asked for, and no more can be had", async () => {
+    const node = await open();
+    await node.ensureHolder(app, []);
+    const limits = { memory: 64 * 1024 * 1024, cpu: 50, tasks: 4, files: 32 };
+    const script = `ulimit -n; sleep 3; n=0; while [ $n -lt 6 ]; do sleep 1000 & n=$((n + 1)); done; wait`;
+    await node.start(shell(1, script, { limits }));
+    expect(await node.limitsInForce(app, 1)).toEqual(limits);
+    // dash ends where it cannot fork: itself and three are the four.
+    expect((await ended(node))[0]?.exited).toMatchObject({ code: 2 });
+    expect(await logged(node, 1, (text) => text.includes("fork"))).toMatch(/^32\n[^\n]*Cannot fork\n$/);
+    await node.start(shell(2, "exec sleep 1000"));
+    expect(await node.limitsInForce(app, 2)).not.toMatchObject({ memory: limits.memory });
+    expect(await node.limitsInForce(app, 7)).toEqual({});
+  });
+
+  test("a share of a processor is all that an app gets", async () => {
+    const node = await open();
+    await node.ensureHolder(app, []);
+    const script = "1 while (times)[0] < 0.2; print 'done';";
+    const started = performance.now();
+    await node.start(spec(1, { command: ["/usr/bin/perl", "-e", script], listenFds: 0, limits: { cpu: 20 } }));
+    await ended(node);
+    expect(performance.now() - started).toBeGreaterThan(550);
+  });
+
+  test("an app that takes more memory than its limit is killed, and that is told", async () => {
+    const node = await open();
+    await node.ensureHolder(app, []);
+    const eat = 'my $all = "x" x 200_000_000; print length $all';
+    const limits = { memory: 48 * 1024 * 1024 };
+    await node.start(spec(1, { command: ["/usr/bin/perl", "-e", eat], listenFds: 0, limits }));
+    expect((await ended(node))[0]?.exited).toEqual({ code: 137, signal: "SIGKILL", oom: true, at: expect.any(String) });
+    // so is one that loses a process of its own and ends for that reason
+    await node.start(shell(2, `/usr/bin/perl -e '${eat}'; exit 7`, { limits }));
+    const both = await eventually(
+      () => node.running(app),
+      (all) => all[1]?.exited !== undefined,
+    );
+    expect(both[1]?.exited).toMatchObject({ code: 7, oom: true });
+    await node.start(shell(3, "kill -9 $$", { limits }));
+    const three = await eventually(
+      () => node.running(app),
+      (all) => all[2]?.exited !== undefined,
+    );
+    expect(three[2]?.exited).toEqual({ code: 137, signal: "SIGKILL", at: expect.any(String) });
+  });
+
   test("checks and hooks see the app's image as its user", async () => {
     const node = await open();
     await node.ensureHolder(app, []);

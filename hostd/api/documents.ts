@@ -12,6 +12,7 @@ import type { OperationRow } from "../journal/operations.ts";
 import { toSlotDocument } from "../journal/slots.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { rollbackTarget } from "../rollback/plan.ts";
+import { limitsOf } from "../switch/limits.ts";
 import { situationOf } from "../switch/situation.ts";
 
 const VERSION = String(JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version);
@@ -36,6 +37,7 @@ export function toOperationDocument(engine: Engine, operation: OperationRow | un
     ...aboutOf(engine, operation.app, about ?? plan.image),
     ...(plan.switch?.from === undefined ? {} : { from: plan.switch.from }),
     ...(plan.switch === undefined ? {} : { to: plan.switch.to }),
+    ...(plan.gap === undefined ? {} : { gap: plan.gap }),
     steps: engine.journal.operations.steps(id).map(({ document }) => document),
     ...(operation.reason === undefined ? {} : { reason: withoutUndefined(operation.reason) }),
     reverted: operation.reverted,
@@ -70,6 +72,7 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
     ...(targetGeneration === undefined ? {} : { rollbackTarget: toGenerationDocument(targetGeneration) }),
     ...(state.hold === undefined ? {} : { hold: state.hold }),
     ...(process === undefined ? {} : { process }),
+    limits: process === undefined || state.current === undefined ? [] : await limitsOf(engine, app, state.current),
     slots: slots.list(app).map(toSlotDocument),
     snapshots: snapshots.list(app),
     operations: underWay.map(({ operation }) => operation),

@@ -1,7 +1,7 @@
 import { toFailureDocument } from "../../manifests/failure.ts";
 import type { HostCheck, HostScriptKind } from "../../manifests/node.ts";
 import { HostdError } from "../error.ts";
-import { describeExit } from "../health/judge.ts";
+import { describeExit } from "../exit.ts";
 import { type Context, switchOf } from "../operations/context.ts";
 import { runHostScripts } from "../system/host-scripts.ts";
 

@@ -1,5 +1,6 @@
 import type { Health } from "../../manifests/app.ts";
 import type { Clock } from "../clock.ts";
+import { describeExit } from "../exit.ts";
 import type { Exit, HealthResult } from "../system/node.ts";
 import { decide, type Sample, type Verdict, type Windows } from "./decide.ts";
 
@@ -63,9 +64,4 @@ export function nameOf(health: Health): string {
     case "file":
       return `file ${health.path}`;
   }
-}
-
-export function describeExit(exit: Exit): string {
-  if (exit.signal !== undefined) return `killed by ${exit.signal}`;
-  return exit.code === undefined ? "ended together with its holder" : `exit code ${exit.code}`;
 }

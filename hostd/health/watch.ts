@@ -1,10 +1,11 @@
 import { toFailureDocument } from "../../manifests/failure.ts";
 import type { Engine } from "../engine.ts";
+import { describeExit } from "../exit.ts";
 import { hostApp, isOnTrial } from "../host/host.ts";
 import { launchable } from "../operations/context.ts";
 import { checkOfHost } from "../system/check-host.ts";
 import { mayRestart, type Sample, SICK_AFTER, sickness } from "./decide.ts";
-import { describeExit, nameOf } from "./judge.ts";
+import { nameOf } from "./judge.ts";
 
 /** How often an app without checks is looked at, milliseconds. */
 const PROCESS_INTERVAL = 2_000;
@@ -36,7 +37,10 @@ export function openWatch(engineOf: () => Engine): Watch {
       leave(app);
       const engine = engineOf();
       const state = engine.journal.apps.get(app);
-      if (state?.hold !== undefined) return engine.board.setHealth(app, "stopped");
+      if (state?.hold !== undefined) {
+        engine.board.setHealth(app, "stopped");
+        return goBackFromHold(engine, app, state.hold);
+      }
       if (state?.current === undefined || engine.closing.aborted || isOnTrial(engine)) return;
       const isHost = hostApp(engine) === app;
       const controller = new AbortController();
@@ -65,6 +69,7 @@ async function watchGeneration(engine: Engine, app: string, number: number, rest
   const checks = launchable(engine, app, number).app.health;
   const interval = Math.min(PROCESS_INTERVAL, ...checks.map((check) => check.interval));
   const recent: Sample[][] = checks.map(() => []);
+  let told = false;
   while (!signal.aborted) {
     await engine.clock.sleep(interval, signal);
     if (signal.aborted) return;
@@ -72,7 +77,13 @@ async function watchGeneration(engine: Engine, app: string, number: number, rest
     const failing = recent.some((samples) => samples.at(-1)?.ok === false);
     if (signal.aborted) return;
     engine.board.setHealth(app, sick !== undefined || failing ? "unhealthy" : "healthy");
-    if (sick !== undefined && actOn(engine, app, sick, restarts)) return;
+    if (sick === undefined) told = false;
+    else if (engine.settings.onSick !== "report") {
+      if (actOn(engine, app, sick, restarts)) return;
+    } else if (!told) {
+      told = true;
+      engine.journal.events.append("app.sick", { app, detail: { reason: sick } });
+    }
   }
 }
 
@@ -119,6 +130,25 @@ async function askAll(engine: Engine, app: string, number: number, recent: Sampl
       recent[check] = [...(recent[check] ?? []), { check, at: engine.clock.now(), ok, detail }].slice(-SICK_AFTER);
     }),
   );
+}
+
+/** Operations that stop a sick app, and those that say nothing about what runs. */
+const STOPS: ReadonlySet<string> = new Set(["restart", "halt"]);
+const BESIDE: ReadonlySet<string> = new Set(["stage", "prune", "snapshot"]);
+
+/**
+ * Policy `rollback`: an app that was stopped since it stayed sick goes back to its last good version. Only right after
+ * it was stopped: a rollback that failed is not tried again, and what somebody did since then stands.
+ */
+function goBackFromHold(engine: Engine, app: string, hold: string): void {
+  if (engine.settings.onSick !== "rollback" || engine.closing.aborted) return;
+  const last = engine.journal.operations.list({ app, limit: 20 }).find(({ kind }) => !BESIDE.has(kind));
+  if (last === undefined || !STOPS.has(last.kind)) return;
+  try {
+    engine.submit.rollback({ app, by: "hostd", cause: hold });
+  } catch (error) {
+    engine.log("error", "no rollback of a sick app", { app, ...toFailureDocument(error) });
+  }
 }
 
 /** Tiers two and three: one restart that is judged; an app that needs one again and again is stopped. False: try later. */

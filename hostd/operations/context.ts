@@ -4,6 +4,7 @@ import { HostdError } from "../error.ts";
 import type { GenerationRow } from "../journal/generations.ts";
 import type { OperationRow } from "../journal/operations.ts";
 import type { SlotRow } from "../journal/slots.ts";
+import type { GapMeter } from "../switch/gap.ts";
 import { requireApp, type SwitchPlan } from "../switch/plan.ts";
 import { type Plan, parsePlan } from "./plan.ts";
 
@@ -19,6 +20,8 @@ export interface Context {
   /** Aborted when hostd ends or somebody aborts the operation. */
   readonly signal: AbortSignal;
   plan: Plan;
+  /** Measures how long the app took no connection; it does not outlive hostd. */
+  gap: GapMeter | undefined;
   /** Code of the failure that is being undone. */
   failure: string | undefined;
   /** Writes the plan to the journal: what a step decided is never decided again. */
@@ -36,6 +39,7 @@ export function openContext(engine: Engine, operation: OperationRow, signal: Abo
     kind: operation.kind,
     signal,
     plan: parsePlan(operation.plan, operation.id),
+    gap: undefined,
     failure: operation.reason?.code,
     savePlan(change) {
       context.plan = { ...context.plan, ...change };

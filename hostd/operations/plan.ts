@@ -32,6 +32,8 @@ const planSchema = z.object({
   confirmWithin: z.int().positive().optional(),
   /** Why somebody takes a version that the policy is against. */
   breakGlass: z.string().optional(),
+  /** Milliseconds in which the app took no connection. */
+  gap: z.int().optional(),
   /** Newest versions that pruning keeps, where a request said so. */
   keep: z.int().positive().optional(),
   /** Snapshots to forget. */

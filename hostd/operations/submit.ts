@@ -107,8 +107,13 @@ export function openSubmit(engineOf: () => Engine): Submit {
     rollback: (asked) =>
       begin(isHost(asked) ? "upgrade" : "rollback", asked, () => {
         requireApp(engineOf(), asked.app);
+        const { cause } = asked;
         const planned = planRollback(situationOf(engineOf(), asked.app), asked);
-        return { switch: planned, ...upgradePlan(asked, isHost(asked)) };
+        return {
+          switch: planned,
+          ...(cause === undefined ? {} : { cause }),
+          ...upgradePlan(asked, isHost(asked)),
+        };
       }),
     adopt: ({ channel, found, ...asked }) => begin("adopt", asked, () => ({ stage: { channel, found } })),
     restart: (asked) => begin("restart", asked, () => ({ ...samePlan(engineOf(), asked.app), cause: asked.cause })),

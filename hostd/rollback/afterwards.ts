@@ -4,6 +4,7 @@ import { judgeGeneration } from "../health/trial.ts";
 import { judgeHostAfterwards } from "../host/afterwards.ts";
 import type { Context } from "../operations/context.ts";
 import { runHook } from "../switch/hooks.ts";
+import { tellGap } from "../switch/steps.ts";
 
 /**
  * Judges the old generation again once it is back, apart from the failure that led there: "taken back" and "well
@@ -33,6 +34,7 @@ async function judgeOld(context: Context): Promise<void> {
     report: context.report,
   });
   if (verdict.state === "pending") return;
+  await tellGap(context);
   const healthy = verdict.state === "healthy";
   engine.journal.operations.setAfterwards(context.id, { healthy, detail: verdict.detail });
   if (!healthy) context.note(`after the revert generation ${from} is not healthy: ${verdict.detail}`);

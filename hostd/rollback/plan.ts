@@ -18,6 +18,8 @@ export interface RollbackRequest {
   to?: string | undefined;
   withData?: string | undefined;
   withConfig?: boolean | undefined;
+  /** Why hostd itself goes back. */
+  cause?: string | undefined;
 }
 
 export interface RollbackSituation extends Situation {
@@ -45,7 +47,7 @@ export function planRollback(situation: RollbackSituation, request: RollbackRequ
     config: request.withConfig === true ? config : (situation.current?.config ?? config),
     ...commonPlan(situation, requireApp(slot), restore !== undefined),
     ...(restore === undefined ? {} : { restore: restore.id }),
-    ...(leaves ? { quarantine: "rolled back by command" } : {}),
+    ...(leaves ? { quarantine: request.cause ?? "rolled back by command" } : {}),
   };
 }
 

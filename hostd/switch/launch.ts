@@ -50,6 +50,7 @@ export async function specOf(engine: Engine, target: Launchable, root: string): 
     ...(data === undefined ? {} : { data: { source: await engine.node.dataPath(generation.app), target: data.path } }),
     config: await writeConfig(engine, target),
     listenFds: app.listen.length,
+    ...(app.limits === undefined ? {} : { limits: app.limits }),
     stopTimeout: app.stopTimeout,
   };
 }

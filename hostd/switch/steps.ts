@@ -5,8 +5,10 @@ import { HostdError } from "../error.ts";
 import { judgeGeneration, type Standing } from "../health/trial.ts";
 import { type Context, END, launchable, switchOf } from "../operations/context.ts";
 import type { SlotAction } from "../states.ts";
+import { doorOf, openGapMeter } from "./gap.ts";
 import { runHook } from "./hooks.ts";
 import { mountSlot, runningOf, startGeneration, stopGeneration } from "./launch.ts";
+import { describeUnheld, limitsOf } from "./limits.ts";
 import { requireApp } from "./plan.ts";
 import { planSlot } from "./situation.ts";
 
@@ -75,7 +77,7 @@ export async function beside(context: Context): Promise<string> {
   if (plan.stopFirst !== undefined) context.note(`the old version stops first: ${plan.stopFirst}`);
   if (plan.beside === undefined) return "the old version stops first";
   beginGeneration(context);
-  await startGeneration(context.engine, context.app, plan.to);
+  await startNew(context);
   return "both run";
 }
 
@@ -101,9 +103,24 @@ export async function drain(context: Context): Promise<void> {
 }
 
 export async function stop(context: Context): Promise<void> {
-  const { from } = switchOf(context);
-  context.engine.watch.leave(context.app);
-  if (from !== undefined) await stopGeneration(context.engine, context.app, from);
+  const { engine, app } = context;
+  const { from, hold } = switchOf(context);
+  engine.watch.leave(app);
+  if (from === undefined) return;
+  const door = hold === undefined ? doorOf(launchable(engine, app, from).app) : undefined;
+  if (door !== undefined && context.gap === undefined) {
+    context.gap = await openGapMeter(door, engine.clock, engine.closing);
+  }
+  await stopGeneration(engine, app, from);
+}
+
+/** Tells the gap once somebody is there again, the new version or the old one. */
+export async function tellGap(context: Context): Promise<void> {
+  const gap = await context.gap?.end();
+  context.gap = undefined;
+  if (gap === undefined) return;
+  context.savePlan({ gap });
+  context.note(`gap: ${gap} ms without a connection, since the app binds its port itself`);
 }
 
 /** Brings back the old generation, unless hostd kept it stopped before. */
@@ -162,8 +179,15 @@ export async function flipBack(context: Context): Promise<void> {
 }
 
 export async function start(context: Context): Promise<void> {
-  const { to, beside } = switchOf(context);
-  if (beside === undefined || !(await wasStarted(context))) await startGeneration(context.engine, context.app, to);
+  const { beside } = switchOf(context);
+  if (beside === undefined || !(await wasStarted(context))) await startNew(context);
+}
+
+async function startNew(context: Context): Promise<void> {
+  const { engine, app } = context;
+  const { to } = switchOf(context);
+  await startGeneration(engine, app, to);
+  for (const text of describeUnheld(await limitsOf(engine, app, to))) context.note(text);
 }
 
 /** Beside the old one it goes last: once that is back. */
@@ -173,8 +197,8 @@ export async function stopNew(context: Context): Promise<void> {
 }
 
 export async function judge(context: Context): Promise<string> {
-  const { to, beside } = switchOf(context);
-  if (!(await wasStarted(context))) await startGeneration(context.engine, context.app, to);
+  const { beside } = switchOf(context);
+  if (!(await wasStarted(context))) await startNew(context);
   return await judgeNew(context, beside === undefined ? "fresh" : "proven");
 }
 
@@ -194,6 +218,7 @@ async function judgeNew(context: Context, standing: Standing): Promise<string> {
     report: context.report,
   });
   if (verdict.state === "healthy") {
+    if (standing !== "beside") await tellGap(context);
     if (standing !== "proven") await passGate(context);
     return verdict.detail;
   }

@@ -1,40 +1,52 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import * as z from "zod";
+import { unlessMissing } from "../../effects/errno.ts";
+import { makeCgroups, removeCgroups } from "./cgroups.ts";
 import { NodeError } from "./failure.ts";
 import { askHolder, ensureHolder, holderGone } from "./holder.ts";
 import { type HolderRecord, parseRecord } from "./holder-protocol.ts";
-import { launchCommand, specFields } from "./launch.ts";
+import { launchCommand, SANDBOX_TASKS, specFields } from "./launch.ts";
 import type { Launcher } from "./launcher.ts";
+import { limitsInForce } from "./limits.ts";
 import { LOG_LIMIT, lastOfLog, readLog } from "./logs.ts";
 import type { Running, StartSpec } from "./node.ts";
-import type { Paths } from "./paths.ts";
+import { instanceOf, type Paths } from "./paths.ts";
 import { isAlive } from "./proc.ts";
 import { readRecords, toRunning } from "./records.ts";
 import { prepareSandbox } from "./sandbox.ts";
 
 /** Processes of apps, through their holders. Nothing is remembered here: what is asked is always the holder's answer. */
-export function openApps(paths: Paths, userOf: (app: string) => Promise<number>): Launcher {
+export function openApps(paths: Paths, runDirectory: string, userOf: (app: string) => Promise<number>): Launcher {
+  const parent = `hostd-${instanceOf(runDirectory)}`;
   return {
     ensureHolder: (app, listen) => ensureHolder(paths, app, listen),
-    start: async (spec) => start(paths, spec, await userOf(spec.app)),
+    start: async (spec) => start(paths, parent, spec, await userOf(spec.app)),
     async stop(app, generation, timeoutMs) {
       await askHolder(paths, app, ["stop", generation, timeoutMs]);
+      await leaveCgroups(paths, app, generation);
     },
     async running(app) {
       return (await recordsOf(paths, app)).map(toRunning);
     },
     async removeHolder(app) {
       await askHolder(paths, app, ["quit"]);
-      for (const record of await recordsOf(paths, app)) await killLeft(record);
+      const records = await recordsOf(paths, app);
+      for (const record of records) await killLeft(record);
+      for (const { generation } of records) await leaveCgroups(paths, app, generation);
       await rm(paths.appRun(app), { recursive: true, force: true });
+    },
+    async limitsInForce(app, generation) {
+      const alive = (await recordsOf(paths, app)).find((one) => one.generation === generation && !one.exited);
+      return alive === undefined ? {} : limitsInForce(alive.pid, SANDBOX_TASKS);
     },
     logs: (app, generation) => readLog(paths, app, generation),
   };
 }
 
-async function start(paths: Paths, spec: StartSpec, user: number): Promise<Running> {
+async function start(paths: Paths, parent: string, spec: StartSpec, user: number): Promise<Running> {
   const sandbox = await prepareSandbox(paths, spec, String(spec.generation));
-  const command = launchCommand(sandbox, spec.listenFds);
+  const command = launchCommand(sandbox, spec.listenFds, await enterCgroups(paths, parent, spec));
   const log = paths.log(spec.app, spec.generation);
   await mkdir(dirname(log), { recursive: true });
   const head = ["start", spec.generation, log, LOG_LIMIT, spec.listenFds, command.length, ...command];
@@ -55,6 +67,22 @@ async function start(paths: Paths, spec: StartSpec, user: number): Promise<Runni
       });
     }
   }
+}
+
+/** Where its limits hold; which cgroups they are is written down first, so that a stop finds them to remove. */
+async function enterCgroups(paths: Paths, parent: string, { app, generation, limits }: StartSpec): Promise<string[]> {
+  if (limits === undefined) return [];
+  const cgroups = await makeCgroups(parent, `${app}@${generation}`, limits, SANDBOX_TASKS);
+  await mkdir(dirname(paths.cgroups(app, generation)), { recursive: true });
+  await writeFile(paths.cgroups(app, generation), JSON.stringify(cgroups));
+  return cgroups;
+}
+
+async function leaveCgroups(paths: Paths, app: string, generation: number): Promise<void> {
+  const text = await unlessMissing(readFile(paths.cgroups(app, generation), "utf8"));
+  if (text === undefined) return;
+  await removeCgroups(z.array(z.string()).parse(JSON.parse(text)));
+  await rm(paths.cgroups(app, generation), { force: true });
 }
 
 /** From the holder; where it was killed, from its files. */

@@ -2,6 +2,7 @@ import { type LookupAddress, lookup } from "node:dns";
 import { request } from "node:http";
 import { createConnection, type LookupFunction, type NetConnectOpts } from "node:net";
 import type { Health } from "../../manifests/app.ts";
+import { describeExit } from "../exit.ts";
 import { checkFile, lookBelow } from "./check-file.ts";
 import { checkUnit } from "./check-unit.ts";
 import { runEntered } from "./entered.ts";
@@ -39,7 +40,7 @@ async function judge(
 ): Promise<Verdict> {
   // A held socket takes connections for a dead app too, so life is asked first.
   if (running === undefined) return { ok: false, detail: "not running" };
-  if (running.exited !== undefined) return { ok: false, detail: describeExit(running.exited) };
+  if (running.exited !== undefined) return { ok: false, detail: `ended: ${describeExit(running.exited)}` };
   const own = probe === undefined || !isAsked(health) ? undefined : await socketOf(running.pid, probe);
   if (own !== undefined && "ok" in own) return own;
   switch (health.kind) {
@@ -134,11 +135,6 @@ export const lookupHost: LookupFunction = (name, options, answer) => {
 function describeError(error: Error): string {
   if (error instanceof AggregateError) return error.errors.map((one: Error) => one.message).join("; ");
   return error.message;
-}
-
-function describeExit({ code, signal }: NonNullable<Running["exited"]>): string {
-  if (signal !== undefined) return `ended by ${signal}`;
-  return code === undefined ? "ended with its holder" : `ended with exit code ${code}`;
 }
 
 export function oneLine(text: string): string {

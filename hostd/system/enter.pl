@@ -5,7 +5,7 @@
 #
 # usage: enter.pl SPEC-FD REPORT-FD          becomes the app of a new sandbox
 #        enter.pl SPEC-FD REPORT-FD PID      runs beside process PID, in its namespaces, and exits as what it ran
-# SPEC, joined by NUL: user id, sockets, workdir, number of variables, NAME=VALUE..., command...
+# SPEC, joined by NUL: user id, sockets, most open files (0: as it is), workdir, number of variables, NAME=VALUE..., command...
 # REPORT gets `entered` before the exec, and what failed where something did; it closes on exec.
 use strict;
 use warnings;
@@ -13,19 +13,20 @@ no warnings "exec";    # a failed exec is reported, not printed
 use Fcntl qw(F_SETFD FD_CLOEXEC);
 use POSIX ();
 
-use constant { MNT_DETACH => 2, PDEATHSIG => 1, CAPBSET_DROP => 24, NO_NEW_PRIVS => 38, CAPABILITY_VERSION_3 => 0x20080522 };
-my %X86 = (pivot_root => 155, umount2 => 166, prctl => 157, capset => 126, setns => 308);
-my %ARM = (pivot_root => 41,  umount2 => 39,  prctl => 167, capset => 91,  setns => 268);
+use constant { NOFILE => 7, MNT_DETACH => 2, PDEATHSIG => 1, CAPBSET_DROP => 24, NO_NEW_PRIVS => 38, CAPABILITY_VERSION_3 => 0x20080522 };
+my %X86 = (pivot_root => 155, umount2 => 166, prctl => 157, capset => 126, setns => 308, prlimit => 302);
+my %ARM = (pivot_root => 41,  umount2 => 39,  prctl => 167, capset => 91,  setns => 268, prlimit => 261);
 my %CALL = (POSIX::uname())[4] eq "x86_64" ? %X86 : %ARM;
 
 my ($spec_fd, $report_fd, $beside) = @ARGV;
 open(my $report, ">&=", $report_fd) or die "report: $!\n";
 fcntl($report, F_SETFD, FD_CLOEXEC);
-my ($uid, $sockets, $workdir, @rest) = read_spec();
+my ($uid, $sockets, $files, $workdir, @rest) = read_spec();
 my %env = map { /^([^=]*)=(.*)$/s } splice @rest, 0, shift @rest;
 
 defined $beside ? join_namespaces($beside) : swap_root("/app");
 close_others($sockets);
+limit_files($files) if $files;
 drop_privileges($uid);
 die_with_parent() if defined $beside;
 chdir $workdir or fail("working directory $workdir: $!");
@@ -74,6 +75,18 @@ sub close_others {
     opendir(my $open, "/proc/self/fd") or fail("/proc/self/fd: $!");
     my @extra = grep { /^\d+$/ && $_ >= 3 + $count && $_ != fileno $report } readdir $open;
     POSIX::close($_) for @extra;
+}
+
+# More than the node allows this process is not to be had; hostd tells what is in force.
+sub limit_files {
+    my ($wanted) = @_;
+    my $now = pack("QQ", 0, 0);
+    my $none = 0;
+    syscall($CALL{prlimit}, 0, NOFILE, $none, $now) == 0 or fail("prlimit: $!");
+    my $hard = (unpack "QQ", $now)[1];
+    my $most = $wanted < $hard ? $wanted : $hard;
+    my $new = pack("QQ", $most, $most);
+    syscall($CALL{prlimit}, 0, NOFILE, $new, $none) == 0 or fail("prlimit: $!");
 }
 
 sub drop_privileges {

@@ -71,7 +71,9 @@ export function parseRecord(line: string): HolderRecord | undefined {
     generation,
     pid: app.pid,
     startedAt: timeOf(started),
-    ...(ended === undefined ? {} : { exited: { ...exitOf(number("code")), at: timeOf(ended) } }),
+    ...(ended === undefined
+      ? {}
+      : { exited: { ...exitOf(number("code")), ...(fields.has("oom") ? { oom: true } : {}), at: timeOf(ended) } }),
     init,
     app,
   };

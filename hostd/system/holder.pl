@@ -12,7 +12,7 @@
 #   start    N LOG LIMIT SOCKETS ARGC ARG... SPEC...  -> ok, record; SPEC is what enter.pl reads
 #   stop     N MILLISECONDS                  -> ok, when nothing of it is left
 #   quit                                     -> ok; everything killed, holder gone
-# A record: `generation=N init=PID initstart=T pid=PID start=T started=S [code=N] [ended=S]`; S in seconds, T in ticks.
+# A record: `generation=N init=PID initstart=T pid=PID start=T started=S [code=N] [ended=S] [oom=1]`; S in seconds, T in ticks.
 use strict;
 use warnings;
 use Fcntl qw(:flock F_GETFL F_SETFL O_NONBLOCK);
@@ -223,6 +223,7 @@ sub ended {
     close delete $g->{pipe} if $g->{pipe};
     $g->{code} = WIFEXITED($status) ? WEXITSTATUS($status) : 128 + WTERMSIG($status);
     $g->{ended} = now();
+    note_kills($g);
     delete $g->{deadline};
     finished($g) if !$g->{report};
 }

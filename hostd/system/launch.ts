@@ -13,11 +13,15 @@ const ENTER_CAPABILITIES = ["CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_SE
 /** Standard mounts of every sandbox; an image need not have the directories. */
 export const STANDARD_POINTS = ["/proc", "/dev", "/tmp", "/run"];
 
-/** Joins root and mount points in a mount namespace of its own, so that it goes when the app goes. */
-const PREPARE = 'mount -t overlay overlay -o "$1" "$2" && shift 2 && exec "$@"';
+/** Enters its cgroups, then joins root and mount points in a mount namespace of its own, so that it goes when the app goes. */
+const PREPARE =
+  'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit; shift; done; mount -t overlay overlay -o "$2" "$3" && shift 3 && exec "$@"';
+
+/** Processes that make a sandbox and stay with it: bwrap and the init of its pid namespace. */
+export const SANDBOX_TASKS = 2;
 
 /** What runs in a sandbox. */
-export type Program = Pick<StartSpec, "command" | "env" | "workdir">;
+export type Program = Pick<StartSpec, "command" | "env" | "workdir" | "limits">;
 
 export interface Sandbox {
   /** The slot. */
@@ -40,13 +44,13 @@ function descriptorsOf(listenFds: number) {
  * The command line that makes the sandbox and starts a process in it: image read-only, own pid, ipc and uts namespaces, the
  * node's network, fresh /proc, /dev, /tmp and /run. It dies with its parent. What runs, and as whom, is in specBytes.
  */
-export function launchCommand(sandbox: Sandbox, listenFds: number): string[] {
+export function launchCommand(sandbox: Sandbox, listenFds: number, cgroups: readonly string[] = []): string[] {
   const { spec, report } = descriptorsOf(listenFds);
   const options = `ro,lowerdir=${sandbox.root}:${sandbox.points}`;
   return [
     // Slave: what the node unmounts later goes here too, or a long-lived app would keep it busy and its disk space taken.
     ...["unshare", "--mount", "--propagation", "slave", "--"],
-    ...["sh", "-c", PREPARE, "prepare", options, sandbox.at],
+    ...["sh", "-c", PREPARE, "prepare", ...cgroups, "--", options, sandbox.at],
     ...["bwrap", "--die-with-parent", "--new-session"],
     ...["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
     ...["--ro-bind", "/usr", "/usr", "--ro-bind-try", "/lib", "/lib", "--ro-bind-try", "/lib64", "/lib64"],
@@ -73,5 +77,13 @@ export function besideCommand(pid: number): string[] {
 export function specFields(program: Program, user: number, listenFds: number): string[] {
   const env = Object.entries({ PATH: DEFAULT_PATH, ...program.env }).map(([name, value]) => `${name}=${value}`);
   const workdir = program.workdir === "" ? "/" : program.workdir;
-  return [String(user), String(listenFds), workdir, String(env.length), ...env, ...program.command];
+  return [
+    String(user),
+    String(listenFds),
+    String(program.limits?.files ?? 0),
+    workdir,
+    String(env.length),
+    ...env,
+    ...program.command,
+  ];
 }

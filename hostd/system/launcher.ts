@@ -8,7 +8,10 @@ import type { Paths } from "./paths.ts";
 import { openSystemdApps } from "./systemd/apps.ts";
 
 /** What starts apps and holds their sockets: one contract, two ways (docs/operations.md, Launchers). */
-export type Launcher = Pick<NodeSystem, "ensureHolder" | "start" | "stop" | "running" | "removeHolder" | "logs">;
+export type Launcher = Pick<
+  NodeSystem,
+  "ensureHolder" | "start" | "stop" | "running" | "limitsInForce" | "removeHolder" | "logs"
+>;
 
 type LauncherName = Exclude<LauncherChoice, "auto">;
 
@@ -23,7 +26,7 @@ export async function openLauncher(
   choice: LauncherChoice,
 ): Promise<Launcher> {
   const name = await settle(join(runDirectory, "launcher"), choice);
-  return name === "systemd" ? openSystemdApps(paths, runDirectory, userOf) : openApps(paths, userOf);
+  return name === "systemd" ? openSystemdApps(paths, runDirectory, userOf) : openApps(paths, runDirectory, userOf);
 }
 
 async function settle(file: string, choice: LauncherChoice): Promise<LauncherName> {

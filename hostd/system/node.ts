@@ -1,4 +1,4 @@
-import type { Health, Listen } from "../../manifests/app.ts";
+import type { Health, Limits, Listen } from "../../manifests/app.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import type { Descriptor, LayerVerity } from "../../manifests/image.ts";
 import type { DataDriverName, PoolUse, TreeSize } from "./data-driver.ts";
@@ -35,6 +35,8 @@ export interface StartSpec {
   config: readonly Mount[];
   /** How many of the holder's sockets the process gets, from fd 3 on, in the order given to ensureHolder. */
   listenFds: number;
+  /** What its processes may use; `files` each of them. What the node cannot hold is left out: limitsInForce tells. */
+  limits?: Limits;
   /** Milliseconds that a shutdown of the node gives it to end; 10 s unless said otherwise. */
   stopTimeout?: number;
 }
@@ -62,6 +64,8 @@ export interface Exit {
   code?: number;
   /** `SIGKILL` and so on, where code is over 128. */
   signal?: string;
+  /** The kernel killed it, or one of its processes, for want of memory. */
+  oom?: true;
   /** RFC 3339. */
   at: string;
 }
@@ -136,6 +140,8 @@ export interface NodeSystem {
   stop(app: string, generation: number, timeoutMs: number): Promise<void>;
   /** Every generation started since the node booted, newest last; true after hostd's and after the holder's death. */
   running(app: string): Promise<Running[]>;
+  /** What the kernel really holds the living process of a generation to; nothing for what it does not limit. */
+  limitsInForce(app: string, generation: number): Promise<Limits>;
   /** Kills what still runs, closes the sockets, ends the holder, forgets its records. */
   removeHolder(app: string): Promise<void>;
   /** Runs to its end in the image's sandbox, without sockets. It dies with hostd. */

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { hexOf, shortDigest } from "../../manifests/digest.ts";
 import type { Digest } from "../../manifests/image.ts";
@@ -35,10 +36,17 @@ export function pathsOf({ stateDirectory, runDirectory }: NodeOptions) {
     holderSocket: (app: string) => join(appRun(app), "holder.sock"),
     holderLog: (app: string) => join(appState(app), "log", "holder.log"),
     records: (app: string) => join(appRun(app), "generations"),
+    /** The cgroups that hold a generation's limits, where hostd itself made them. */
+    cgroups: (app: string, generation: number) => join(appRun(app), "cgroups", String(generation)),
     /** Mount point of the app's root, used in private mount namespaces only. */
     appRoot: (app: string) => join(appRun(app), "root"),
     mountPoints: (app: string, name: string) => join(appRun(app), "points", name),
   };
+}
+
+/** What tells the cgroups and units of one run directory from those of another. */
+export function instanceOf(runDirectory: string): string {
+  return createHash("sha256").update(runDirectory).digest("hex").slice(0, 8);
 }
 
 const APP = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;

@@ -30,6 +30,34 @@ sub identify {
     $g->{initstart} = start_time($g->{init} //= 0);
     ($g->{pid}) = children($g->{init});
     $g->{start} = start_time($g->{pid} //= 0);
+    count_kills($g);
+}
+
+# Kills for want of memory in the app's cgroup so far. Where that is not its own, only its own SIGKILL is put down to them.
+sub count_kills {
+    my ($g) = @_;
+    open(my $file, "<", "/proc/$g->{pid}/cgroup") or return;
+    my ($v1, $v2);
+    while (<$file>) { if (/^\d+:(?:\S*,)?memory(?:,[^:]*)?:(.*)/) { $v1 = $1 } elsif (/^0::(.*)/) { $v2 = $1 } }
+    my ($path, $type, $counter) = defined $v1 ? ($v1, "cgroup", "memory.oom_control") : ($v2, "cgroup2", "memory.events");
+    open(my $mounts, "<", "/proc/mounts") or return;
+    my ($at) = map { (split)[1] } grep { / $type \S*/ && ($type eq "cgroup2" || /[ ,]memory[ ,]/) } <$mounts>;
+    return if !defined $at || !defined $path;
+    $g->{killfile} = "$at$path/$counter";
+    $g->{kills} = kills($g->{killfile});
+    $g->{owncgroup} = $path =~ /\@$g->{generation}(?:\.service)?$/;
+}
+
+sub kills {
+    open(my $file, "<", $_[0]) or return 0;
+    local $/;
+    return <$file> =~ /^oom_kill (\d+)/m ? $1 : 0;
+}
+
+sub note_kills {
+    my ($g) = @_;
+    return if !$g->{killfile} || !($g->{owncgroup} || $g->{code} == 137);
+    $g->{oom} = 1 if kills($g->{killfile}) > $g->{kills};
 }
 
 # Leaves a generation's record in generations/N, whole or not at all.
@@ -44,7 +72,7 @@ sub keep {
 sub record {
     my ($g) = @_;
     my @fields = qw(generation init initstart pid start started);
-    return join " ", map { "$_=$g->{$_}" } @fields, grep { defined $g->{$_} } qw(code ended);
+    return join " ", map { "$_=$g->{$_}" } @fields, grep { defined $g->{$_} } qw(code ended oom);
 }
 
 sub children {

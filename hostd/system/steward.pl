@@ -79,6 +79,7 @@ sub ended {
     reported() while $report;
     $g->{code} = WIFEXITED($status) ? WEXITSTATUS($status) : 128 + WTERMSIG($status);
     $g->{ended} = now();
+    note_kills($g);
     explain() if $told ne "entered\n";
     keep($g);
     POSIX::_exit($g->{code});

@@ -1,6 +1,7 @@
 import type { FailureBundle } from "../../manifests/bundle.ts";
 import { bytes, table } from "../../terminal/table.ts";
 import type { Verb } from "../../terminal/verb.ts";
+import { describeExit } from "../exit.ts";
 import { answerOf, argument, clientOf, operationNumber, SOCKET_OPTION } from "./answer.ts";
 import { showSteps } from "./show.ts";
 
@@ -26,8 +27,7 @@ function showFailure({ operation, checks, hostChecks, processes, machine, log }:
     ...hostChecks.map(({ check, outcome, detail }) => [check, outcome, detail]),
   ];
   const ends = processes.map(({ pid, startedAt, exited }) => {
-    const how =
-      exited === undefined ? "still ran" : `ended, ${exited.signal ?? `exit code ${exited.code ?? "unknown"}`}`;
+    const how = exited === undefined ? "still ran" : `ended, ${describeExit(exited)}`;
     return `process ${pid}, started ${startedAt}: ${how}`;
   });
   const room = machine === undefined ? [] : [`${bytes(machine.disk.free)} were free on the disk`];

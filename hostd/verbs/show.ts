@@ -1,6 +1,7 @@
 import { shortDigest } from "../../manifests/digest.ts";
 import type { AppStatus, OperationDocument, StatusDocument, UnderWay } from "../../manifests/node.ts";
 import { table, terminalColumns, wrap } from "../../terminal/table.ts";
+import { describeUnheld } from "../switch/limits.ts";
 import { howItStands, tookOf } from "./answer.ts";
 import { showHost } from "./show-host.ts";
 
@@ -29,6 +30,7 @@ export function showApp(app: AppStatus): string {
     ...(app.hold === undefined ? [] : [line(2, `kept stopped: ${app.hold}`)]),
     ...targetLines(app),
     ...app.underWay.flatMap(underWayLines),
+    ...describeUnheld(app.limits).map((text) => line(2, text)),
     ...app.checks.map(({ ok, check, detail, took }) =>
       line(2, `${ok ? "ok " : "BAD"} ${check}: ${detail} (${Math.round(took)} ms)`),
     ),

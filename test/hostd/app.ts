@@ -6,19 +6,25 @@ import { dirname, join } from "node:path";
  * The app under test: writes numbered records to its data and answers each only once it is on disk. argv: version,
  * then what is wrong with it: `good`, `sick` (503 from the start), `crash` (ends after 0.2 s), `turns-sick` (503 once
  * the file /var/lib/shop/sick is there), `ends` (ends once the file /var/lib/shop/end is there), `half` (good on its
- * probe, 503 on its port). A third argument is a unix socket on which it answers too, its probe.
+ * probe, 503 on its port), `greedy` (takes 200 MB of memory). The third argument is a unix socket on which it answers too, its probe;
+ * the fourth a port that it binds itself, where hostd gives it no socket.
  */
 export const SERVER = String.raw`
 use strict; use warnings; use Socket; use IO::Handle; use Fcntl qw(:DEFAULT :flock);
-my ($version, $how, $probe) = @ARGV;
+my ($version, $how, $probe, $port) = @ARGV;
 my $data = "/var/lib/shop";
 my $draining = 0;
 my $quiet = 0; # while it is, nothing is written
 $SIG{TERM} = sub { $draining = 1 };
 $| = 1;
 print "shop $version begins as $how\n";
+if ($how eq "greedy") { select(undef, undef, undef, 0.1); my $many = 200_000_000; print length("x" x $many) }
 if ($how eq "crash") { select(undef, undef, undef, 0.2); print "about to crash\n"; exit 3 }
-open(my $listen, "+<&=", 3) or die "no socket: $!";
+my $listen;
+if ($port) {
+    socket($listen, AF_INET, SOCK_STREAM, 0) && setsockopt($listen, SOL_SOCKET, SO_REUSEADDR, 1) or die "socket: $!";
+    bind($listen, pack_sockaddr_in($port, INADDR_LOOPBACK)) && listen($listen, 64) or die "port $port: $!";
+} else { open($listen, "+<&=", 3) or die "no socket: $!" }
 fcntl($listen, F_SETFL, O_NONBLOCK); # another version may take what both were told of
 my @sockets = ($listen);
 if ($probe) {

@@ -19,9 +19,12 @@ const PROBE = "/run/shop.sock";
 export interface VersionOptions {
   version: string;
   sequence: number;
-  how?: "good" | "sick" | "crash" | "turns-sick" | "ends" | "half";
+  how?: "good" | "sick" | "crash" | "turns-sick" | "ends" | "half" | "greedy";
   /** It may run beside another version, and has a probe for that. */
   startFirst?: boolean;
+  /** It binds its port itself. */
+  bindsItself?: boolean;
+  interval?: number;
   hooks?: App["hooks"];
   limits?: App["limits"];
   format?: number;
@@ -125,8 +128,8 @@ async function writeImage(store: Store, layers: readonly PackedLayer[], options:
   return await store.write(Buffer.from(canonicalJson(manifest)));
 }
 
-function probeOf({ startFirst }: VersionOptions): string[] {
-  return startFirst === true ? [PROBE] : [];
+function probeOf({ startFirst, bindsItself, port }: VersionOptions): string[] {
+  return [startFirst === true ? PROBE : "", ...(bindsItself === true ? [String(port)] : [])];
 }
 
 function appOf(options: VersionOptions): App {
@@ -134,7 +137,7 @@ function appOf(options: VersionOptions): App {
   return {
     schema: 1,
     name: "shop",
-    listen: [{ port, address: "127.0.0.1" }],
+    listen: options.bindsItself === true ? [] : [{ port, address: "127.0.0.1" }],
     health: [
       {
         kind: "http",

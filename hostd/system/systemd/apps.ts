@@ -6,13 +6,14 @@ import { NodeError } from "../failure.ts";
 import { encodeFields, type HolderRecord } from "../holder-protocol.ts";
 import { launchCommand, specFields } from "../launch.ts";
 import type { Launcher } from "../launcher.ts";
+import { limitsInForce } from "../limits.ts";
 import type { Running, StartSpec } from "../node.ts";
 import type { Paths } from "../paths.ts";
 import { readRecords, toRunning } from "../records.ts";
 import { prepareSandbox } from "../sandbox.ts";
 import { openSockets, removeUnits, socketsOf } from "./sockets.ts";
 import { isBusy, journalOf, reloadIfChanged, startUnit, stopUnit } from "./systemctl.ts";
-import { serviceUnit, UNIT_DIRECTORY, type UnitNames, unitNames } from "./units.ts";
+import { serviceUnit, UNIT_DIRECTORY, UNIT_TASKS, type UnitNames, unitNames } from "./units.ts";
 
 /** Milliseconds; what a stop() with another time is told by file. */
 const DEFAULT_STOP_TIMEOUT = 10_000;
@@ -42,6 +43,10 @@ export function openSystemdApps(
       await stop(paths, namesOf(app).service(generation), app, generation, timeoutMs);
     },
     running: async (app) => (await recordsOf(paths, namesOf(app), app)).map(toRunning),
+    async limitsInForce(app, generation) {
+      const running = await recordOf(paths, namesOf(app), app, generation);
+      return running === undefined || running.exited ? {} : limitsInForce(running.pid, UNIT_TASKS);
+    },
     async removeHolder(app) {
       const names = namesOf(app);
       for (const { generation } of await readRecords(paths, app)) {
@@ -77,7 +82,15 @@ async function start(paths: Paths, spec: StartSpec, user: number, runDirectory: 
   const input = encodeFields(specFields(spec, user, listenFds));
   await writeFile(join(directory, `spec.${generation}`), input, { mode: 0o600 });
   const stopTimeout = spec.stopTimeout ?? DEFAULT_STOP_TIMEOUT;
-  const service = { app, generation, directory, command, sockets: sockets.slice(0, listenFds), stopTimeout };
+  const service = {
+    app,
+    generation,
+    directory,
+    command,
+    sockets: sockets.slice(0, listenFds),
+    stopTimeout,
+    limits: spec.limits,
+  };
   await writeUnit(unit, serviceUnit(service, names));
 
   const failure = await startUnit(unit);

@@ -1,6 +1,7 @@
-import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
-import type { Listen } from "../../../manifests/app.ts";
+import type { Limits, Listen } from "../../../manifests/app.ts";
+import { SANDBOX_TASKS } from "../launch.ts";
+import { instanceOf } from "../paths.ts";
 import { quoteCommandLine } from "./quote.ts";
 
 /** Runtime units: systemd forgets them at a reboot, and hostd makes them again. */
@@ -20,6 +21,9 @@ const BACKLOG = 4096;
  * (enter.pl). DAC: data and config of an app lie below directories that are root's alone. KILL: the steward ends the app.
  */
 const CAPABILITIES = ["SYS_ADMIN", "SETUID", "SETGID", "SETPCAP", "DAC_OVERRIDE", "KILL"];
+
+/** Tasks of a unit that are not the app's: the sandbox and steward.pl. */
+export const UNIT_TASKS = SANDBOX_TASKS + 1;
 
 /** What holds for the sandbox and for all that runs in it. User and network namespaces stay out of reach. */
 const HARDENING = [
@@ -48,12 +52,12 @@ export interface ServiceSpec {
   /** In the order in which the app gets them. */
   sockets: readonly Listen[];
   stopTimeout: number;
+  limits?: Limits | undefined;
 }
 
 /** Names of an app's units. Another run directory than the usual one gets names of its own. */
 export function unitNames(runDirectory: string, app: string) {
-  const instance = createHash("sha256").update(runDirectory).digest("hex").slice(0, 8);
-  const prefix = runDirectory === DEFAULT_RUN ? "hostd-app-" : `hostd-${instance}-app-`;
+  const prefix = runDirectory === DEFAULT_RUN ? "hostd-app-" : `hostd-${instanceOf(runDirectory)}-app-`;
   return {
     service: (generation: number) => `${prefix}${app}@${generation}.service`,
     socket: (listen: Listen) => `${prefix}${app}@${socketName(listen)}.socket`,
@@ -74,7 +78,7 @@ function socketName({ address, port }: Listen): string {
  * the start job tells whether it was. hostd alone decides about restarts.
  */
 export function serviceUnit(spec: ServiceSpec, names: UnitNames): string {
-  const { app, generation, directory, sockets, stopTimeout } = spec;
+  const { app, generation, directory, sockets, stopTimeout, limits = {} } = spec;
   const order = sockets.map(socketName).join(":");
   const steward = ["/usr/bin/perl", STEWARD, directory, String(generation), String(stopTimeout), order];
   return unitText({
@@ -91,9 +95,21 @@ export function serviceUnit(spec: ServiceSpec, names: UnitNames): string {
       "StandardOutput=journal",
       "StandardError=journal",
       `SyslogIdentifier=${app}`,
+      // hostd decides what becomes of an app that lost a process, and steward.pl tells it.
+      "OOMPolicy=continue",
+      ...limitLines(limits),
       ...HARDENING,
     ],
   });
+}
+
+/** `files` is set in the sandbox (enter.pl), for the app alone. */
+function limitLines({ memory, cpu, tasks }: Limits): string[] {
+  return [
+    ...(memory === undefined ? [] : [`MemoryMax=${memory}`, "MemorySwapMax=0"]),
+    ...(cpu === undefined ? [] : [`CPUQuota=${cpu}%`]),
+    ...(tasks === undefined ? [] : [`TasksMax=${tasks + UNIT_TASKS}`]),
+  ];
 }
 
 /**

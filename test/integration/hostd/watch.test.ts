@@ -1,5 +1,6 @@
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
@@ -44,6 +45,42 @@ describeWith(NEEDS, "hostd after the commit", () => {
       expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
       expect(await rig.records()).toEqual(["0 by 1.0.0"]);
       expect(await rig.client.app("shop")).not.toHaveProperty("hold");
+    }));
+
+  test("told to roll back, goes back from an app that stays sick to the last good version, and refuses the one it left", () =>
+    withRig(async (rig) => {
+      await live(rig, "good");
+      await rig.stop();
+      await rig.start({ options: ["--on-sick", "rollback"] });
+      await rig.publish({ version: "1.1.0", how: "turns-sick", within: 1_500 });
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      writeFileSync(join(dataOf(rig), "sick"), "");
+      const back = await eventually(
+        () => newest(rig),
+        (operation) => operation?.kind === "rollback" && operation.finished !== undefined,
+      );
+      expect(back).toMatchObject({ state: "done", by: "hostd", version: "1.0.0" });
+      expect(back?.notes.join()).toContain("because: sick after a restart");
+      expect(await rig.client.app("shop")).not.toHaveProperty("hold");
+      expect((await rig.client.status()).quarantine).toMatchObject([{ reason: expect.stringContaining("sick") }]);
+    }));
+
+  test("told to report, leaves a sick app alone and says so", () =>
+    withRig(async (rig) => {
+      await rig.publish({ version: "1.0.0", how: "turns-sick" });
+      await rig.start({ options: ["--on-sick", "report"] });
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      const { process: before } = await rig.client.app("shop");
+      writeFileSync(join(dataOf(rig), "sick"), "");
+      await eventually(
+        () => rig.client.app("shop"),
+        ({ health }) => health === "unhealthy",
+      );
+      await delay(1_000);
+      const told = (await rig.client.collect()).apps[0];
+      expect(told).toMatchObject({ health: "unhealthy", restarts: 0 });
+      expect((await newest(rig))?.kind).toBe("deploy");
+      expect((await rig.client.app("shop")).process).toEqual(before);
     }));
 
   test("is asked to end: apps go on; started again, it adopts them", () =>

@@ -12,9 +12,10 @@ const SANDBOX: Sandbox = {
 const PROGRAM = { command: ["/usr/bin/node", "server.mjs"], env: { A: "x=y", PATH: "/bin" }, workdir: "/opt/shop" };
 
 test("launchCommand joins root and mount points in a mount namespace of its own, as arguments and not as shell text", () => {
-  expect(launchCommand(SANDBOX, 1).slice(0, 11)).toEqual([
-    ...["unshare", "--mount", "--propagation", "slave", "--"],
-    ...["sh", "-c", 'mount -t overlay overlay -o "$1" "$2" && shift 2 && exec "$@"', "prepare"],
+  expect(launchCommand(SANDBOX, 1, ["/sys/fs/cgroup/memory/shop@3"]).slice(0, 13)).toEqual([
+    ...["unshare", "--mount", "--propagation", "slave", "--", "sh", "-c"],
+    'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit; shift; done; mount -t overlay overlay -o "$2" "$3" && shift 3 && exec "$@"',
+    ...["prepare", "/sys/fs/cgroup/memory/shop@3", "--"],
     "ro,lowerdir=/run/hostd/slots/shop/111111111111:/run/hostd/apps/shop/points/3",
     "/run/hostd/apps/shop/root",
   ]);
@@ -73,10 +74,10 @@ test("neither environment nor command of the image is on a command line", () => 
   expect(besideCommand(812).at(-1)).toBe("812");
 });
 
-test("specFields are user, sockets, workdir, environment with its count, command", () => {
+test("specFields are user, sockets, open files, workdir, environment with its count, command", () => {
   const path = "PATH=/bin";
-  expect(specFields(PROGRAM, 61184, 2)).toEqual([
-    ...["61184", "2", "/opt/shop", "2", path, "A=x=y"],
+  expect(specFields({ ...PROGRAM, limits: { files: 64 } }, 61184, 2)).toEqual([
+    ...["61184", "2", "64", "/opt/shop", "2", path, "A=x=y"],
     ...["/usr/bin/node", "server.mjs"],
   ]);
 });
@@ -84,7 +85,7 @@ test("specFields are user, sockets, workdir, environment with its count, command
 test("specFields give the usual PATH where an image sets none, and / where it names no directory", () => {
   const fields = specFields({ command: ["sh"], env: {}, workdir: "" }, 61184, 0);
   expect(fields).toEqual([
-    ...["61184", "0", "/", "1"],
+    ...["61184", "0", "0", "/", "1"],
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "sh",
   ]);

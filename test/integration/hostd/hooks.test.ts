@@ -1,0 +1,112 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import type { App } from "../../../manifests/app.ts";
+import { type Rig, withRig } from "../../hostd/rig.ts";
+import { describeWith } from "../../needs.ts";
+
+const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
+const DATA = "/var/lib/shop";
+
+describeWith(NEEDS, "the hooks of a switch", () => {
+  test.each([false, true])(
+    "DRAIN of the old version, then READY of the new one, once each; start-first: %s",
+    (startFirst) =>
+      withRig(async (rig) => {
+        await live(rig, { version: "1.0.0", startFirst, hooks: said("1") });
+        expect(log(rig)).toEqual(["ready 1"]);
+        await live(rig, { version: "1.1.0", startFirst, hooks: said("2") });
+        expect(log(rig)).toEqual(["ready 1", "drain 1", "ready 2"]);
+      }),
+  );
+
+  test.each([false, true])(
+    "a DRAIN that fails stops the switch, and the old version was never stopped; start-first: %s",
+    (startFirst) =>
+      withRig(async (rig) => {
+        const hooks = { ...said("1"), drain: hook(`[ ! -e ${DATA}/full ]`) };
+        await live(rig, { version: "1.0.0", startFirst, hooks });
+        writeFileSync(join(rig.state, "data/shop/live/full"), "");
+        const { process: before } = await rig.client.app("shop");
+        await rig.publish({ version: "1.1.0", startFirst });
+        expect(await rig.operate("deploy")).toMatchObject({
+          state: "failed",
+          reverted: true,
+          reason: { code: "drain-failed" },
+        });
+        expect((await rig.client.app("shop")).process).toEqual(before);
+        expect(await rig.get("/version")).toBe("1.0.0");
+        expect(log(rig)).toEqual(["ready 1", "ready 1"]); // it joined again
+        expect((await rig.client.status()).quarantine).toEqual([]);
+      }),
+  );
+
+  test.each([false, true])(
+    "a READY that fails is a failed switch, and the old version joins again; start-first: %s",
+    (startFirst) =>
+      withRig(async (rig) => {
+        await live(rig, { version: "1.0.0", startFirst, hooks: said("1") });
+        await rig.publish({ version: "1.1.0", startFirst, hooks: { ready: hook(`echo no >>${DATA}/hooks; exit 3`) } });
+        const failed = await rig.operate("deploy");
+        expect(failed).toMatchObject({ state: "failed", reverted: true, reason: { code: "hook-failed" } });
+        expect(log(rig)).toEqual(["ready 1", "drain 1", "no", "ready 1"]);
+        expect(await rig.get("/version")).toBe("1.0.0");
+      }),
+  );
+});
+
+describeWith(NEEDS, "an app that binds its port itself", () => {
+  test("the gap of its switch is measured from outside and told", () =>
+    withRig(async (rig) => {
+      await live(rig, { version: "1.0.0", bindsItself: true });
+      await rig.publish({ version: "1.1.0", bindsItself: true });
+      const { gap = 0, notes } = await rig.operate("deploy");
+      expect(gap).toBeGreaterThan(1);
+      expect(gap).toBeLessThan(5_000);
+      expect(notes).toContain(`gap: ${gap} ms without a connection, since the app binds its port itself`);
+      await rig.publish({ version: "1.2.0", bindsItself: true, how: "sick", within: 400 });
+      const back = await rig.operate("deploy");
+      expect(back).toMatchObject({ state: "failed", reverted: true, gap: expect.any(Number) });
+    }));
+});
+
+describeWith(NEEDS, "the limits of an app", () => {
+  test("are in its status; one that is out of memory is told so in history and in what is kept of the failure", () =>
+    withRig(async (rig) => {
+      await live(rig, { version: "1.0.0", limits: { memory: 64 * 1024 * 1024, tasks: 8 } });
+      expect((await rig.client.app("shop")).limits).toEqual([
+        { limit: "memory", declared: 67_108_864, inForce: 67_108_864, held: true },
+        { limit: "tasks", declared: 8, inForce: 8, held: true },
+      ]);
+      await rig.publish({ version: "1.1.0", how: "greedy", limits: { memory: 32 * 1024 * 1024 } });
+      const failed = await rig.operate("deploy");
+      expect(failed.reason?.message).toContain("killed by SIGKILL: out of memory");
+      const bundle = await rig.client.failure(failed.id);
+      expect(bundle.processes).toMatchObject([{ exited: { signal: "SIGKILL", oom: true } }]);
+    }));
+});
+
+function said(number: string): App["hooks"] {
+  return { drain: hook(`echo drain ${number} >>${DATA}/hooks`), ready: hook(`echo ready ${number} >>${DATA}/hooks`) };
+}
+
+function hook(script: string) {
+  return { command: ["/usr/bin/dash", "-c", script], timeout: 10_000 };
+}
+
+function log(rig: Rig): string[] {
+  const file = join(rig.state, "data/shop/live/hooks");
+  return existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [];
+}
+
+async function live(rig: Rig, options: Parameters<Rig["publish"]>[0]): Promise<void> {
+  await rig.publish({ stable: 150, ...options });
+  if (
+    await rig.client.status().then(
+      () => false,
+      () => true,
+    )
+  )
+    await rig.start();
+  expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+}
