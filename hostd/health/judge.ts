@@ -4,8 +4,11 @@ import { describeExit } from "../exit.ts";
 import type { Exit, HealthResult } from "../system/node.ts";
 import { decide, type Sample, type Verdict, type Windows } from "./decide.ts";
 
-/** Until its first good answer a check is asked at least this often, so that a quick start is seen at once. */
-const EAGER_INTERVAL = 200;
+/**
+ * Until its first good answer a check is asked again after an eighth of the time that has passed, within these bounds: a
+ * quick start is seen at once, a slow one is not asked without end. Milliseconds.
+ */
+const EAGER = { least: 10, part: 1 / 8, most: 200 };
 /** How often a judged app without checks is looked at, and the windows it gets: it must simply stay alive. */
 const ALIVE: Windows & { interval: number } = { name: "process", within: 1_000, stable: 5_000, interval: 500 };
 
@@ -37,7 +40,8 @@ export async function judge(input: JudgeInput): Promise<Verdict> {
       const result = health === undefined ? { ok: true, detail: "alive", took: 0 } : await input.check(health);
       input.onSample(name, result);
       samples.push({ check: index, at: input.clock.now(), ok: result.ok, detail: result.detail });
-      due[index] = input.clock.now() + (result.ok ? interval : Math.min(interval, EAGER_INTERVAL));
+      due[index] =
+        input.clock.now() + (result.ok ? interval : Math.min(interval, eager(input.clock.now() - startedAt)));
     });
     await Promise.all(asked);
     const exit = await input.exited();
@@ -49,6 +53,10 @@ export async function judge(input: JudgeInput): Promise<Verdict> {
     input.onPending(verdict.detail);
     await input.clock.sleep(Math.max(1, Math.min(...due) - input.clock.now()), input.signal);
   }
+}
+
+function eager(passed: number): number {
+  return Math.min(EAGER.most, Math.max(EAGER.least, passed * EAGER.part));
 }
 
 export function nameOf(health: Health): string {

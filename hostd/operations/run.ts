@@ -50,25 +50,39 @@ export async function undoOperation(
   engine.board.changed(id);
 }
 
+/** The end of a step and the start of the next are one write: both are on disk before the next one does anything. */
 async function goForward(context: Context): Promise<void> {
   const { operations } = context.engine.journal;
   const steps = operations.steps(context.id);
+  let ended = () => {};
   for (const step of steps) {
     if (step.document.done !== undefined) continue;
-    refuseEndless(context, TRANSITION_LIMIT);
-    context.signal.throwIfAborted();
-    operations.lock(context.id, lockOf(step.name));
-    operations.mark(context.id, step.position, "started");
+    beginStep(context, step, ended);
     context.report(stepRule(step.name).does);
     faultPoint(`${context.kind}.${step.name}.before`);
     const result = await EXECUTORS[step.name].run(context);
     faultPoint(`${context.kind}.${step.name}.after`);
     const detail = typeof result === "string" ? result : undefined;
-    const done = () => operations.mark(context.id, step.position, "done", detail);
-    if (detail === END || step === steps.at(-1)) return await close(context, done);
-    done();
+    ended = () => operations.mark(context.id, step.position, "done", detail);
+    if (detail === END) break;
   }
-  await close(context, () => {});
+  await close(context, ended);
+}
+
+function beginStep(context: Context, step: StepRow, ended: () => void): void {
+  const { journal } = context.engine;
+  try {
+    context.signal.throwIfAborted();
+    journal.transaction(() => {
+      ended();
+      refuseEndless(context, TRANSITION_LIMIT);
+      journal.operations.lock(context.id, lockOf(step.name));
+      journal.operations.mark(context.id, step.position, "started");
+    });
+  } catch (error) {
+    ended(); // the step before is done, whatever hinders this one
+    throw error;
+  }
 }
 
 /** All is done: that it cannot be written down yet is no reason to take it back. */

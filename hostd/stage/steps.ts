@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { syncFilesystem } from "../../effects/durable.ts";
 import { type Digest, hexOf } from "../../manifests/digest.ts";
+import { toFailureDocument } from "../../manifests/failure.ts";
 import { type Descriptor, parseImageConfig, parseManifest, verityOf } from "../../manifests/image.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
@@ -9,6 +10,7 @@ import { makeEspRoom, missingParts, refuseHost, takeParts } from "../host/stagin
 import type { Context } from "../operations/context.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { prune } from "../retention/prune.ts";
+import { mountSlot } from "../switch/launch.ts";
 import { fetchLayer } from "./blob.ts";
 import { type Found, identify, refuseRelease } from "./identify.ts";
 import { createPace, type Pace } from "./pace.ts";
@@ -105,6 +107,16 @@ export async function record(context: Context): Promise<void> {
     journal.slots.stage(context.id, { app: context.app, channel, ...found });
     journal.apps.accept(context.id, context.app, found);
   });
+  await mountAhead(context, found.image);
+}
+
+/** So that the switch has nothing to mount. What hinders it now may be gone then; the switch has the last word. */
+async function mountAhead(context: Context, image: Digest): Promise<void> {
+  try {
+    await mountSlot(context.engine, context.app, image);
+  } catch (error) {
+    context.note(`not mounted yet: ${toFailureDocument(error).message}`);
+  }
 }
 
 /** Bytes that other stagings under way may still write: what is free now is not free for this one. */

@@ -39,8 +39,10 @@ export async function mount(context: Context): Promise<void> {
   const plan = switchOf(context);
   const slot = slots.require(app, plan.image);
   engine.watch.leave(app);
-  if (slot.state !== "trial") slots.move(context.id, app, plan.image, "try");
-  apps.setTarget(context.id, app, { image: slot.image, version: slot.version, sequence: slot.sequence });
+  engine.journal.transaction(() => {
+    if (slot.state !== "trial") slots.move(context.id, app, plan.image, "try");
+    apps.setTarget(context.id, app, { image: slot.image, version: slot.version, sequence: slot.sequence });
+  });
   renderConfig(requireApp(slot).config, engine.journal.generations.config(app, plan.config));
   await mountSlot(engine, app, plan.image);
 }

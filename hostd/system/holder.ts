@@ -22,10 +22,10 @@ const HOLDER = fileURLToPath(new URL("./holder.pl", import.meta.url));
 /** Starts an app's holder unless one lives, and gives it these sockets. */
 export async function ensureHolder(paths: Paths, app: string, listen: readonly Listen[]): Promise<void> {
   const request = ["listen", ...listen.flatMap(({ address, port }) => [address, port])];
-  if ((await askHolder(paths, app, ["status"])) === undefined) await startHolder(paths, app);
   try {
-    const answer = await askHolder(paths, app, request);
-    if (answer === undefined) throw holderGone(paths, app);
+    if ((await askHolder(paths, app, request)) !== undefined) return;
+    await startHolder(paths, app);
+    if ((await askHolder(paths, app, request)) === undefined) throw holderGone(paths, app);
   } catch (error) {
     throw await describePort(app, error);
   }

@@ -1,21 +1,18 @@
-import { access } from "node:fs/promises";
-import * as z from "zod";
+import { access, readFile } from "node:fs/promises";
+import { unlessMissing } from "../../effects/errno.ts";
 import { ProcessError, run } from "../../effects/process.ts";
 
 const CONTROL = "/dev/loop-control";
 
-const listSchema = z.object({
-  loopdevices: z.array(z.object({ "back-ino": z.coerce.number(), "back-file": z.string().nullish() })),
-});
-
 /**
- * The inode of the file under a loop device, asked of the kernel: it stays that of the mounted file when another
- * file takes its name. Undefined where the device has none.
+ * The file under a loop device, as the kernel names it now: one that lost its name to another is told as deleted, and so
+ * is no file's path. Undefined where the device has none, or the kernel does not say.
  */
-export async function backingInode(device: string): Promise<number | undefined> {
-  const list = await tryRun(["losetup", "--json", "--list", "--output", "BACK-INO,BACK-FILE", device]);
-  if (list === undefined || list.trim() === "") return undefined;
-  return listSchema.parse(JSON.parse(list)).loopdevices[0]?.["back-ino"];
+export async function backingFile(device: string): Promise<string | undefined> {
+  const name = /^\/dev\/(loop\d+)$/.exec(device)?.[1];
+  if (name === undefined) return undefined;
+  const text = await unlessMissing(readFile(`/sys/block/${name}/loop/backing_file`, "utf8"));
+  return text?.replace(/\n$/, "");
 }
 
 /**

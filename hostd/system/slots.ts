@@ -1,10 +1,10 @@
-import { mkdir, rmdir, stat } from "node:fs/promises";
+import { mkdir, realpath, rmdir } from "node:fs/promises";
 import { basename, dirname, relative } from "node:path";
 import { hasErrno, unlessMissing } from "../../effects/errno.ts";
 import { digestFromHex, isDigest } from "../../manifests/digest.ts";
 import type { Digest, LayerVerity } from "../../manifests/image.ts";
 import { NodeError } from "./failure.ts";
-import { backingInode } from "./losetup.ts";
+import { backingFile } from "./losetup.ts";
 import { mountLayerFile, mountOverlay, unmount } from "./mount.ts";
 import { type MountEntry, mountAt, readMounts } from "./mountinfo.ts";
 import type { NodeSystem } from "./node.ts";
@@ -87,8 +87,8 @@ async function mountLayer(paths: Paths, root: string): Promise<void> {
 }
 
 async function isCurrent(paths: Paths, root: string, mounted: MountEntry): Promise<boolean> {
-  const { ino } = await stat(paths.layerFile(root));
-  return mounted.type === "erofs" && (await backingInode(mounted.source)) === ino;
+  const file = await realpath(paths.layerFile(root));
+  return mounted.type === "erofs" && (await backingFile(mounted.source)) === file;
 }
 
 async function unmountSlot(paths: Paths, app: string, image: Digest): Promise<void> {
