@@ -12,6 +12,7 @@ import { canonicalJson } from "../../manifests/document.ts";
 import { type Descriptor, MEDIA_TYPES } from "../../manifests/image.ts";
 import { allSigners, makeFoundation, signerOf } from "../foundation.ts";
 import { MIGRATION, makeBase, QUIET, SERVER } from "./app.ts";
+import { packBulk, packShop } from "./bulk.ts";
 
 const PROBE = "/run/shop.sock";
 
@@ -24,6 +25,11 @@ export interface VersionOptions {
   startFirst?: boolean;
   /** It binds its port itself. */
   bindsItself?: boolean;
+  /** The shop of recipes/ in place of the app under test. */
+  shop?: true;
+  /** Megabytes that its image holds besides. */
+  bulk?: number;
+  /** Milliseconds between two health checks. */
   interval?: number;
   hooks?: App["hooks"];
   limits?: App["limits"];
@@ -67,12 +73,23 @@ export async function openPublisher(directory: string): Promise<Publisher> {
   const store = await openStore(join(repository, "oci"));
   makeBase(join(directory, "base"));
   const base = await packLayer(store, await walkDirectory(join(directory, "base")), { section: "base" });
+  const packed = new Map<string, Promise<PackedLayer>>();
+  const once = (name: string, pack: () => Promise<PackedLayer>) => {
+    const layer = packed.get(name) ?? pack();
+    packed.set(name, layer);
+    return layer;
+  };
   return {
     directory: repository,
     rootFile,
     async publish(options) {
+      const { shop, bulk } = options;
       const layer = await packVersion(directory, store, options);
-      const image = await writeImage(store, [base, layer], options);
+      const more = [
+        ...(shop === undefined ? [] : [await once("shop", () => packShop(directory, store))]),
+        ...(bulk === undefined ? [] : [await once(`bulk ${bulk}`, () => packBulk(directory, store, bulk))]),
+      ];
+      const image = await writeImage(store, [base, ...more, layer], options);
       await appendEnvelopes(repository, image.digest, envelopesOf(image.digest, options));
       await publishRelease(
         { directory: repository, signers: allSigners, now: new Date() },
@@ -112,8 +129,11 @@ async function writeImage(store: Store, layers: readonly PackedLayer[], options:
     architecture: process.arch === "x64" ? "amd64" : process.arch,
     os: "linux",
     config: {
-      Env: ["PATH=/usr/bin"],
-      Entrypoint: ["/usr/bin/perl", "/opt/server.pl", options.version, options.how ?? "good", ...probeOf(options)],
+      Env: ["PATH=/usr/bin", `SHOP_PROBE=${options.startFirst === true ? PROBE : ""}`],
+      Entrypoint:
+        options.shop === undefined
+          ? ["/usr/bin/perl", "/opt/server.pl", options.version, options.how ?? "good", ...probeOf(options)]
+          : ["/usr/bin/node", "/opt/shop/src/server.mjs"],
       Labels: { [APP_LABEL]: canonicalJson(appOf(options)) },
     },
     rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
@@ -142,7 +162,7 @@ function appOf(options: VersionOptions): App {
       {
         kind: "http",
         url: `http://127.0.0.1:${port}/healthz`,
-        interval: 100,
+        interval: options.interval ?? 100,
         timeout: 1_000,
         within: options.within ?? 5_000,
         stable: options.stable ?? 400,
@@ -156,11 +176,16 @@ function appOf(options: VersionOptions): App {
         ...(options.startFirst === true ? { shared: true } : {}),
       },
     ],
-    config: [{ path: "/etc/shop/greeting", template: "{{ greeting }}" }],
+    config: [
+      { path: "/etc/shop/greeting", template: "{{ greeting }}" },
+      ...(options.shop === undefined
+        ? []
+        : [{ path: "/etc/shop/config.json", template: '{"greeting":"{{ greeting }}"}' }]),
+    ],
     hooks: { ...hooksOf(options), ...options.hooks },
     ...(options.startFirst === true ? { switch: { order: "start-first", probe: PROBE } } : {}),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
-    stopTimeout: 2_000,
+    stopTimeout: options.shop === undefined ? 2_000 : 10_000,
   };
 }
 

@@ -5,7 +5,7 @@ import { openHealth } from "./health.mjs";
 import { SCHEMA } from "./migrations.mjs";
 import { openOrders } from "./orders.mjs";
 import { createHandler } from "./routes.mjs";
-import { dataDirectory, drainTimes, listenTarget, readConfig } from "./settings.mjs";
+import { dataDirectory, drainTimes, listenTarget, probePath, readConfig } from "./settings.mjs";
 import { version } from "./version.mjs";
 
 /** Connections that may wait while one version stops and the next one starts. */
@@ -24,8 +24,10 @@ function serve(environment) {
   const server = createServer();
   const drain = prepareDrain(server, drainTimes(environment));
   const orders = openOrders(database);
-  server.on("request", createHandler({ orders, health, greeting, isClosing: () => drain.closing }));
+  const handler = createHandler({ orders, health, greeting, isClosing: () => drain.closing });
+  server.on("request", handler);
   server.on("error", fail);
+  const probe = openProbe(probePath(environment), handler);
   const target = listenTarget(environment, process.pid);
   server.listen(target, BACKLOG, () => {
     const { port } = server.address();
@@ -39,11 +41,20 @@ function serve(environment) {
     if (stopping) return;
     stopping = true;
     await drain.drain();
+    probe?.close();
     health.close();
     database.close();
     console.log("shop: drained");
     process.exit(0);
   }
+}
+
+/** Answers this very process's health while another version accepts on the same port: a start-first switch asks here. */
+function openProbe(path, handler) {
+  if (path === undefined) return undefined;
+  const probe = createServer(handler);
+  probe.on("error", fail);
+  return probe.listen(path);
 }
 
 function fail(error) {

@@ -24,6 +24,11 @@ export function drainTimes(environment) {
   return { grace: Number(environment.SHOP_DRAIN_GRACE ?? 300), limit: Number(environment.SHOP_DRAIN_LIMIT ?? 8_000) };
 }
 
+/** A unix socket of this process alone, for a recipe with `SWITCH start-first --probe=`; undefined where none is named. */
+export function probePath(environment) {
+  return environment.SHOP_PROBE === "" ? undefined : environment.SHOP_PROBE;
+}
+
 /**
  * Where to listen: on the first socket that the service manager hands over (LISTEN_FDS, from fd 3 on), so that it
  * stays open while versions change; else on PORT.
