@@ -9,7 +9,7 @@ export interface RunOptions {
   /** Milliseconds until SIGKILL. */
   timeout?: number;
   /** Called with each piece of output as it comes, both streams. */
-  onOutput?: (text: string) => void;
+  onOutput?: (text: string, from: "stdout" | "stderr") => void;
   uid?: number;
   gid?: number;
   /** When it is aborted the process gets SIGKILL; once it is gone its `reason` is thrown. */
@@ -70,8 +70,8 @@ export async function run(command: readonly string[], options: RunOptions = {}):
   const started = Date.now();
   const kill = () => child.kill("SIGKILL");
   options.signal?.addEventListener("abort", kill);
-  const stdout = collect(child.stdout, options.onOutput, kill);
-  const stderr = collect(child.stderr, options.onOutput, kill);
+  const stdout = collect(child.stdout, "stdout", options.onOutput, kill);
+  const stderr = collect(child.stderr, "stderr", options.onOutput, kill);
   child.stdin?.on("error", () => {}); // a program may end before it has read its input; its exit code decides
   child.stdin?.end(options.input);
   const end = await new Promise<ProcessEnd>((resolve, reject) => {
@@ -96,7 +96,12 @@ export function quoteCommand(command: readonly string[]): string {
 }
 
 /** Who watches the output as it comes needs only its end here; for anybody else a cut output would be a wrong answer. */
-function collect(stream: NodeJS.ReadableStream | null, onOutput: RunOptions["onOutput"], overflow: () => void) {
+function collect(
+  stream: NodeJS.ReadableStream | null,
+  from: "stdout" | "stderr",
+  onOutput: RunOptions["onOutput"],
+  overflow: () => void,
+) {
   const chunks: Buffer[] = [];
   let size = 0;
   stream?.on("data", (chunk: Buffer) => {
@@ -104,7 +109,7 @@ function collect(stream: NodeJS.ReadableStream | null, onOutput: RunOptions["onO
     chunks.push(chunk);
     if (size > OUTPUT_LIMIT && onOutput === undefined) overflow();
     while (size > OUTPUT_LIMIT) size -= chunks.shift()?.length ?? size;
-    onOutput?.(chunk.toString());
+    onOutput?.(chunk.toString(), from);
   });
   return { text: () => Buffer.concat(chunks).toString() };
 }

@@ -24,13 +24,17 @@ export interface Source {
   read(path: string, limit: number): Promise<Buffer | undefined>;
   /** A file from byte `offset` on; undefined where there is none. */
   stream(path: string, offset?: number): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** Where a file of a directory lies, or would lie, on this machine; undefined for a server's. */
+  fileOf(path: string): string | undefined;
 }
 
 /** Opens a directory, a file: URL or an http(s): URL of a static file server. Reads nothing yet. */
 export function openSource(location: string): Source {
-  const open = /^https?:/.test(location) ? httpStream(location) : fileStream(location.replace(/^file:\/\//, ""));
+  const directory = /^https?:/.test(location) ? undefined : location.replace(/^file:\/\//, "");
+  const open = directory === undefined ? httpStream(location) : fileStream(directory);
   return {
     location,
+    fileOf: (path) => (directory === undefined ? undefined : join(directory, checkPath(path))),
     stream: (path, offset = 0) => open(checkPath(path), offset),
     async read(path, limit) {
       const chunks = await open(checkPath(path), 0);

@@ -13,7 +13,7 @@ import type { Log } from "./log.ts";
 import { createMemo, type Memo } from "./memo.ts";
 import { openSubmit, type Submit } from "./operations/submit.ts";
 import { createPace, type Pace } from "./stage/pace.ts";
-import { createTurns, type Turns } from "./stage/turns.ts";
+import { createTurns, createTurnsByKey, type Turns } from "./stage/turns.ts";
 import type { HostSystem } from "./system/host/open.ts";
 import type { NodeSystem } from "./system/node.ts";
 
@@ -69,6 +69,8 @@ export interface Engine extends EngineOptions {
   readonly ballast: Ballast;
   readonly care: Care;
   readonly turns: Turns;
+  /** By the blob's digest: nobody fetches or lays down a layer while somebody else does. */
+  readonly layerTurns: (digest: string) => Turns;
   readonly pace: Pace;
   readonly memo: Memo;
   /** Aborted when hostd is asked to end: operations stop where they are and go on at the next start. */
@@ -92,6 +94,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     ballast,
     care: openCare(() => engine),
     turns: createTurns(options.settings.stagings ?? DEFAULT_STAGINGS),
+    layerTurns: createTurnsByKey(),
     pace: createPace(options.settings.rate, options.clock),
     memo: createMemo(),
     closing: closing.signal,

@@ -19,8 +19,11 @@ export const STEPS = {
     does: "collect slots beyond retention, then check room for what is missing plus a reserve",
     afterCrash: "resume",
   },
-  fetch: { does: "fetch missing layers into parts/, going on where a partial file ends", afterCrash: "resume" },
-  lay: { does: "lay down each layer as a checked EROFS file", afterCrash: "resume" },
+  fetch: {
+    does: "fetch missing layers into parts/, going on where a partial file ends; a repository that is a directory here is read in place",
+    afterCrash: "resume",
+  },
+  lay: { does: "lay down each layer as a checked EROFS file, once its blob is verified", afterCrash: "resume" },
   prune: { does: "collect slots beyond retention, and the layers that nobody needs then", afterCrash: "resume" },
   sync: { does: "one barrier for everything written", afterCrash: "resume" },
   record: { does: "record the slot as staged and the release's sequence as accepted", afterCrash: "resume" },

@@ -1,9 +1,7 @@
-import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
 import type { CareDocument, Damage } from "../../manifests/care.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import type { Engine } from "../engine.ts";
-import { fetchLayer } from "../stage/blob.ts";
+import { fetchBlob, layBlob } from "../stage/bring.ts";
 import type { Pace } from "../stage/pace.ts";
 import { type KnownLayer, knownLayers } from "./layers.ts";
 
@@ -39,15 +37,10 @@ async function faultOf(engine: Engine, { verity }: KnownLayer, pace: Pace | unde
 }
 
 async function repairLayer(engine: Engine, known: KnownLayer): Promise<Pick<Damage, "repaired" | "reason">> {
-  const parts = join(engine.stateDirectory, "parts");
-  const { source, clock, closing: signal } = engine;
-  const { layer, diffId } = known;
+  const coming = { layer: known.layer, diffId: known.diffId, replace: true, signal: engine.closing };
   try {
-    await mkdir(parts, { recursive: true });
-    const pace = engine.pace;
-    const blob = await fetchLayer({ source, layer, parts, signal, pace, sleep: clock.sleep, onBytes: () => {} });
-    await engine.node.layDownLayer({ blob, layer, diffId, signal, replace: true });
-    await rm(blob, { force: true });
+    await fetchBlob(engine, coming);
+    await layBlob(engine, coming);
     tell(engine, "layer.repaired", known, "fetched and laid down again");
     return { repaired: true };
   } catch (error) {

@@ -1,7 +1,5 @@
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import { syncFilesystem } from "../../effects/durable.ts";
-import { type Digest, hexOf } from "../../manifests/digest.ts";
+import type { Digest } from "../../manifests/digest.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import { type Descriptor, parseImageConfig, parseManifest, verityOf } from "../../manifests/image.ts";
 import type { Engine } from "../engine.ts";
@@ -11,7 +9,7 @@ import type { Context } from "../operations/context.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { prune } from "../retention/prune.ts";
 import { mountSlot } from "../switch/launch.ts";
-import { fetchLayer } from "./blob.ts";
+import { fetchBlob, fetchPart, forgetPart, layBlob, partsOf } from "./bring.ts";
 import { type Found, identify, refuseRelease } from "./identify.ts";
 import { createPace, type Pace } from "./pace.ts";
 import { refuseWithoutRoom, roomFor } from "./room.ts";
@@ -59,40 +57,48 @@ function inTurn<T>(context: Context, work: () => Promise<T>): Promise<T> {
 }
 
 async function fetchMissing(context: Context): Promise<string> {
-  const { engine, signal } = context;
-  const own = createPace(context.plan.stage?.rate, engine.clock);
-  const pace: Pace = async (bytes) => {
-    await own(bytes, signal);
-    await engine.pace(bytes, signal);
-  };
   const missing = await missingLayers(context);
-  const blobs = [...missing.map(({ layer }) => layer), ...(await missingParts(engine, foundOf(context)))];
-  const total = sizeOf(blobs);
+  const parts = await missingParts(context.engine, foundOf(context));
+  const total = sizeOf([...missing.map(({ layer }) => layer), ...parts]);
+  const rate = rateOf(context);
   let before = 0;
-  for (const layer of blobs) {
-    const onBytes = (received: number) =>
-      context.report(`fetch ${before + received} of ${total} bytes`, (before + received) / total);
-    const { source, clock } = engine;
-    await fetchLayer({ source, layer, parts: partsOf(context), signal, pace, sleep: clock.sleep, onBytes });
+  const onBytes = (received: number) =>
+    context.report(`fetch ${before + received} of ${total} bytes`, (before + received) / total);
+  for (const { layer, diffId } of missing) {
+    await fetchBlob(context.engine, { layer, diffId, rate, onBytes, ...waitingIn(context) });
     before += layer.size;
+  }
+  for (const part of parts) {
+    await fetchPart(context.engine, { layer: part, rate, onBytes, ...waitingIn(context) });
+    before += part.size;
   }
   return `${total} bytes`;
 }
 
 async function layMissing(context: Context): Promise<string> {
   const missing = await missingLayers(context);
+  const total = missing.reduce((sum, { layer }) => sum + layer.size, 0);
+  const rate = rateOf(context);
+  let before = 0;
   for (const [index, { layer, diffId }] of missing.entries()) {
     context.signal.throwIfAborted();
-    context.report(`lay down layer ${index + 1} of ${missing.length}`, index / missing.length);
-    const blob = join(partsOf(context), hexOf(layer.digest));
-    try {
-      await context.engine.node.layDownLayer({ blob, layer, diffId, signal: context.signal });
-    } finally {
-      await rm(blob, { force: true });
-    }
+    const onBytes = (read: number) =>
+      context.report(`lay down layer ${index + 1} of ${missing.length}`, (before + read) / total);
+    onBytes(0);
+    await layBlob(context.engine, { layer, diffId, rate, onBytes, ...waitingIn(context) });
+    before += layer.size;
   }
-  await takeParts(context.engine, foundOf(context), partsOf(context));
+  await takeParts(context.engine, foundOf(context), partsOf(context.engine));
+  for (const { layer } of layersOf(foundOf(context))) await forgetPart(context.engine, layer);
   return `${missing.length} layers`;
+}
+
+function rateOf({ plan, engine }: Context): Pace | undefined {
+  return plan.stage?.rate === undefined ? undefined : createPace(plan.stage.rate, engine.clock);
+}
+
+function waitingIn({ signal, report }: Context) {
+  return { signal, onWait: () => report("waiting: another staging brings the same layer") };
 }
 
 export async function sync(context: Context): Promise<void> {
@@ -139,17 +145,21 @@ interface Missing {
 }
 
 async function missingOf(engine: Engine, found: Found): Promise<Missing[]> {
+  const missing: Missing[] = [];
+  for (const one of layersOf(found)) if (!(await engine.node.hasLayer(verityOf(one.layer)))) missing.push(one);
+  return missing;
+}
+
+/** The layers of an image, each once. */
+function layersOf(found: Found): Missing[] {
   const manifest = parseManifest(Buffer.from(found.manifest));
   const diffIds = parseImageConfig(Buffer.from(found.config)).rootfs.diff_ids;
-  const missing: Missing[] = [];
+  const layers = new Map<string, Missing>();
   for (const [index, layer] of manifest.layers.entries()) {
     const diffId = diffIds[index];
-    const known = missing.some((other) => other.layer.digest === layer.digest);
-    if (diffId !== undefined && !known && !(await engine.node.hasLayer(verityOf(layer)))) {
-      missing.push({ layer, diffId });
-    }
+    if (diffId !== undefined && !layers.has(layer.digest)) layers.set(layer.digest, { layer, diffId });
   }
-  return missing;
+  return [...layers.values()];
 }
 
 function foundOf(context: Context): Found {
@@ -160,8 +170,4 @@ function foundOf(context: Context): Found {
 
 function sizeOf(blobs: readonly { size: number }[]): number {
   return blobs.reduce((sum, { size }) => sum + size, 0);
-}
-
-function partsOf(context: Context): string {
-  return join(context.engine.stateDirectory, "parts");
 }

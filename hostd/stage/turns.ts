@@ -4,6 +4,16 @@ export interface Turns {
   take<T>(work: () => Promise<T>, signal: AbortSignal, onWait: (before: number) => void): Promise<T>;
 }
 
+/** One at a time for each key. */
+export function createTurnsByKey(): (key: string) => Turns {
+  const known = new Map<string, Turns>();
+  return (key) => {
+    const turns = known.get(key) ?? createTurns(1);
+    known.set(key, turns);
+    return turns;
+  };
+}
+
 interface Waiter {
   go(): void;
   moved(before: number): void;

@@ -3,7 +3,8 @@ import { layDown } from "../../images/layer/laydown.ts";
 import { type FailureDocument, toFailureDocument } from "../../manifests/failure.ts";
 import type { Descriptor, Digest } from "../../manifests/image.ts";
 
-// A program of its own: lays one layer down, as laydown.ts asks on standard input, and says how it went on the other.
+// A program of its own: lays one layer down, as laydown.ts asks on standard input, and says on the other how far it is
+// and how it went, one JSON document a line.
 
 export interface Task {
   blob: string;
@@ -12,14 +13,35 @@ export interface Task {
   destination: string;
 }
 
-/** Empty when the layer is laid down. */
-export interface Outcome {
+export type Report = { read: number } | Ended;
+
+/** Without an error the layer is laid down. */
+export interface Ended {
+  ended: true;
   error?: FailureDocument;
 }
 
-const { blob, layer, diffId, destination } = JSON.parse(readFileSync(0, "utf8")) as Task;
-const outcome: Outcome = await layDown(blob, layer, diffId, destination).then(
-  () => ({}),
-  (error: unknown) => ({ error: toFailureDocument(error) }),
-);
-process.stdout.write(JSON.stringify(outcome));
+/** Bytes of the blob between two lines. */
+const REPORT_EVERY = 8 * 1024 * 1024;
+
+let told = 0;
+
+void main();
+
+function onBytes(read: number): void {
+  if (read - told < REPORT_EVERY) return;
+  told = read;
+  say({ read });
+}
+
+function say(report: Report): void {
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+}
+
+async function main(): Promise<void> {
+  const { blob, layer, diffId, destination } = JSON.parse(readFileSync(0, "utf8")) as Task;
+  await layDown(blob, layer, diffId, destination, onBytes).then(
+    () => say({ ended: true }),
+    (error: unknown) => say({ ended: true, error: toFailureDocument(error) }),
+  );
+}

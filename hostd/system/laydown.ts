@@ -1,30 +1,53 @@
+import { getCompileCacheDir } from "node:module";
 import { fileURLToPath } from "node:url";
 import { run } from "../../effects/process.ts";
 import { layDown } from "../../images/layer/laydown.ts";
 import { Failure } from "../../manifests/failure.ts";
 import { verityOf } from "../../manifests/image.ts";
-import type { Outcome, Task } from "./laydown-main.ts";
+import type { Ended, Report, Task } from "./laydown-main.ts";
 
 /** Images above this many bytes are laid down by a process of their own. */
 const APART_ABOVE = 32 * 1024 * 1024;
 
-/** Two thirds of the memory for a few per cent of the time: buffers of a megabyte each are freed soon. */
-const SMALL_HEAP = ["--max-semi-space-size=1", "--optimize-for-size"];
+/** Buffers of a megabyte each are freed soon where young objects have little room: a third less memory. */
+const SMALL_HEAP = ["--max-semi-space-size=1"];
 
 /**
  * Lays a layer down; a large one in a process of its own, so that its memory is given back, hostd goes on answering
  * meanwhile, and an abort ends it at once. That process dies with hostd. Throws the failure that layDown throws.
  */
-export async function layDownApart(task: Task, signal?: AbortSignal): Promise<void> {
+export async function layDownApart(
+  task: Task,
+  options: { signal?: AbortSignal | undefined; onBytes?: ((read: number) => void) | undefined } = {},
+): Promise<void> {
+  const { signal, onBytes } = options;
   signal?.throwIfAborted();
-  if (verityOf(task.layer).size <= APART_ABOVE) {
-    return await layDown(task.blob, task.layer, task.diffId, task.destination);
-  }
-  const { stdout } = await run(layDownCommand(process.execPath), { input: JSON.stringify(task), signal });
-  const { error } = JSON.parse(stdout) as Outcome;
-  if (error === undefined) return;
-  const { hint, details } = error;
-  throw new Failure(error.outcome, error.code, error.message, { hint, details });
+  const { blob, layer, diffId, destination } = task;
+  if (verityOf(layer).size <= APART_ABOVE) return await layDown(blob, layer, diffId, destination, onBytes);
+  const ends: Ended[] = [];
+  const onLine = byLine((line) => {
+    const report = JSON.parse(line) as Report;
+    if ("ended" in report) ends.push(report);
+    else onBytes?.(report.read);
+  });
+  const onOutput = (text: string, from: string) => from === "stdout" && onLine(text);
+  const env = { ...process.env, NODE_COMPILE_CACHE: getCompileCacheDir() };
+  await run(layDownCommand(process.execPath), { input: JSON.stringify(task), signal, env, onOutput });
+  const [end] = ends;
+  if (end === undefined) throw new Failure("failed", "internal", "expected the end of laying a layer down, got none");
+  if (end.error === undefined) return;
+  const { outcome, code, message, hint, details } = end.error;
+  throw new Failure(outcome, code, message, { hint, details });
+}
+
+/** Puts pieces of text together to whole lines. */
+function byLine(onLine: (line: string) => void): (text: string) => void {
+  let rest = "";
+  return (text) => {
+    const lines = `${rest}${text}`.split("\n");
+    rest = lines.pop() ?? "";
+    lines.forEach(onLine);
+  };
 }
 
 /** The process: Node with little room for garbage, killed when its parent ends. */

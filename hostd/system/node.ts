@@ -102,13 +102,15 @@ export interface DataStore {
  * Every function may be repeated after a crash: what is done already is left as it is. Failures are NodeError.
  */
 export interface NodeSystem {
-  /** Makes layers/<root>.erofs from a blob already verified by digest; no-op when it is there, unless it is to be replaced. */
+  /** Makes layers/<root>.erofs from a blob, whose digest is verified before a byte of it is parsed; no-op when it is there, unless it is to be replaced. */
   layDownLayer(input: {
     blob: string;
     layer: Descriptor;
     diffId: Digest;
     signal?: AbortSignal;
     replace?: boolean;
+    /** Told how many bytes of the blob are laid down. */
+    onBytes?: ((read: number) => void) | undefined;
   }): Promise<void>;
   hasLayer(verity: LayerVerity): Promise<boolean>;
   /** Verifies the whole file unless it is unchanged since it was last verified; the error names file and block. */

@@ -5,7 +5,8 @@ import type { Scratch } from "./small.ts";
 
 /** Where the bytes of an image go; each call comes once, from low positions to high, and must take all bytes. */
 export interface ErofsOutput {
-  write(bytes: Buffer, position: number): void;
+  /** May keep the bytes where it answers another buffer of GATHER_SIZE; else they are written over afterwards. */
+  write(bytes: Buffer, position: number): Buffer | undefined;
   /** Takes digests of the hash tree's lowest level as they come; without it they are kept until the end. */
   takeLeaves?: TakeLeaves;
   /** Takes what would else be kept in memory until the end. */
@@ -24,11 +25,11 @@ export interface BlockStream {
 }
 
 /** Bytes gathered before they are hashed and written together. */
-const BUFFER_SIZE = 1024 * 1024;
+export const GATHER_SIZE = 1024 * 1024;
 
 /** Streams blocks to an output; without one they are only hashed. */
 export function createBlockStream(output: ErofsOutput | undefined): BlockStream {
-  const buffer = Buffer.allocUnsafeSlow(BUFFER_SIZE);
+  let buffer: Buffer = Buffer.allocUnsafeSlow(GATHER_SIZE);
   const leaves = createHashLevel(output?.takeLeaves);
   let used = 0;
   let written = BLOCK_SIZE;
@@ -36,7 +37,7 @@ export function createBlockStream(output: ErofsOutput | undefined): BlockStream 
 
   function flush(): void {
     for (let at = 0; at < used; at += BLOCK_SIZE) leaves.add(buffer.subarray(at, at + BLOCK_SIZE));
-    if (used > 0) output?.write(buffer.subarray(0, used), written);
+    if (used > 0) buffer = output?.write(buffer.subarray(0, used), written) ?? buffer;
     written += used;
     used = 0;
     if (written / BLOCK_SIZE > ENTRY_LIMITS.blocks)
@@ -53,7 +54,7 @@ export function createBlockStream(output: ErofsOutput | undefined): BlockStream 
     pad,
     append(bytes) {
       for (let at = 0; at < bytes.length; ) {
-        if (used === BUFFER_SIZE) flush();
+        if (used === GATHER_SIZE) flush();
         const taken = bytes.copy(buffer, used, at);
         used += taken;
         at += taken;

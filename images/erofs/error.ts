@@ -1,6 +1,8 @@
 import { Failure, type FailureOptions, type Outcome } from "../../manifests/failure.ts";
 
 export type ErofsErrorCode =
+  | "blob-missing"
+  | "blob-digest"
   | "layer-content"
   | "layer-limit"
   | "layer-format"
@@ -11,6 +13,8 @@ export type ErofsErrorCode =
   | "image-missing";
 
 const OUTCOMES: Record<ErofsErrorCode, Outcome> = {
+  "blob-missing": "failed",
+  "blob-digest": "failed",
   "layer-content": "failed",
   "layer-limit": "failed",
   "layer-format": "refused",

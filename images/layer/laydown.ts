@@ -1,8 +1,6 @@
 import { createHash } from "node:crypto";
-import { createReadStream, readSync, writeSync } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { renameDurably, temporaryNameOf } from "../../effects/durable.ts";
-import { READ_SIZE } from "../../effects/source.ts";
 import { digestFromHex } from "../../manifests/digest.ts";
 import { Failure } from "../../manifests/failure.ts";
 import { type Descriptor, type Digest, type LayerVerity, verityOf } from "../../manifests/image.ts";
@@ -12,22 +10,39 @@ import { hashLevelSizes } from "../erofs/hashtree.ts";
 import { BLOCK_SIZE, EROFS_FORMAT } from "../erofs/limits.ts";
 import { createErofsWriter, type ErofsResult } from "../erofs/write.ts";
 import { createTarReader } from "../tar/read.ts";
+import { readVerified } from "../verified.ts";
 import { compressionOf, decompress } from "../zstd.ts";
+import { type LayerFile, openLayerFile } from "./layerfile.ts";
 
 /**
- * Lays a layer down: turns a blob, whose digest was verified before, into `destination`, an EROFS image with its
- * hash tree behind it. Refuses content that is not the signed one (diff_id, size and verity root) before the file is
- * a file system. `destination` appears whole and durable or not at all; its directory must exist.
+ * Lays a layer down: turns a blob, once its digest is verified, into `destination`, an EROFS image with its hash tree
+ * behind it. Refuses content that is not the signed one (diff_id, size and verity root) before the file is a file
+ * system. `destination` appears whole and durable or not at all; its directory must exist. `onBytes` is told how many
+ * bytes of the blob are laid down.
  */
-export async function layDown(blobPath: string, layer: Descriptor, diffId: Digest, destination: string): Promise<void> {
+export async function layDown(
+  blob: string,
+  layer: Descriptor,
+  diffId: Digest,
+  destination: string,
+  onBytes?: (read: number) => void,
+): Promise<void> {
   const temporary = temporaryNameOf(destination);
   try {
     const verity = verityOf(layer);
     checkFormat(verity);
-    await withNewFile(temporary, async (file) => {
-      const { found, result } = await unpack(blobPath, layer.mediaType, outputTo(file, verity));
-      checkFound(diffId, found, verity, result);
-      await finishFile(file, result, fileSize(verity));
+    await withNewFile(temporary, async (handle) => {
+      const file = openLayerFile(handle);
+      try {
+        const { found, result } = await unpack(counted(readVerified(blob, layer), onBytes), layer, file);
+        checkFound(diffId, found, verity, result);
+        await file.settle();
+        await handle.truncate(fileSize(verity));
+        writeEnds(file, result);
+        await handle.sync();
+      } finally {
+        await file.settle().catch(() => {}); // nothing is under way when the file is closed; the first failure is told
+      }
     });
     await renameDurably(temporary, destination);
   } catch (error) {
@@ -36,31 +51,43 @@ export async function layDown(blobPath: string, layer: Descriptor, diffId: Diges
   }
 }
 
-async function unpack(blobPath: string, mediaType: string, output: ErofsOutput) {
-  const writer = createErofsWriter(output);
+async function unpack(bytes: AsyncIterable<Buffer>, layer: Descriptor, file: LayerFile) {
+  const writer = createErofsWriter(outputTo(file, verityOf(layer)));
   const reader = createTarReader(writer);
   const hash = createHash("sha256");
-  const blob = createReadStream(blobPath, { highWaterMark: READ_SIZE });
-  for await (const chunk of decompress(blob, compressionOf(mediaType))) {
+  for await (const chunk of decompress(bytes, compressionOf(layer.mediaType))) {
     hash.update(chunk);
     reader.push(chunk);
+    await file.drain();
   }
   reader.finish();
   return { found: digestFromHex(hash.digest("hex")), result: writer.finish() };
 }
 
-function outputTo(file: FileHandle, verity: LayerVerity): ErofsOutput {
+async function* counted(
+  bytes: AsyncIterable<Buffer>,
+  onBytes: ((read: number) => void) | undefined,
+): AsyncIterable<Buffer> {
+  let read = 0;
+  for await (const piece of bytes) {
+    read += piece.length;
+    onBytes?.(read);
+    yield piece;
+  }
+}
+
+function outputTo(file: LayerFile, verity: LayerVerity): ErofsOutput {
   return {
     write(bytes, position) {
       if (position + bytes.length > verity.size) {
         throw mismatch(`an EROFS image of ${verity.size} bytes`, `more than ${position + bytes.length}`);
       }
-      writeWhole(file, bytes, position);
+      return file.write(bytes, position);
     },
-    takeLeaves: (bytes, position) => writeWhole(file, bytes, leavesStart(verity) + position),
+    takeLeaves: (bytes, position) => file.writeNow(bytes, leavesStart(verity) + position),
     scratch: {
-      write: (bytes, position) => writeWhole(file, bytes, fileSize(verity) + position),
-      read: (target, position) => readWhole(file, target, fileSize(verity) + position),
+      write: (bytes, position) => file.writeNow(bytes, fileSize(verity) + position),
+      read: (target, position) => file.read(target, fileSize(verity) + position),
     },
   };
 }
@@ -77,29 +104,14 @@ function fileSize(verity: LayerVerity): number {
   return verity.size + blocks * BLOCK_SIZE;
 }
 
-/** The superblock makes the file a file system, so all else is on the disk before it is written. */
-async function finishFile(file: FileHandle, result: ErofsResult, size: number): Promise<void> {
+/** What is known last: the upper levels of the hash tree, and the superblock, which makes the file a file system. */
+function writeEnds(file: LayerFile, result: ErofsResult): void {
   let position = result.size;
   for (const chunk of result.tree) {
-    writeWhole(file, chunk, position);
+    file.writeNow(chunk, position);
     position += chunk.length;
   }
-  await file.truncate(size);
-  await file.sync();
-  writeWhole(file, result.superblock, 0);
-  await file.sync();
-}
-
-function writeWhole(file: FileHandle, bytes: Buffer, position: number): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(file.fd, bytes, at, bytes.length - at, position + at);
-}
-
-function readWhole(file: FileHandle, target: Buffer, position: number): void {
-  for (let at = 0; at < target.length; ) {
-    const read = readSync(file.fd, target, at, target.length - at, position + at);
-    if (read === 0) throw new ErofsError("layer-write", `expected ${target.length} bytes at ${position}, got ${at}`);
-    at += read;
-  }
+  file.writeNow(result.superblock, 0);
 }
 
 function checkFormat(verity: LayerVerity): void {

@@ -14,6 +14,7 @@ import type { OperationDocument } from "../../manifests/node.ts";
 import { type Disk, type DiskKind, makeDisk } from "./disk.ts";
 import type { Armed } from "./faults.ts";
 import { openPublisher, type Published, type Publisher, type VersionOptions } from "./publisher.ts";
+import { serveDirectory } from "./webserver.ts";
 
 const root = join(import.meta.dirname, "../..");
 /** A socket that is held open while nobody accepts does not refuse, milliseconds. */
@@ -27,6 +28,8 @@ export interface Rig {
   run: string;
   port: number;
   publisher: Publisher;
+  /** Where the publisher's repository is served. */
+  url: string;
   client: Client;
   /** The state directory's own file system, where the rig was given one. */
   disk: Disk | undefined;
@@ -37,7 +40,10 @@ export interface Rig {
   goOn(): void;
   /** Publishes a version with the next sequence. */
   publish(options: Omit<VersionOptions, "sequence" | "port"> & { sequence?: number }): Promise<Published>;
-  /** Starts the daemon and waits until it answers; with a fault it may be gone before that. */
+  /**
+   * Starts the daemon and waits until it answers; with a fault it may be gone before that. It takes its versions from
+   * the served repository unless another is given, such as the publisher's directory.
+   */
   start(options?: { fault?: string; repository?: string; reserve?: number; options?: string[] }): Promise<void>;
   /** Kills the daemon with -9, as a crash does. */
   kill(): Promise<void>;
@@ -73,6 +79,7 @@ export async function withRig(
   let sequence = 0;
   const port = await freePort();
   const publisher = await openPublisher(directory);
+  const server = await serveDirectory(publisher.directory);
   const client = openClient(join(run, "hostd.sock"));
   // A machine of its own (test/hostd/firmware.ts), and the programs that act on it.
   const machine = options.machine === true ? ["--machine", join(directory, "machine")] : [];
@@ -84,6 +91,7 @@ export async function withRig(
     run,
     port,
     publisher,
+    url: server.url,
     client,
     disk,
     log: () => output,
@@ -103,7 +111,7 @@ export async function withRig(
       return publisher.publish({ ...options, sequence, port });
     },
     async start({ fault, repository, reserve = 1, options: more = [] } = {}) {
-      const options = ["--state", state, "--run", run, "--repository", repository ?? publisher.directory, ...machine];
+      const options = ["--state", state, "--run", run, "--repository", repository ?? server.url, ...machine, ...more];
       rmSync(join(faults, "armed"), { force: true });
       rmSync(join(faults, "go"), { force: true });
       if (fault !== undefined) rig.arm({ point: fault, action: "kill" });
@@ -176,6 +184,7 @@ export async function withRig(
     throw error;
   } finally {
     await rig.kill();
+    await server.close();
     await endAll(directory, state, run, undefined);
     await rm(directory, { recursive: true, force: true });
   }

@@ -90,7 +90,9 @@ async function playRound(node: TorturedNode, plan: { strike: Strike; deed: Deed;
   else await cutPower(rig, writer);
   await begun;
   await writer.stop();
-  await rig.start({ options: ["--snapshots", "100000"] });
+  // Where blobs are fetched to parts/, and where they are read in place: a change that goes on may meet the other one.
+  const repository = node.random() < 0.5 ? rig.url : rig.publisher.directory;
+  await rig.start({ repository, options: ["--snapshots", "100000"] });
   const wrong = await wrongWith(rig, acknowledged);
   const after = (await rig.client.app("shop")).current?.number;
   return {

@@ -74,7 +74,7 @@ describe("the house", () => {
 });
 
 /** Writers of large files, which sync the file they stream before effects/durable.ts renames it. */
-const STREAMS_THAT_SYNC = ["images/store.ts", "images/layer/laydown.ts"];
+const STREAMS_THAT_SYNC = ["images/store.ts", "images/layer/laydown.ts", "images/layer/layerfile.ts"];
 
 function effectsOf(chosen: (file: string) => boolean): string[] {
   return files.filter(chosen).flatMap((file) =>

@@ -1,0 +1,101 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type Digest, hexOf } from "../../manifests/digest.ts";
+import { Failure } from "../../manifests/failure.ts";
+import { type Descriptor, verityOf } from "../../manifests/image.ts";
+import type { Engine } from "../engine.ts";
+import { blobPath, type Fetch, fetchLayer } from "./blob.ts";
+import type { Pace } from "./pace.ts";
+
+/** A layer that is to come to this node. */
+export interface Coming {
+  layer: Descriptor;
+  diffId: Digest;
+  /** Bytes per second for this one, below the node's own limit. */
+  rate?: Pace | undefined;
+  /** Fetches and lays down although the layer is there. */
+  replace?: boolean;
+  signal: AbortSignal;
+  onBytes?: (done: number) => void;
+  onWait?: () => void;
+}
+
+type Bringer = Pick<Engine, "source" | "clock" | "pace" | "layerTurns" | "stateDirectory"> & {
+  node: Pick<Engine["node"], "hasLayer" | "layDownLayer">;
+  settings: Pick<Engine["settings"], "rate">;
+};
+
+/**
+ * Fetches a layer's blob into parts/. Nothing is to fetch where the repository is a directory of this machine: the blob
+ * is verified and read where it is, unless a rate holds.
+ */
+export async function fetchBlob(engine: Bringer, coming: Coming): Promise<void> {
+  if (fileInPlace(engine, coming) !== undefined) return;
+  await alone(engine, coming, async () => {
+    if (coming.replace || !(await engine.node.hasLayer(verityOf(coming.layer)))) await fetchPart(engine, coming);
+  });
+}
+
+/**
+ * Lays a layer down from its blob, and forgets the blob. A power cut may have taken bytes of a blob that was fetched:
+ * then it is fetched once more.
+ */
+export async function layBlob(engine: Bringer, coming: Coming): Promise<void> {
+  const { layer, diffId, signal, onBytes, replace = false } = coming;
+  const lay = (blob: string) => engine.node.layDownLayer({ blob, layer, diffId, signal, replace, onBytes });
+  await alone(engine, coming, async () => {
+    const inPlace = fileInPlace(engine, coming);
+    if (inPlace !== undefined) return await lay(inPlace);
+    try {
+      await lay(partOf(engine, layer)).catch(async (error: unknown) => {
+        if (!isLost(error)) throw error;
+        await lay(await fetchPart(engine, coming));
+      });
+    } catch (error) {
+      if (!signal.aborted) await forgetPart(engine, layer); // else the next start of hostd goes on with it
+      throw error;
+    }
+    await forgetPart(engine, layer);
+  });
+}
+
+/** Fetches a blob into parts/, whatever it is, and answers its path. */
+export function fetchPart(
+  engine: Bringer,
+  { layer, rate, signal, onBytes = ignore }: Pick<Coming, "rate" | "signal" | "onBytes"> & Pick<Fetch, "layer">,
+): Promise<string> {
+  const pace: Pace = async (bytes) => {
+    await rate?.(bytes, signal);
+    await engine.pace(bytes, signal);
+  };
+  const { source, clock } = engine;
+  return fetchLayer({ source, layer, parts: partsOf(engine), signal, pace, sleep: clock.sleep, onBytes });
+}
+
+/** Deletes the blob of a layer that is laid down: a kill between the two leaves it. */
+export async function forgetPart(engine: Bringer, layer: Descriptor): Promise<void> {
+  await rm(partOf(engine, layer), { force: true });
+}
+
+function isLost(error: unknown): boolean {
+  return error instanceof Failure && (error.code === "blob-missing" || error.code === "blob-digest");
+}
+
+function fileInPlace({ source, settings }: Bringer, { layer, rate }: Coming): string | undefined {
+  return rate === undefined && settings.rate === undefined ? source.fileOf(blobPath(layer.digest)) : undefined;
+}
+
+/** Two stagings may need one layer: the second finds what the first one brought. */
+function alone(engine: Bringer, { layer, signal, onWait = ignore }: Coming, work: () => Promise<void>): Promise<void> {
+  return engine.layerTurns(layer.digest).take(work, signal, onWait);
+}
+
+function partOf(engine: Bringer, layer: Descriptor): string {
+  return join(partsOf(engine), hexOf(layer.digest));
+}
+
+export function partsOf({ stateDirectory }: Pick<Bringer, "stateDirectory">): string {
+  return join(stateDirectory, "parts");
+}
+
+function ignore(): void {}
