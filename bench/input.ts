@@ -20,19 +20,24 @@ const DEBIAN = [
   "systemd",
 ];
 
-/** One file in so many is changed in the next version. */
+/** The first version, and its next ones: each has another twentieth of the first one's files changed. */
+export const VERSIONS = ["v1", "v2", "v3", "v4", "v5"] as const;
+export type Version = (typeof VERSIONS)[number];
+
+/** One file in so many is changed in a next version. */
 const ONE_IN = 20;
 
-/** The same two versions as every peer wants them. */
+/** The same versions as every peer wants them. */
 export interface Input {
-  /** OCI layouts with the tags v1 and v2, v2 being v1's layer and one above it. */
+  /** OCI layouts with a tag for each version; each next one is v1's layer and one above it. */
   zstd: string;
   gzip: string;
+  /** A repository as a server has it: every file compressed. */
   ostree: string;
   casync: string;
 }
 
-/** Makes what is missing below `directory`; the first time takes minutes, then everything is there. */
+/** Makes what is missing below `directory`; the first time takes a quarter of an hour, then everything is there. */
 export async function prepareInput(directory: string): Promise<Input> {
   mkdirSync(directory, { recursive: true });
   const at = (name: string) => join(directory, name);
@@ -43,31 +48,29 @@ export async function prepareInput(directory: string): Promise<Input> {
     mkdirSync(path);
     await run(["tar", "-xpf", at("debian.tar"), "--numeric-owner", "--exclude=./dev/*", "-C", path]);
   });
-  await once(at("v2"), (path) => changeSome(at("v1"), path));
-  await once(at("zstd"), (path) => packBoth(path, at("v1"), at("v2"), "zstd"));
-  await once(at("gzip"), (path) => packBoth(path, at("v1"), at("v2"), "gzip"));
+  for (const [index, version] of VERSIONS.entries()) {
+    if (index > 0) await once(at(version), (path) => changeSome(at("v1"), path, index));
+  }
+  const trees = VERSIONS.map((version) => ({ version, tree: at(version) }));
+  await once(at("zstd"), (path) => packAll(path, trees, "zstd"));
+  await once(at("gzip"), (path) => packAll(path, trees, "gzip"));
   await once(at("ostree"), async (path) => {
-    await run(["ostree", `--repo=${path}`, "init", "--mode=bare"]);
-    for (const version of ["v1", "v2"]) {
-      await run([
-        "ostree",
-        `--repo=${path}`,
-        "commit",
-        `--branch=${version}`,
-        `--tree=dir=${at(version)}`,
-        "--no-bindings",
-      ]);
+    await run(["ostree", `--repo=${path}`, "init", "--mode=archive"]);
+    for (const { version, tree } of trees) {
+      const what = [`--branch=${version}`, `--tree=dir=${tree}`, "--no-bindings"];
+      await run(["ostree", `--repo=${path}`, "commit", ...what]);
     }
   });
   await once(at("casync"), async (path) => {
     mkdirSync(path);
-    for (const version of ["v1", "v2"]) {
-      await run(["casync", "make", `--store=${path}/store.castr`, `${path}/${version}.caidx`, at(version)]);
+    for (const { version, tree } of trees) {
+      await run(["casync", "make", `--store=${path}/store.castr`, `${path}/${version}.caidx`, tree]);
     }
   });
   return { zstd: at("zstd"), gzip: at("gzip"), ostree: at("ostree"), casync: at("casync") };
 }
 
+/** Makes a path by way of another name, so that one that is there is whole. */
 export async function once(path: string, make: (path: string) => Promise<void>): Promise<void> {
   if (existsSync(path)) return;
   console.error(`bench: making ${path}`);
@@ -77,31 +80,40 @@ export async function once(path: string, make: (path: string) => Promise<void>):
   renameSync(half, path);
 }
 
-async function changeSome(from: string, to: string): Promise<void> {
+async function changeSome(from: string, to: string, number: number): Promise<void> {
   await run(["cp", "-a", from, to]);
   const files = (await walkDirectory(to)).filter(
     ({ type, size, path }) => type === "file" && size > 0 && path.startsWith("usr/"),
   );
   files.forEach(({ path }, index) => {
-    if (index % ONE_IN === 0) appendFileSync(Buffer.from(`${to}/${path}`, "latin1"), "changed");
+    if (index % ONE_IN === number - 1) appendFileSync(Buffer.from(`${to}/${path}`, "latin1"), "changed");
   });
 }
 
-async function packBoth(path: string, v1: string, v2: string, compression: "zstd" | "gzip"): Promise<void> {
+type Tree = { version: Version; tree: string };
+
+async function packAll(path: string, [first, ...others]: readonly Tree[], compression: "zstd" | "gzip"): Promise<void> {
+  if (first === undefined) return;
   const store = await openStore(join(path, "oci"));
-  const before = await walkDirectory(v1);
+  const before = await walkDirectory(first.tree);
   const base = await packLayer(store, before, { section: "base", compression });
-  await tagImage(store, "v1", [base]);
+  await tagImage(store, first.version, [base]);
   const sizes = new Map(before.map(({ path, size }) => [path, size]));
-  const after = await walkDirectory(v2);
+  for (const { version, tree } of others) {
+    const entries = changedIn(await walkDirectory(tree), sizes);
+    await tagImage(store, version, [base, await packLayer(store, entries, { section: "deploy", compression })]);
+  }
+}
+
+/** The files whose size is another, and the directories above them. */
+function changedIn(after: Awaited<ReturnType<typeof walkDirectory>>, sizes: ReadonlyMap<string, number>) {
   const changed = after.filter(({ path, type, size }) => type === "file" && sizes.get(path) !== size);
   const needed = new Set<string>([""]);
   for (const { path } of changed) {
     for (let above = parentOf(path); above !== ""; above = parentOf(above)) needed.add(above);
   }
   const kept = new Set(changed);
-  const entries = after.filter((entry) => kept.has(entry) || (entry.type === "directory" && needed.has(entry.path)));
-  await tagImage(store, "v2", [base, await packLayer(store, entries, { section: "deploy", compression })]);
+  return after.filter((entry) => kept.has(entry) || (entry.type === "directory" && needed.has(entry.path)));
 }
 
 export async function tagImage(store: Store, tag: string, layers: readonly PackedLayer[]): Promise<void> {

@@ -1,54 +1,56 @@
-import type { Input } from "./input.ts";
+import type { Input, Version } from "./input.ts";
 
-/** How one program stages version `v1` or `v2` into `target`, as shell text; `target` holds v1 when v2 is staged. */
+/** How one program stages a version into `target`, as shell text; `target` holds the versions before it. */
 export interface Peer {
   name: string;
-  /** Whether what it leaves can be mounted or run as it is. */
-  yieldsTree: boolean;
-  stage(version: "v1" | "v2", target: string): string;
+  /** What it reads, so that it can be read once before and nobody waits for the disk it comes from. */
+  input: string;
+  stage(version: Version, target: string): string;
   /** Takes back mounts before the target is deleted. */
   leave?(target: string): string;
 }
 
-/** Everybody gets the same files, and ends with a barrier for what was written. */
-export function peersOf(input: Input, blobs: Record<"v1" | "v2", string>, node: string): Peer[] {
+/** The fastest way to do the least that anybody has to: unpack, hash, write. It yields no tree. */
+export function floorOf(input: Input, blobs: Record<Version, string>): Peer {
+  return {
+    name: "floor: zstd -d | tee | openssl sha256",
+    input: input.zstd,
+    stage: (version, target) =>
+      `zstd -dcq ${blobs[version]} | tee ${target}/${version}.tar | openssl dgst -sha256 >${target}/sum`,
+  };
+}
+
+/** Programs that leave a tree that can be mounted or run as it is. Everybody gets the same files. */
+export function peersOf(input: Input, node: string): Peer[] {
+  const ours = (repository: string) => (version: Version, target: string) =>
+    `${node} --disable-warning=ExperimentalWarning bench/ours.ts ${repository} ${version} ${target}`;
   const podman = (target: string) => `podman --root ${target}/root --runroot ${target}/run --storage-driver overlay`;
   return [
+    { name: "ostler", input: input.zstd, stage: ours(input.zstd) },
     {
-      name: "floor: zstd -d | tee | sha256sum",
-      yieldsTree: false,
+      name: "casync extract",
+      input: input.casync,
       stage: (version, target) =>
-        `zstd -dcq ${blobs[version]} | tee ${target}/${version}.tar | sha256sum >${target}/sum`,
-    },
-    {
-      name: "ostler",
-      yieldsTree: true,
-      stage: (version, target) =>
-        `${node} --disable-warning=ExperimentalWarning bench/ours.ts ${input.zstd} ${version} ${target}`,
-    },
-    {
-      name: "umoci unpack (gzip)",
-      yieldsTree: true,
-      stage: (version, target) => `umoci unpack --image ${input.gzip}/oci:${version} ${target}/${version}`,
-    },
-    {
-      name: "podman pull + mount",
-      yieldsTree: true,
-      stage: (version, target) =>
-        `cd ${input.zstd}; id=$(${podman(target)} pull -q oci:oci:${version}); cd - >/dev/null; ${podman(target)} image mount $id >/dev/null`,
-      leave: (target) => `${podman(target)} image umount --all; umount ${target}/root/overlay`,
+        `casync extract --store=${input.casync}/store.castr ${version === "v1" ? "" : `--seed=${target}/v1`} ${input.casync}/${version}.caidx ${target}/${version}`,
     },
     {
       name: "ostree pull-local + checkout",
-      yieldsTree: true,
+      input: input.ostree,
       stage: (version, target) =>
         `{ test -d ${target}/repo || ostree --repo=${target}/repo init --mode=bare; }; ostree --repo=${target}/repo pull-local ${input.ostree} ${version}; ostree --repo=${target}/repo checkout -H ${version} ${target}/${version}`,
     },
     {
-      name: "casync extract",
-      yieldsTree: true,
+      name: "podman pull + mount",
+      input: input.zstd,
+      // podman takes no layout whose path has a name with a leading dot
       stage: (version, target) =>
-        `casync extract --store=${input.casync}/store.castr ${version === "v2" ? `--seed=${target}/v1` : ""} ${input.casync}/${version}.caidx ${target}/${version}`,
+        `cd ${input.zstd}; id=$(${podman(target)} pull -q oci:oci:${version}); ${podman(target)} image mount $id >/dev/null; cd - >/dev/null`,
+      leave: (target) => `umount -R ${target}/root/overlay`,
+    },
+    {
+      name: "umoci unpack (gzip)",
+      input: input.gzip,
+      stage: (version, target) => `umoci unpack --image ${input.gzip}/oci:${version} ${target}/${version}`,
     },
   ];
 }

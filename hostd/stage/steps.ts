@@ -2,6 +2,7 @@ import { syncFilesystem } from "../../effects/durable.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import { type Descriptor, parseImageConfig, parseManifest, verityOf } from "../../manifests/image.ts";
+import { bytes } from "../../terminal/table.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { makeEspRoom, missingParts, refuseHost, takeParts } from "../host/staging.ts";
@@ -40,7 +41,7 @@ export async function space(context: Context): Promise<string> {
     refuseWithoutRoom({ needed, free, reserve: engine.settings.reserve, directory: engine.stateDirectory });
   }
   const onEsp = esp === undefined ? "" : `; ${esp}`;
-  return `${missing.length} layers missing, ${needed} bytes needed, ${free} free${onEsp}`;
+  return `${missing.length} layers missing, ${bytes(needed)} needed, ${bytes(free)} free${onEsp}`;
 }
 
 export function fetch(context: Context): Promise<string> {
@@ -63,7 +64,7 @@ async function fetchMissing(context: Context): Promise<string> {
   const rate = rateOf(context);
   let before = 0;
   const onBytes = (received: number) =>
-    context.report(`fetch ${before + received} of ${total} bytes`, (before + received) / total);
+    context.report(`fetch ${bytes(before + received)} of ${bytes(total)}`, (before + received) / total);
   for (const { layer, diffId } of missing) {
     await fetchBlob(context.engine, { layer, diffId, rate, onBytes, ...waitingIn(context) });
     before += layer.size;
@@ -72,7 +73,7 @@ async function fetchMissing(context: Context): Promise<string> {
     await fetchPart(context.engine, { layer: part, rate, onBytes, ...waitingIn(context) });
     before += part.size;
   }
-  return `${total} bytes`;
+  return bytes(total);
 }
 
 async function layMissing(context: Context): Promise<string> {
