@@ -1,30 +1,17 @@
-import { createReadStream, statSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { join, normalize } from "node:path";
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 
-/** A static file server on loopback, as a repository is served: whole files, and the rest of one from an offset on. */
+/**
+ * A static file server on loopback, as a repository is served. It has a thread of its own: tests that wait for a command
+ * synchronously would keep their hostd waiting for it.
+ */
 export async function serveDirectory(directory: string): Promise<{ url: string; close(): Promise<void> }> {
-  const server = createServer((request, response) => {
-    const path = join(directory, normalize(`/${decodeURIComponent(request.url ?? "")}`));
-    const found = statSync(path, { throwIfNoEntry: false });
-    if (found?.isFile() !== true) {
-      response.writeHead(404).end();
-      return;
-    }
-    const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
-    const range = { "content-range": `bytes ${start}-${found.size - 1}/${found.size}` };
-    response.writeHead(start > 0 ? 206 : 200, { "content-length": found.size - start, ...(start > 0 ? range : {}) });
-    createReadStream(path, { start })
-      .on("error", () => response.destroy())
-      .pipe(response);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const thread = new Worker(new URL("./webserver-thread.ts", import.meta.url), { workerData: directory, execArgv: [] });
+  const [port] = await once(thread, "message");
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    close() {
-      server.closeAllConnections();
-      return new Promise((resolve) => server.close(() => resolve()));
+    url: `http://127.0.0.1:${port}`,
+    async close() {
+      await thread.terminate();
     },
   };
 }
