@@ -180,5 +180,5 @@ describe("refusals", () => {
       for (let index = 0; index <= LAYER_LIMITS.entries; index++) tree.add(entryOf({ path: `f${index}` }));
     };
     expect(messageOf(add)).toBe("expected at most 500000 entries in a layer");
-  });
+  }, 60_000);
 });
