@@ -19,6 +19,7 @@ const OUTCOMES = {
   "no-host": "refused",
   "not-proven": "refused",
   "below-floor": "refused",
+  "not-recovery": "refused",
   // busy
   busy: "busy",
   // usage

@@ -26,6 +26,7 @@ export const PROGRAM: Program = {
     release: async () => (await import("./verbs/release.ts")).verb,
     fsck: async () => (await import("./verbs/fsck.ts")).verb,
     prune: async () => (await import("./verbs/prune.ts")).verb,
+    recover: async () => (await import("./verbs/recover.ts")).verb,
     reset: async () => (await import("./verbs/reset.ts")).verb,
     "snapshot create": async () => (await import("./verbs/snapshot-create.ts")).verb,
     "snapshot restore": async () => (await import("./verbs/snapshot-restore.ts")).verb,

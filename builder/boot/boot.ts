@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
+import { RECOVERY_SORT_KEY } from "../../images/boot/entries.ts";
 import { rootDigestOf, rootListOf } from "../../images/boot/roots.ts";
 import type { Store } from "../../images/store.ts";
-import type { Boot, BootBlob } from "../../manifests/boot.ts";
+import type { Boot, BootBlob, BootFile } from "../../manifests/boot.ts";
 import { digestFromHex } from "../../manifests/digest.ts";
 import type { Descriptor } from "../../manifests/image.ts";
 import { BuildError } from "../error.ts";
@@ -9,6 +10,7 @@ import type { BootDeclaration, Recipe } from "../recipe/recipe.ts";
 import { toBinary } from "../tree/bytes.ts";
 import type { Tree } from "../tree/tree.ts";
 import { kernelRelease } from "./kernel.ts";
+import { recoveryArchive } from "./recovery.ts";
 import { type Signer, signed } from "./sign.ts";
 import { composeUki } from "./uki.ts";
 
@@ -42,6 +44,7 @@ export async function makeBoot(input: BootInput): Promise<Boot> {
   const commandLine = commandLineOf(root, declared.cmdline);
   const parts = composeUki({ stub, osRelease: osReleaseOf(input, kernel), commandLine, linux, initrd });
   const file = await signed(parts, input.signer);
+  const recovery = await makeRecovery(input, { stub, linux, kernel });
   return {
     schema: 1,
     root,
@@ -51,12 +54,43 @@ export async function makeBoot(input: BootInput): Promise<Boot> {
     kernelDigest: blobOf(linux).digest,
     initrdDigest: blobOf(initrd).digest,
     cmdline: declared.cmdline,
+    ...(recovery === undefined ? {} : { recovery }),
   };
+}
+
+/**
+ * The second UKI: the same kernel with the small system that mends a host. What the recipe adds to it is a part of its
+ * own, so that a new hostd in it is a small part too.
+ */
+async function makeRecovery(
+  input: BootInput,
+  { stub, linux, kernel }: { stub: Buffer; linux: Buffer; kernel: string },
+): Promise<BootFile | undefined> {
+  const { declared, store, tree } = input;
+  if (declared.recovery === undefined) return undefined;
+  const own = bootFile(declared.recovery, input);
+  const first = Buffer.concat([own, Buffer.alloc(-own.length & 511)]);
+  const added =
+    declared.recoveryFiles === undefined ? Buffer.alloc(0) : recoveryArchive(tree, toBinary(declared.recoveryFiles));
+  const osRelease = osReleaseOf(input, kernel).replace("IMAGE_ID=ostler", `IMAGE_ID=${RECOVERY_SORT_KEY}`);
+  const commandLine = `ostler.recovery=1 panic=10 ${declared.cmdline}`.trim();
+  const initrd = Buffer.concat([first, added]);
+  const [head, kernelPart, whole, ...tail] = await signed(
+    composeUki({ stub, osRelease, commandLine, linux, initrd }),
+    input.signer,
+  );
+  if (head === undefined || kernelPart === undefined || whole === undefined)
+    throw new TypeError("expected three parts");
+  const rest = whole.subarray(first.length);
+  const parts = [head, kernelPart, whole.subarray(0, first.length), ...(rest.length === 0 ? [] : [rest]), ...tail];
+  return { uki: blobOf(Buffer.concat(parts)), parts: await writeParts(store, parts) };
 }
 
 /** Paths that go into no layer: what BOOT names, and the links that lead there. */
 export function bootPaths(declared: BootDeclaration, tree: Tree): Set<string> {
-  return new Set([declared.kernel, declared.initrd, declared.stub].flatMap((path) => tree.trail(toBinary(path))));
+  const recovery = declared.recovery === undefined ? [] : [declared.recovery];
+  const paths = [declared.kernel, declared.initrd, declared.stub, ...recovery];
+  return new Set(paths.flatMap((path) => tree.trail(toBinary(path))));
 }
 
 function bootFile(path: string, { recipe, declared, tree }: BootInput): Buffer {

@@ -213,6 +213,10 @@ export interface BootDeclaration {
   stub: string;
   /** The recipe's part of the kernel's command line. */
   cmdline: string;
+  /** The initrd that is a whole small system: what mends a host that cannot start. */
+  recovery?: string;
+  /** Directory of the image whose files are added to it, at the same path: they need not be built into it. */
+  recoveryFiles?: string;
   position: Position;
 }
 

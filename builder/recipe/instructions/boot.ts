@@ -5,7 +5,13 @@ import { positionAt } from "../source.ts";
 import { atKeyword, fail, type Instruction } from "../split.ts";
 import { imagePath } from "../values.ts";
 
-const FLAGS: FlagSpecs = { initrd: { kind: "value" }, cmdline: { kind: "value" }, stub: { kind: "value" } };
+const FLAGS: FlagSpecs = {
+  initrd: { kind: "value" },
+  cmdline: { kind: "value" },
+  stub: { kind: "value" },
+  recovery: { kind: "value" },
+  "recovery-files": { kind: "value" },
+};
 
 /** Where Debian's systemd-boot-efi puts what firmware starts of a UKI. */
 const STUB = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
@@ -14,9 +20,12 @@ const STUB = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
 const LONGEST_CMDLINE = 1536;
 
 /** Words of the command line that the builder gives: a second one would win over what is signed. */
-const RESERVED = /^(?:ostler\.root|panic|oops|init|rdinit|root|initrd)(?:=|$)/;
+const RESERVED = /^(?:ostler\.root|ostler\.recovery|panic|oops|init|rdinit|root|initrd)(?:=|$)/;
 
-/** `BOOT kernel --initrd=path [--cmdline="words"] [--stub=path]`: makes the image a host image. */
+/**
+ * `BOOT kernel --initrd=path [--cmdline="words"] [--stub=path] [--recovery=path [--recovery-files=directory]]`: makes the
+ * image a host image.
+ */
 export function readBoot(instruction: Instruction, draft: Draft): void {
   const { flags, words } = readArguments(instruction, draft, FLAGS);
   const kernelAt = onlyWord(instruction, words, "the path of a kernel, such as /boot/vmlinuz");
@@ -27,10 +36,15 @@ export function readBoot(instruction: Instruction, draft: Draft): void {
   const initrdAt = flag(flags, "initrd");
   if (initrdAt === undefined) missing(instruction, "--initrd=PATH, such as --initrd=/boot/initrd.img");
   const stubAt = flag(flags, "stub");
+  const recoveryAt = flag(flags, "recovery");
+  const filesAt = flag(flags, "recovery-files");
+  if (filesAt !== undefined && recoveryAt === undefined) missing(instruction, "--recovery=PATH with --recovery-files");
   draft.image.boot = {
     kernel: bootPath(instruction, draft, kernelAt),
     initrd: bootPath(instruction, draft, initrdAt),
     stub: stubAt === undefined ? STUB : bootPath(instruction, draft, stubAt),
+    ...(recoveryAt === undefined ? {} : { recovery: bootPath(instruction, draft, recoveryAt) }),
+    ...(filesAt === undefined ? {} : { recoveryFiles: bootPath(instruction, draft, filesAt) }),
     cmdline: commandLine(instruction, flag(flags, "cmdline")),
     position: positionAt(instruction.line, instruction.start),
   };
