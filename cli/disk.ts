@@ -28,6 +28,7 @@ export const verb: Verb = {
     { flags: "--esp-size <size>", summary: "size of the ESP (default: room for five versions and recovery)" },
     { flags: "--filesystem <kind>", summary: "of the data partition", default: "btrfs", choices: FILESYSTEMS },
     { flags: "--identity <file>", summary: "identity document: host name, who may log in, network, repository" },
+    { flags: "--enroll <dir>", summary: "PK.auth, KEK.auth and db.auth that the firmware takes over (Secure Boot)" },
     { flags: "--channel <channel>", summary: "channel whose rules apply", default: "production" },
     {
       flags: "--unverified",
@@ -68,6 +69,7 @@ export const verb: Verb = {
           output,
           format,
           filesystem,
+          enroll: stringOption(options, "enroll"),
           ...sizes,
           progress,
           signal,

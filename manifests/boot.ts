@@ -36,6 +36,8 @@ const bootSchema = z
     cmdline: z.string().max(2048),
     /** The small system that lays a good image down again; it shares parts with the UKI. */
     recovery: bootFileSchema.optional(),
+    /** systemd-boot, signed with the key that signed the UKI; without it the loader is the one in the layers. */
+    loader: blobSchema.optional(),
   })
   .refine(isWhole, WHOLE);
 
@@ -57,7 +59,8 @@ export function bootOf(manifest: ImageManifest): Boot | undefined {
 
 /** Every blob that a host image has beside its layers, each once. */
 export function bootBlobs(boot: Boot): BootBlob[] {
-  const blobs = [...boot.parts, ...(boot.recovery?.parts ?? [])];
+  const loader = boot.loader === undefined ? [] : [boot.loader];
+  const blobs = [...boot.parts, ...(boot.recovery?.parts ?? []), ...loader];
   return [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
 }
 

@@ -11,8 +11,11 @@ import { toBinary } from "../tree/bytes.ts";
 import type { Tree } from "../tree/tree.ts";
 import { kernelRelease } from "./kernel.ts";
 import { recoveryArchive } from "./recovery.ts";
-import { type Signer, signed } from "./sign.ts";
+import { type Signer, signEfi, signed } from "./sign.ts";
 import { composeUki } from "./uki.ts";
+
+/** systemd-boot, where Debian's systemd-boot-efi puts it. */
+const LOADER = "usr/lib/systemd/boot/efi/systemd-bootx64.efi";
 
 export interface BootInput {
   recipe: Recipe;
@@ -55,6 +58,7 @@ export async function makeBoot(input: BootInput): Promise<Boot> {
     initrdDigest: blobOf(initrd).digest,
     cmdline: declared.cmdline,
     ...(recovery === undefined ? {} : { recovery }),
+    ...(input.signer === undefined ? {} : { loader: await signedLoader(input, input.signer) }),
   };
 }
 
@@ -84,6 +88,23 @@ async function makeRecovery(
   const rest = whole.subarray(first.length);
   const parts = [head, kernelPart, whole.subarray(0, first.length), ...(rest.length === 0 ? [] : [rest]), ...tail];
   return { uki: blobOf(Buffer.concat(parts)), parts: await writeParts(store, parts) };
+}
+
+/** The loader that the firmware starts: under Secure Boot it is checked like the UKI. */
+async function signedLoader({ recipe, tree, store }: BootInput, signer: Signer): Promise<BootBlob> {
+  const loader = tree.read(LOADER);
+  if (loader === undefined) {
+    throw new BuildError(
+      "boot-file",
+      `${recipe.file}: --uki-key: expected the loader /${LOADER} in the image, got none`,
+      {
+        hint: "install systemd-boot-efi in BOOTSTRAP",
+      },
+    );
+  }
+  const file = await signEfi(loader, signer);
+  await writeParts(store, [file]);
+  return blobOf(file);
 }
 
 /** Paths that go into no layer: what BOOT names, and the links that lead there. */

@@ -27,7 +27,7 @@ export async function signed(parts: UkiParts, signer: Signer | undefined): Promi
 }
 
 /** An EFI program with a signature (Authenticode) that firmware checks under Secure Boot. */
-async function signEfi(program: Buffer, { key, certificate }: Signer): Promise<Buffer> {
+export async function signEfi(program: Buffer, { key, certificate }: Signer): Promise<Buffer> {
   expectPrograms("sbsign");
   return await withTemporaryDirectory(tmpdir(), async (work) => {
     const [input, output] = [join(work, "unsigned.efi"), join(work, "signed.efi")];

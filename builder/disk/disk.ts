@@ -1,4 +1,4 @@
-import { open, rename, rm, stat, truncate } from "node:fs/promises";
+import { open, readFile, rename, rm, stat, truncate } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { syncEach } from "../../effects/durable.ts";
 import { run } from "../../effects/process.ts";
@@ -35,6 +35,8 @@ export interface DiskOptions {
   size: number;
   espSize: number | undefined;
   filesystem: Filesystem;
+  /** Directory with PK.auth, KEK.auth and db.auth, which the firmware takes over at its first start. */
+  enroll?: string | undefined;
   progress: Progress;
   signal: AbortSignal;
 }
@@ -48,8 +50,8 @@ export interface DiskResult {
   allocated: number;
 }
 
-/** Where systemd's package puts the loader; a signed one is taken first. */
-const LOADERS = ["usr/lib/systemd/boot/efi/systemd-bootx64.efi.signed", "usr/lib/systemd/boot/efi/systemd-bootx64.efi"];
+/** Where systemd's package puts the loader; one that the builder signed is taken first. */
+const LOADER = "usr/lib/systemd/boot/efi/systemd-bootx64.efi";
 const LOADER_LIMIT = 4 * 1024 * 1024;
 
 /**
@@ -65,7 +67,8 @@ export async function makeDisk(options: DiskOptions): Promise<DiskResult> {
   const image = await loadImage(store, options.image);
   const boot = expectHostImage(image);
   const layout = planLayout(needsOf(options, image, boot));
-  const loader = await findLoader(store, image);
+  const enrolled = await readEnrolled(options.enroll);
+  const loader = await findLoader(store, image, boot);
   const step = createSteps(progress, signal);
   return await withTemporaryDirectory(dirname(output), async (work) => {
     const [disk, esp, data] = [join(work, "disk"), join(work, "esp.img"), join(work, "data.img")];
@@ -73,7 +76,7 @@ export async function makeDisk(options: DiskOptions): Promise<DiskResult> {
       await makeSparse(disk, layout.size);
       await run(partitionCommand(layout, disk), { signal });
     });
-    await step("ESP", () => makeEsp(store, espFiles(boot, loader), layout, { work, file: esp, signal }));
+    await step("ESP", () => makeEsp(store, espFiles(boot, loader, enrolled), layout, { work, file: esp, signal }));
     await step("place the ESP", () => placeFile(esp, disk, layout.esp.start, signal));
     const tree = await layDownTree(options, image, boot, join(work, "data"), step);
     await step(`data partition, ${layout.filesystem}`, async () => {
@@ -116,13 +119,21 @@ function needsOf({ size, espSize, filesystem, identity }: DiskOptions, { manifes
   };
 }
 
-async function findLoader(store: Store, { manifest, descriptor }: Image): Promise<Buffer> {
-  for (const path of LOADERS) {
-    const found = await readFromImage(store, manifest, path, LOADER_LIMIT);
-    if (found !== undefined) return found;
-  }
+/** Signed lists of the keys that firmware in setup mode takes over at its first start, by name. */
+async function readEnrolled(directory: string | undefined): Promise<Record<string, Buffer>> {
+  if (directory === undefined) return {};
+  const names = ["PK.auth", "KEK.auth", "db.auth"];
+  return Object.fromEntries(
+    await Promise.all(names.map(async (name) => [name, await readFile(join(directory, name))] as const)),
+  );
+}
+
+async function findLoader(store: Store, { manifest, descriptor }: Image, boot: Boot): Promise<Buffer> {
+  if (boot.loader !== undefined) return await store.read(boot.loader.digest, LOADER_LIMIT);
+  const found = await readFromImage(store, manifest, LOADER, LOADER_LIMIT);
+  if (found !== undefined) return found;
   const what = `image ${shortDigest(descriptor.digest)}`;
-  throw new DiskError("loader-missing", `${what}: expected /${LOADERS[1]} in it, got no such file`, {
+  throw new DiskError("loader-missing", `${what}: expected /${LOADER} in it, got no such file`, {
     hint: "install the package systemd-boot-efi in the host's recipe",
   });
 }

@@ -23,15 +23,24 @@ const STATE = "var/lib/hostd";
 /** Where the layers are laid down, by verity root. */
 export const LAYERS = `${STATE}/layers`;
 
-/** What the ESP holds at first: the loader, the first version, proven by having been chosen, and recovery. */
-export function espFiles(boot: Boot, loader: Uint8Array): DiskFile[] {
+/** Where systemd-boot finds keys for a firmware that has none yet, and the line that makes it take them over. */
+const ENROLLED = "loader/keys/auto";
+const ENROLL = "secure-boot-enroll force\n";
+
+/**
+ * What the ESP holds at first: the loader, the first version, proven by having been chosen, and recovery; with
+ * `enrolled`, lists of Secure Boot keys by file name.
+ */
+export function espFiles(boot: Boot, loader: Uint8Array, enrolled: Record<string, Uint8Array> = {}): DiskFile[] {
   const first = { number: FIRST, root: boot.root };
   const recovery = boot.recovery;
+  const keys = Object.entries(enrolled);
   return [
     { kind: "bytes", path: ESP.loader, bytes: loader, mode: 0o644 },
-    { kind: "bytes", path: ESP.loaderConf, bytes: loaderConf(first), mode: 0o644 },
+    { kind: "bytes", path: ESP.loaderConf, bytes: loaderConf(first) + (keys.length === 0 ? "" : ENROLL), mode: 0o644 },
     { kind: "bytes", path: ESP.startup, bytes: STARTUP_NSH, mode: 0o644 },
     { kind: "boot", path: `${ESP.entries}/${entryName(first)}`, file: boot },
+    ...keys.map(([name, bytes]) => ({ kind: "bytes" as const, path: `${ENROLLED}/${name}`, bytes, mode: 0o644 })),
     ...(recovery === undefined
       ? []
       : [{ kind: "boot" as const, path: `${ESP.entries}/${RECOVERY_ENTRY}`, file: recovery }]),

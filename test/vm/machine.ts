@@ -23,7 +23,7 @@ export interface MachineOptions {
 }
 
 export interface SshOptions {
-  input?: string;
+  input?: string | Uint8Array;
   /** Milliseconds for one command; default a minute. */
   timeout?: number;
 }

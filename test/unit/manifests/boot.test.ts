@@ -51,5 +51,7 @@ describe("bootBlobs", () => {
     if (head === undefined || kernel === undefined) throw new Error("the example has two parts");
     const recovery = { uki: { ...bootExample.uki, size: 25 }, parts: [own, kernel] };
     expect(bootBlobs({ ...bootExample, recovery })).toEqual([head, kernel, own]);
+    const loader = { digest: bootExample.kernelDigest, size: 7 };
+    expect(bootBlobs({ ...bootExample, recovery, loader })).toEqual([head, kernel, own, loader]);
   });
 });

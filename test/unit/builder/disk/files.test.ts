@@ -25,6 +25,17 @@ describe("espFiles", () => {
     ]);
   });
 
+  it("has the keys that the firmware is to take over, and tells the loader to enroll them; without keys neither", () => {
+    const files = espFiles(bootExample, Buffer.from("loader"), { "PK.auth": Buffer.from("pk") });
+    const bytesOf = (all: readonly DiskFile[], name: string) => {
+      const file = all.find(({ path }) => path === name);
+      return file?.kind === "bytes" ? String(file.bytes) : undefined;
+    };
+    expect(bytesOf(files, "loader/keys/auto/PK.auth")).toBe("pk");
+    expect(bytesOf(files, "loader/loader.conf")).toMatch(/\nsecure-boot-enroll force\n$/);
+    expect(bytesOf(espFiles(bootExample, Buffer.from("loader")), "loader/loader.conf")).not.toContain("enroll");
+  });
+
   it("has recovery where the image has one", () => {
     const { uki, parts } = bootExample;
     expect(paths(espFiles({ ...bootExample, recovery: { uki, parts } }, Buffer.alloc(1)))).toContain(
