@@ -2,7 +2,9 @@ import { readdir, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { unlessMissing } from "../effects/errno.ts";
 import { HostdError } from "./error.ts";
-import { openJournal } from "./journal/journal.ts";
+import { KEPT_OF_HOST, keepHost } from "./host/keep.ts";
+import { type Journal, openJournal } from "./journal/journal.ts";
+import { openHost } from "./system/host/open.ts";
 import { openNode } from "./system/open.ts";
 
 export interface ResetOptions {
@@ -10,6 +12,8 @@ export interface ResetOptions {
   runDirectory: string;
   /** Also forget the apps' data and snapshots, their user ids, and what the node trusts. */
   wipe: boolean;
+  /** Where /proc and the ESP are: `/` but in tests. */
+  machine: string;
 }
 
 export interface ResetReport {
@@ -21,7 +25,10 @@ export interface ResetReport {
 const JOURNAL = "hostd.db";
 const KEPT_WITHOUT_WIPE = ["data", "data-driver", "users.json", "trust"];
 
-/** Stops every app and takes the node back to empty. Refuses while hostd runs; may be repeated after a crash. */
+/**
+ * Stops every app and takes the node back to empty; the system that it runs on stays. Refuses while hostd runs; may be
+ * repeated after a crash.
+ */
 export async function reset(options: ResetOptions): Promise<ResetReport> {
   const [stateDirectory, runDirectory] = [resolve(options.stateDirectory), resolve(options.runDirectory)];
   const journal = await holdJournal(stateDirectory);
@@ -32,7 +39,10 @@ export async function reset(options: ResetOptions): Promise<ResetReport> {
     const slots = await node.mountedSlots();
     for (const { app, image } of slots) await node.unmountSlot(app, image);
     if (options.wipe) await node.wipeData();
-    const removed = await removeState(stateDirectory, options.wipe ? [] : KEPT_WITHOUT_WIPE);
+    const host = await openHost({ root: options.machine, stateDirectory, runDirectory });
+    if (host !== undefined) await keepHost(host, journal, { stateDirectory, wipe: options.wipe });
+    const keptOfHost = host === undefined ? [] : KEPT_OF_HOST;
+    const removed = await removeState(stateDirectory, [...keptOfHost, ...(options.wipe ? [] : KEPT_WITHOUT_WIPE)]);
     for (const name of (await unlessMissing(readdir(runDirectory))) ?? []) {
       await rm(join(runDirectory, name), { recursive: true, force: true });
     }
@@ -43,7 +53,7 @@ export async function reset(options: ResetOptions): Promise<ResetReport> {
 }
 
 /** The journal's lock keeps hostd out; its file is what tells a state directory from any other. */
-async function holdJournal(stateDirectory: string): Promise<{ close(): void }> {
+async function holdJournal(stateDirectory: string): Promise<Journal> {
   const file = join(stateDirectory, JOURNAL);
   if ((await unlessMissing(stat(file))) === undefined) {
     throw new HostdError("journal", `${file}: expected the journal of a node, found nothing`, {

@@ -26,6 +26,8 @@ const row = z.object({
   last_good_at: z.string().optional(),
 });
 
+const texts = z.object({ manifest: z.string(), config: z.string() });
+
 /** One staged version: everything needed to run it without asking anybody. */
 export type SlotRow = z.infer<typeof row>;
 
@@ -47,6 +49,8 @@ export interface Slots {
   require(app: string, image: Digest): SlotRow;
   /** Newest first. */
   list(app: string): SlotRow[];
+  /** The text of the image's documents, as they were signed. */
+  documents(app: string, image: Digest): { manifest: string; config: string } | undefined;
   /** The product of which a host image is here: the system of this node. */
   hostApp(): string | undefined;
   /** Records a staged version; one that is there takes over the release's sequence, version and values. */
@@ -75,6 +79,8 @@ export function openSlots(database: Database, events: Events, operations: Operat
     get,
     require,
     list: (app) => database.all(row, "SELECT * FROM slots WHERE app = ? ORDER BY staged_order DESC", [app]),
+    documents: (app, image) =>
+      database.one(texts, "SELECT manifest, config FROM slots WHERE app = ? AND image = ?", [app, image]),
     hostApp() {
       const sql = "SELECT app FROM slots WHERE json_type(manifest, ?) IS NOT NULL LIMIT 1";
       return database.one(z.object({ app: z.string() }), sql, [`$.annotations."${BOOT_ANNOTATION}"`])?.app;

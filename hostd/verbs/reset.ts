@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { Failure } from "../../manifests/failure.ts";
 import type { Verb } from "../../terminal/verb.ts";
 import { reset } from "../reset.ts";
@@ -10,7 +11,8 @@ export const verb: Verb = {
     { flags: "--state <dir>", summary: "what survives a reboot", default: "/var/lib/hostd" },
     { flags: "--run <dir>", summary: "socket, mounts and sockets held for apps", default: "/run/hostd" },
     { flags: "--keep-data", summary: "keep the apps' data, their user ids and what the node trusts" },
-    { flags: "--wipe", summary: "keep nothing" },
+    { flags: "--wipe", summary: "keep nothing but, on a host, the system that runs and who may log in" },
+    { flags: "--machine <dir>", summary: "where /proc and the ESP are, but in tests", default: "/" },
   ],
   examples: ["hostd reset --keep-data", "hostd reset --wipe --state /var/lib/hostd"],
   async run({ options }) {
@@ -24,6 +26,7 @@ export const verb: Verb = {
       stateDirectory: text(options["state"]) ?? "",
       runDirectory: text(options["run"]) ?? "",
       wipe,
+      machine: resolve(text(options["machine"]) ?? "/"),
     });
     const stopped = report.stopped.length === 0 ? "no app ran" : `stopped ${report.stopped.join(", ")}`;
     return {
