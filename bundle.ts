@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdirSync, rmSync } from "node:fs";
+import { chmodSync, constants, copyFileSync, mkdirSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import about from "./package.json" with { type: "json" };
 
-// npm run bundle [DIRECTORY]: hostd as a node runs it, with no npm package beside it. The same sources make the same bytes.
+// npm run bundle [DIRECTORY]: hostd as a node runs it, with its Node and no npm package beside it. The same sources make the same bytes.
 
 const root = import.meta.dirname;
 const SYSTEM = join(root, "hostd/system");
@@ -42,4 +42,5 @@ execFileSync(
 for (const script of SCRIPTS) copyFileSync(script, join(directory, basename(script)));
 copyFileSync(join(root, "bin/hostd-bundled"), join(directory, "hostd"));
 chmodSync(join(directory, "hostd"), 0o755);
+copyFileSync(process.execPath, join(directory, "node"), constants.COPYFILE_FICLONE);
 process.stdout.write(`${directory}\n`);
