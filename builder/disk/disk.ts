@@ -52,6 +52,9 @@ export interface DiskResult {
 
 /** Where systemd's package puts the loader; one that the builder signed is taken first. */
 const LOADER = "usr/lib/systemd/boot/efi/systemd-bootx64.efi";
+/** The pool that the host makes of the third partition at its first start (recipes/host, thin-pool). */
+const THIN_POOL = "lvm:ostler/data";
+
 const LOADER_LIMIT = 4 * 1024 * 1024;
 
 /**
@@ -156,7 +159,7 @@ async function makeEsp(
 type Step = <T>(text: string, use: () => Promise<T>) => Promise<T>;
 
 async function layDownTree(
-  { store, release, identity }: DiskOptions,
+  { store, release, identity, filesystem }: DiskOptions,
   { manifest, config, descriptor }: Image,
   boot: Boot,
   tree: string,
@@ -168,6 +171,7 @@ async function layDownTree(
     config: await store.read(manifest.config.digest, manifest.config.size),
     release,
     identity,
+    data: filesystem === "lvm" ? THIN_POOL : undefined,
   };
   await writeFiles(tree, dataFiles(boot.root, content), store);
   const done = new Set<string>();

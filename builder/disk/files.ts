@@ -54,6 +54,8 @@ export interface DataContent {
   config: Uint8Array;
   release: Release | undefined;
   identity: Identity;
+  /** Driver of apps' data that the disk has room for, where hostd would not find it by itself. */
+  data?: string | undefined;
 }
 
 /** What the data partition holds at first, beside the layers: parents before what is in them. */
@@ -80,12 +82,12 @@ export function dataFiles(root: string, content: DataContent): DiskFile[] {
     file(`${host}/seed/manifest.json`, content.manifest),
     file(`${host}/seed/config.json`, content.config),
     ...(release === undefined ? [] : [file(`${host}/seed/release.json`, canonicalJson(release))]),
-    ...identityTree(`${host}/identity`, identity),
+    ...identityTree(`${host}/identity`, identity, content.data),
   ];
 }
 
 /** What makes the node this node, under the /etc of every version; the document itself beside it, to be read again. */
-function identityTree(directory: string, identity: Identity): DiskFile[] {
+function identityTree(directory: string, identity: Identity, data: string | undefined): DiskFile[] {
   const made = new Set<string>();
   const directories = (path: string): DiskFile[] => {
     const parents = path
@@ -102,7 +104,7 @@ function identityTree(directory: string, identity: Identity): DiskFile[] {
     { kind: "directory", path: directory, mode: 0o755 },
     { kind: "bytes", path: `${directory}/identity.json`, bytes: canonicalJson(identity), mode: 0o644 },
     { kind: "directory", path: `${directory}/etc`, mode: 0o755 },
-    ...identityFiles(identity).flatMap((file): DiskFile[] => {
+    ...identityFiles(identity, data === undefined ? {} : { data }).flatMap((file): DiskFile[] => {
       const path = `${directory}/etc/${file.path}`;
       const entry: DiskFile =
         "link" in file

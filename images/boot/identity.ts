@@ -9,9 +9,10 @@ const LOCAL_REPOSITORY = "/var/lib/hostd/repository";
 
 /**
  * The files below /etc that make a node this node. They lie under every version's own /etc, so an update changes none
- * of them; what the node makes itself, machine-id and host keys, joins them at its first start.
+ * of them; what the node makes itself, machine-id and host keys, joins them at its first start. `data` is the driver of
+ * apps' data that the disk is made for, as `hostd serve --data` takes it.
  */
-export function identityFiles(identity: Identity): IdentityFile[] {
+export function identityFiles(identity: Identity, options: { data?: string } = {}): IdentityFile[] {
   const { hostName, authorizedKeys, network, timeZone, root } = identity;
   const file = (path: string, lines: readonly string[]) => ({ path, text: `${lines.join("\n")}\n`, mode: 0o644 });
   return [
@@ -20,7 +21,7 @@ export function identityFiles(identity: Identity): IdentityFile[] {
     { path: "localtime", link: `../usr/share/zoneinfo/${timeZone}` },
     ...Object.entries(authorizedKeys).map(([user, keys]) => file(`ssh/authorized_keys.d/${user}`, keys)),
     file("systemd/network/10-node.network", networkLines(network)),
-    file("hostd/serve.env", [serveOptions(identity)]),
+    file("hostd/serve.env", [serveOptions(identity, options.data)]),
     ...(root === undefined ? [] : [{ path: "hostd/root.json", text: canonicalJson(root), mode: 0o644 }]),
   ];
 }
@@ -45,9 +46,10 @@ function networkLines(network: Network): string[] {
 }
 
 /** systemd.exec(5), EnvironmentFile: one value in double quotes; neither an address nor a channel has any. */
-function serveOptions({ repository, root }: Identity): string {
+function serveOptions({ repository, root }: Identity, data: string | undefined): string {
   const place = repository?.address ?? LOCAL_REPOSITORY;
   const channel = repository?.channel ?? "production";
   const trusted = root === undefined ? [] : ["--root", "/etc/hostd/root.json"];
-  return `HOSTD_OPTIONS="${["--repository", place, "--channel", channel, ...trusted].join(" ")}"`;
+  const driver = data === undefined ? [] : ["--data", data];
+  return `HOSTD_OPTIONS="${["--repository", place, "--channel", channel, ...trusted, ...driver].join(" ")}"`;
 }

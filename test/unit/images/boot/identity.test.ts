@@ -45,6 +45,10 @@ describe("identityFiles", () => {
       'HOSTD_OPTIONS="--repository /var/lib/hostd/repository --channel production"\n',
     );
     expect(files["hosts"]).toContain("127.0.1.1 n\n");
+    const onLvm = identityFiles(checkDocument({ schema: 1, hostName: "n" }, identitySchema, "identity"), {
+      data: "lvm:a/b",
+    });
+    expect(JSON.stringify(onLvm)).toContain("--channel production --data lvm:a/b");
     expect(Object.keys(files)).not.toContain("hostd/root.json");
   });
 
@@ -72,7 +76,7 @@ describe("identityFiles", () => {
           }
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 });
