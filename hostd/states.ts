@@ -100,7 +100,7 @@ export const STEPS = {
   halt: { does: "stop the app and hold it: its data, slots and sockets are kept", afterCrash: "resume" },
   again: { does: "let the app go on: its RESUME hook, else start it", afterCrash: "resume" },
   forget: { does: "delete snapshots, then forget that they were", afterCrash: "resume" },
-  target: { does: "decide the host's next version, and whether it takes a reboot", afterCrash: "resume" },
+  target: { does: "decide the host's next version, and why it takes a reboot", afterCrash: "resume" },
   install: {
     does: "check layers, make /etc, put the UKI on the ESP, whole and read back",
     undo: "remove them unless the version was proven here before; condemn and quarantine it if it is at fault",

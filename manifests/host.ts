@@ -37,10 +37,8 @@ export const hostStatusSchema = z.object({
     .optional(),
   /** Bytes of what runs: its layers as they lie on the disk, and its UKI. */
   size: z.object({ layers: z.int(), uki: z.int() }).optional(),
-  /** What an activation without arguments leads to, and whether that takes a reboot. */
-  next: z
-    .object({ image: digestSchema, version: z.string(), way: z.enum(["live", "reboot"]), why: z.string() })
-    .optional(),
+  /** What an activation without arguments leads to, by a reboot, and why: what differs, and whether that is hostd alone. */
+  next: z.object({ image: digestSchema, version: z.string(), hostdOnly: z.boolean(), why: z.string() }).optional(),
   /** Files of /etc that differ from what image and config declare; the first thousand. */
   drift: z.array(driftSchema),
 });

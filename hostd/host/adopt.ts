@@ -21,6 +21,7 @@ export async function adoptable(engine: Engine): Promise<{ app: string; channel:
   const app = appOf(parseImageConfig(Buffer.from(seed.config)))?.name;
   const boot = bootOf(manifest);
   if (app === undefined || boot?.root !== engine.host.machine.booted) return undefined;
+  if (![boot.root, undefined].includes(await engine.host.files.good())) return undefined; // it is not proven
   const image = digestFromHex(createHash("sha256").update(seed.manifest).digest("hex"));
   if (isCurrent(engine, app, image)) return undefined;
   const parsed = seed.release === undefined ? undefined : parseRelease(Buffer.from(seed.release));

@@ -3,16 +3,12 @@ import type { Boot } from "../../manifests/boot.ts";
 
 const rootSchema = z.string().regex(/^[0-9a-f]{64}$/);
 
-/** How a version gets to run: by a reboot, or by hostd alone taking over where nothing else differs. */
-const WAYS = ["reboot", "live"] as const;
-type Way = (typeof WAYS)[number];
-
 /** The host's part of an upgrade as decided before its first step; image and generations are in the switch plan. */
 export const hostPlanSchema = z.object({
   /** Root digests: of the proven system that runs when it is decided, and of the one that it leads to. */
   from: rootSchema,
   root: rootSchema,
-  way: z.enum(WAYS),
+  /** Why it takes a reboot. */
   why: z.string(),
   /** Number of the target's entry on the ESP. */
   entry: z.int().positive(),
@@ -46,31 +42,35 @@ export function deadlineOf(confirmWithin: number | undefined): number {
   return DEADLINE + (confirmWithin ?? 0);
 }
 
-/** Where hostd lives in a host image: what may change without a reboot. */
+/** Where hostd lives in a host image. */
 const HOSTD_PLACE = "usr/lib/hostd";
 
+/** What makes two versions of the host differ, told before anybody reboots for it. */
+export interface Difference {
+  /** Nothing differs but hostd itself: same kernel, initrd, command line, and files elsewhere. */
+  hostdOnly: boolean;
+  why: string;
+}
+
 /**
- * How the next version gets to run, and why, told beforehand. `changed` are the paths that differ between the two
- * roots, relative to them; undefined where nobody could compare them.
+ * Compares two versions. `changed` are the paths that differ between the two roots, relative to them; undefined where
+ * nobody could compare them.
  */
-export function wayTo(
-  from: Boot | undefined,
-  to: Boot,
-  changed: readonly string[] | undefined,
-): { way: Way; why: string } {
-  if (from === undefined) return { way: "reboot", why: "what runs is not known here" };
+export function differenceOf(from: Boot | undefined, to: Boot, changed: readonly string[] | undefined): Difference {
+  if (from === undefined) return { hostdOnly: false, why: "what runs is not known here" };
   const parts = [
     ["kernel", from.kernelDigest === to.kernelDigest],
     ["initrd", from.initrdDigest === to.initrdDigest],
     ["command line", from.cmdline === to.cmdline],
   ] as const;
   const different = parts.filter(([, same]) => !same).map(([name]) => name);
-  if (different.length > 0)
-    return { way: "reboot", why: `${different.join(" and ")} ${different.length === 1 ? "differs" : "differ"}` };
-  if (changed === undefined) return { way: "reboot", why: "the two systems could not be compared" };
+  if (different.length > 0) {
+    return { hostdOnly: false, why: `${different.join(" and ")} ${different.length === 1 ? "differs" : "differ"}` };
+  }
+  if (changed === undefined) return { hostdOnly: false, why: "the two systems could not be compared" };
   const outside = changed.filter((path) => path !== HOSTD_PLACE && !path.startsWith(`${HOSTD_PLACE}/`));
   const [first] = outside;
-  if (first === undefined) return { way: "live", why: `only /${HOSTD_PLACE} differs` };
+  if (first === undefined) return { hostdOnly: true, why: `only /${HOSTD_PLACE} differs` };
   const more = outside.length === 1 ? "" : ` and ${outside.length - 1} more`;
-  return { way: "reboot", why: `/${first}${more} differ${outside.length === 1 ? "s" : ""}` };
+  return { hostdOnly: false, why: `/${first}${more} differ${outside.length === 1 ? "s" : ""}` };
 }

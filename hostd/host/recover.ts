@@ -21,7 +21,7 @@ export async function recoverHost(engine: Engine): Promise<void> {
   const { machine, files } = engine.host;
   try {
     for (const what of await files.removeHalfMade()) repaired(engine, `removed ${what}`);
-    const seed = await adoptable(engine);
+    const seed = trialRoot(engine) === undefined ? await adoptable(engine) : undefined;
     if (seed !== undefined)
       engine.submit.adopt({ app: seed.app, by: "hostd", channel: seed.channel, found: seed.found });
     if ((await files.good()) === undefined && trialRoot(engine) === undefined) {

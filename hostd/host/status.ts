@@ -6,7 +6,7 @@ import { verityOf } from "../../manifests/image.ts";
 import type { Engine } from "../engine.ts";
 import type { SlotRow } from "../journal/slots.ts";
 import type { EspContent } from "../system/host/esp.ts";
-import { wayBetween } from "./compare.ts";
+import { compareVersions } from "./compare.ts";
 import { short } from "./entries.ts";
 import { hostApp, slotOfRoot } from "./host.ts";
 
@@ -83,7 +83,7 @@ async function nextOf(engine: Engine, product: string | undefined, booted: SlotR
     slot.state !== "failed" && engine.journal.quarantine.of(product, slot.image) === undefined;
   const slot = engine.journal.slots.list(product).find(allowed);
   if (slot === undefined || slot.image === booted?.image) return undefined;
-  const key = `way ${booted?.image} ${slot.image}`;
-  const { way, why } = await engine.memo(key, () => wayBetween(engine, booted, slot));
-  return { image: slot.image, version: slot.version, way, why };
+  const key = `difference ${booted?.image} ${slot.image}`;
+  const difference = await engine.memo(key, () => compareVersions(engine, booted, slot));
+  return { image: slot.image, version: slot.version, ...difference };
 }

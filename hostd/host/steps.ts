@@ -11,7 +11,7 @@ import type { SlotAction } from "../states.ts";
 import { requireApp } from "../switch/plan.ts";
 import { planSlot } from "../switch/situation.ts";
 import { requireGood } from "../system/host/files.ts";
-import { wayBetween } from "./compare.ts";
+import { compareVersions } from "./compare.ts";
 import { short, trialName } from "./entries.ts";
 import { refuseBelowFloor } from "./floor.ts";
 import { hostOf, hostPlanOf, requireBoot, slotOfRoot } from "./host.ts";
@@ -48,7 +48,7 @@ export async function target(context: Context): Promise<string> {
   }
   const names = (await esp.read()).files.map(({ name }) => name);
   const current = slotOfRoot(engine, app, machine.booted);
-  const { way, why } = await wayBetween(engine, current, slot);
+  const { why } = await compareVersions(engine, current, slot);
   const { confirmWithin, breakGlass } = context.plan;
   await refuseBelowFloor(context, slot, breakGlass);
   context.savePlan({
@@ -56,7 +56,6 @@ export async function target(context: Context): Promise<string> {
     host: {
       from: machine.booted,
       root: boot.root,
-      way,
       why,
       entry: findEntry(names, boot.root)?.number ?? nextNumber(names, engine.journal.operations.lastEntry()),
       provenBefore: slot.last_good_at !== undefined,
@@ -68,7 +67,7 @@ export async function target(context: Context): Promise<string> {
       records: [],
     },
   });
-  return `${slot.version}, ${way}: ${why}`;
+  return `${slot.version}, reboot: ${why}`;
 }
 
 /** Puts everything in place that the trial needs: nothing of it is booted yet. */
@@ -86,12 +85,13 @@ export async function install(context: Context): Promise<string> {
   });
   for (const layer of slot.manifest.layers) await engine.node.checkLayer(verityOf(layer));
   await files.writeRoot(rootListOf(slot.manifest));
-  const made = await etc.make(
+  const carried = await etc.make(
     plan.root,
     machine.booted,
     renderConfig(requireApp(slot).config, engine.journal.generations.config(app, config)),
   );
-  if (!made) context.note(`/etc of ${version} is as it was when it last ran`);
+  if (carried === undefined) context.note(`/etc of ${version} is as it was when it last ran`);
+  if (carried) context.note(`carried ${carried} changed files of /etc over`);
 
   const before = await esp.read();
   for (const name of await collectEntriesOf(engine, app, before.files)) await esp.remove(name);

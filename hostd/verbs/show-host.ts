@@ -18,11 +18,7 @@ export function showHost(host: HostStatus): string {
       ? []
       : [`  ESP: ${bytes(esp.entries)} of entries, ${bytes(esp.free)} of ${bytes(esp.total)} free`]),
     ...(problem === undefined ? [] : [`  ESP: ${problem}`]),
-    ...(next === undefined
-      ? []
-      : [
-          `  next: ${next.version} (${shortDigest(next.image)}), ${next.way === "live" ? "live" : "reboot"}: ${next.why}`,
-        ]),
+    ...(next === undefined ? [] : [`  next: ${next.version} (${shortDigest(next.image)}), reboot: ${next.why}`]),
     ...driftLines(drift),
     "",
     table(["", "ENTRY", "VERSION", "SIZE", "TRIES"], entryRows(host), { indent: 2 }),

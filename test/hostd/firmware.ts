@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { unmount } from "../../hostd/system/mount.ts";
 import { ESP, entryName, parseEntryName, RECOVERY_ENTRY } from "../../images/boot/entries.ts";
 import { rootDigestOf } from "../../images/boot/roots.ts";
 
@@ -47,8 +48,10 @@ export interface Firmware {
   conf(): string;
   /** Whether hostd asked for a reboot since the last boot. */
   rebootAsked(): boolean;
+  /** Unmounts the ESP as a shutdown does. */
+  powerOff(): Promise<void>;
   /** Power is gone: what the ESP's file system did not write is lost. The next boot checks it, as its mount unit does. */
-  cutPower(): void;
+  cutPower(): Promise<void>;
   /** Takes all but so many bytes of the ESP; answers what gives them back. */
   fill(left: number): () => void;
 }
@@ -81,7 +84,7 @@ export function openFirmware(directory: string, state: string): Firmware {
   execFileSync("mkfs.ext2", ["-q", "-m", "0", image]);
   const mount = () => {
     if (existsSync(join(esp, "EFI"))) return;
-    execFileSync("sh", ["-c", 'fsck.ext2 -p "$0" >/dev/null || [ $? -le 1 ]', image]);
+    execFileSync("sh", ["-c", 'fsck.ext2 -y "$0" >/dev/null 2>&1 || [ $? -le 2 ]', image]);
     execFileSync("mount", ["-o", "loop", image, esp]);
   };
   mount();
@@ -165,9 +168,12 @@ export function openFirmware(directory: string, state: string): Firmware {
       }
       throw new Error(`no system came up: ${loaded}`);
     },
-    cutPower() {
+    powerOff: () => unmount(esp),
+    async cutPower() {
       const next = join(directory, `esp-${++cuts}.img`);
       cpSync(image, next);
+      await unmount(esp, { lazy: true });
+      rmSync(image);
       image = next;
     },
     fill(left) {

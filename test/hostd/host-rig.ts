@@ -80,7 +80,9 @@ export async function withHost(use: (host: HostRig) => Promise<void>, options: {
         },
         async reset({ cut = false, start = true } = {}) {
           if (cut) rig.disk?.cutPower();
-          if (cut) firmware.cutPower();
+          await rig.kill();
+          if (cut) await firmware.cutPower();
+          else await firmware.powerOff();
           await rig.reboot();
           if (cut) await rig.disk?.repair();
           const booted = firmware.boot();

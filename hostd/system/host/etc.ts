@@ -1,8 +1,11 @@
-import { mkdir, opendir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { lstat, mkdir, mkdtemp, opendir, readlink, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { syncDirectory, syncTree } from "../../../effects/durable.ts";
-import { unlessMissing } from "../../../effects/errno.ts";
+import { hasErrno, unlessMissing } from "../../../effects/errno.ts";
 import { run } from "../../../effects/process.ts";
+import { unmount } from "../mount.ts";
 
 /** A file of /etc that differs from what image and config declare. */
 export interface Drift {
@@ -11,48 +14,36 @@ export interface Drift {
   how: "changed" | "removed";
 }
 
+interface Rendered {
+  path: string;
+  bytes: string;
+}
+
 /** Most differences that are told. */
 const MOST_DRIFT = 1_000;
 
+/** What programs leave in /etc that says nothing. */
+const NO_DRIFT: ReadonlySet<string> = new Set([".pwd.lock", ".updated"]);
+
 /** /etc of every root: an overlay of `upper` (drift) over `declared` over the image's own (design section 7). */
 export interface HostEtc {
-  /** Makes declared, upper and work of a root, once; answers whether it did, or they were there. */
-  make(root: string, from: string | undefined, rendered: readonly { path: string; bytes: string }[]): Promise<boolean>;
-  drift(root: string): Promise<Drift[]>;
+  /**
+   * Makes declared, upper and work of a root; what was changed in the one that runs is carried over. One that is there
+   * keeps its upper and is declared anew. Answers how many files were carried; undefined where it was there.
+   */
+  make(root: string, running: string, rendered: readonly Rendered[]): Promise<number | undefined>;
+  /** How /etc of the root that runs differs from what is declared for it. */
+  drift(running: string): Promise<Drift[]>;
   remove(root: string): Promise<void>;
 }
 
-export function openHostEtc(stateDirectory: string): HostEtc {
+/** `machineRoot` is where the running system's root is; `runDirectory` where it is looked at without /etc over it. */
+export function openHostEtc(stateDirectory: string, machineRoot: string, runDirectory: string): HostEtc {
   const host = join(stateDirectory, "host");
   const of = (root: string) => join(host, "etc", root);
-  return {
-    async make(root, from, rendered) {
-      const isThere = (await unlessMissing(stat(of(root)))) !== undefined;
-      if (isThere) {
-        await declare(join(of(root), "declared"), rendered);
-        return false;
-      }
-      const making = join(host, "etc", `.${root}.making`);
-      await rm(making, { recursive: true, force: true });
-      await mkdir(join(making, "upper"), { recursive: true });
-      await mkdir(join(making, "work"));
-      await declare(join(making, "declared"), rendered);
-      if (from !== undefined) await copyTree(join(of(from), "upper"), join(making, "upper"));
-      await syncTree(making);
-      await rename(making, of(root));
-      await syncDirectory(join(host, "etc"));
-      return true;
-    },
-    drift: (root) => driftIn(join(of(root), "upper")),
-    async remove(root) {
-      const gone = join(host, "etc", `.${root}.gone`);
-      if ((await unlessMissing(rename(of(root), gone).then(() => true))) === undefined) return;
-      await rm(gone, { recursive: true, force: true });
-    },
-  };
 
   /** Identity first, then what the image's CONFIG makes of the declared values; made beside and then put in place. */
-  async function declare(directory: string, rendered: readonly { path: string; bytes: string }[]): Promise<void> {
+  async function declare(directory: string, rendered: readonly Rendered[]): Promise<void> {
     const making = join(dirname(directory), ".declared");
     await rm(making, { recursive: true, force: true });
     await mkdir(making, { recursive: true });
@@ -67,6 +58,68 @@ export function openHostEtc(stateDirectory: string): HostEtc {
     await rename(making, directory);
     await syncDirectory(dirname(directory));
   }
+
+  async function difference(root: string): Promise<{ drift: Drift[]; same: string[] }> {
+    const upper = join(of(root), "upper");
+    const entries = await entriesIn(upper);
+    if (entries.length === 0) return { drift: [], same: [] };
+    return await withImageRoot(machineRoot, runDirectory, async (image) => {
+      const below = [join(of(root), "declared"), join(image, "etc")];
+      const drift: Drift[] = [];
+      const same: string[] = [];
+      for (const { path, removed } of entries) {
+        if (!removed && (NO_DRIFT.has(path) || (await isAsBelow(join(upper, path), below, path)))) same.push(path);
+        else drift.push({ path: join("/etc", path), how: removed ? "removed" : "changed" });
+      }
+      return { drift, same };
+    });
+  }
+
+  return {
+    async make(root, running, rendered) {
+      if ((await unlessMissing(stat(of(root)))) !== undefined) {
+        await declare(join(of(root), "declared"), rendered);
+        return undefined;
+      }
+      const making = join(host, "etc", `.${root}.making`);
+      await rm(making, { recursive: true, force: true });
+      await mkdir(join(making, "upper"), { recursive: true });
+      await mkdir(join(making, "work"));
+      await declare(join(making, "declared"), rendered);
+      await copyTree(join(of(running), "upper"), join(making, "upper"));
+      const { drift, same } = await difference(running);
+      for (const path of same) await rm(join(making, "upper", path), { force: true });
+      await syncTree(making);
+      await rename(making, of(root));
+      await syncDirectory(join(host, "etc"));
+      return drift.length;
+    },
+    drift: async (running) => (await difference(running)).drift,
+    async remove(root) {
+      const gone = join(host, "etc", `.${root}.gone`);
+      if ((await unlessMissing(rename(of(root), gone).then(() => true))) === undefined) return;
+      await rm(gone, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The running root without what is mounted over it: there is the image's own /etc. */
+async function withImageRoot<T>(
+  machineRoot: string,
+  runDirectory: string,
+  use: (root: string) => Promise<T>,
+): Promise<T> {
+  const directory = await mkdtemp(join(runDirectory, "root-"));
+  try {
+    await run(["mount", "--bind", "-o", "ro", machineRoot, directory]);
+    try {
+      return await use(directory);
+    } finally {
+      await unmount(directory, { lazy: true });
+    }
+  } finally {
+    await rmdir(directory);
+  }
 }
 
 /** With owners, times, whiteouts and extended attributes: an upper directory means them all. */
@@ -75,17 +128,44 @@ async function copyTree(from: string, to: string): Promise<void> {
   await run(["cp", "--archive", "--no-target-directory", from, to]);
 }
 
-/** Everything in an upper directory but the directories on the way; a character device 0:0 hides what lies below. */
-async function driftIn(upper: string): Promise<Drift[]> {
-  const found: Drift[] = [];
+/** Everything in an upper directory but the directories; a character device hides what lies below. */
+async function entriesIn(upper: string): Promise<{ path: string; removed: boolean }[]> {
   const directory = await unlessMissing(opendir(upper, { recursive: true }));
+  const found: { path: string; removed: boolean }[] = [];
   if (directory === undefined) return found;
   for await (const entry of directory) {
     if (entry.isDirectory()) continue;
     if (found.length === MOST_DRIFT) break;
-    const path = join(entry.parentPath, entry.name);
-    const removed = entry.isCharacterDevice();
-    found.push({ path: join("/etc", relative(upper, path)), how: removed ? "removed" : "changed" });
+    found.push({ path: relative(upper, join(entry.parentPath, entry.name)), removed: entry.isCharacterDevice() });
   }
   return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Whether a file is what lies under it: opening one to write copies it up, changed or not. */
+async function isAsBelow(file: string, below: readonly string[], path: string): Promise<boolean> {
+  for (const directory of below) {
+    const found = await lookAt(join(directory, path));
+    if (found === undefined) continue;
+    const own = await lstat(file);
+    if (own.mode !== found.mode || own.uid !== found.uid || own.gid !== found.gid) return false;
+    if (own.isSymbolicLink()) return (await readlink(file)) === (await readlink(join(directory, path)));
+    if (own.size !== found.size) return false;
+    return !own.isFile() || (await digestOf(file)) === (await digestOf(join(directory, path)));
+  }
+  return false;
+}
+
+async function lookAt(path: string) {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (hasErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
+}
+
+async function digestOf(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+  return hash.digest("hex");
 }

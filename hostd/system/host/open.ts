@@ -28,7 +28,7 @@ export async function openHost(options: {
     machine,
     esp: openEsp(join(options.root, "efi")),
     files: await openHostFiles(options.stateDirectory),
-    etc: openHostEtc(options.stateDirectory),
+    etc: openHostEtc(options.stateDirectory, options.root, options.runDirectory),
     evidence: openEvidence(options.root),
     compareLayers: openCompare(options.stateDirectory, options.runDirectory),
   };

@@ -47,7 +47,7 @@ describeWith(NEEDS, "hostd and the system it runs on", () => {
       expect(firmware.names().sort()).toEqual([entryOf(first.root, 1), "recovery.efi"]);
       expect((await hostOf(host)).next).toMatchObject({
         version: "2.0.0",
-        way: "reboot",
+        hostdOnly: false,
         why: "/usr/share/doc/host differs",
       });
 

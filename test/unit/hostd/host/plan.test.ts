@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { problemOf } from "../../../../hostd/host/floor.ts";
-import { deadlineOf, wayTo } from "../../../../hostd/host/plan.ts";
+import { deadlineOf, differenceOf } from "../../../../hostd/host/plan.ts";
 import { refuseWithoutEspRoom } from "../../../../hostd/host/staging.ts";
 import { bootTimesOf } from "../../../../hostd/host/times.ts";
 import { bootExample } from "../../../../manifests/boot.ts";
@@ -11,38 +11,38 @@ const other: Digest = `sha256:${"9".repeat(64)}`;
 const from = bootExample;
 const to = { ...bootExample, root: "1".repeat(64) };
 
-describe("wayTo", () => {
+describe("differenceOf", () => {
   test.each([
     [
       "a hostd alone",
       to,
       ["usr/lib/hostd", "usr/lib/hostd/hostd.mjs"],
-      { way: "live", why: "only /usr/lib/hostd differs" },
+      { hostdOnly: true, why: "only /usr/lib/hostd differs" },
     ],
-    ["nothing that differs", to, [], { way: "live", why: "only /usr/lib/hostd differs" }],
-    ["a kernel", { ...to, kernelDigest: other }, [], { way: "reboot", why: "kernel differs" }],
+    ["nothing that differs", to, [], { hostdOnly: true, why: "only /usr/lib/hostd differs" }],
+    ["a kernel", { ...to, kernelDigest: other }, [], { hostdOnly: false, why: "kernel differs" }],
     [
       "kernel and initrd",
       { ...to, kernelDigest: other, initrdDigest: other },
       [],
-      { way: "reboot", why: "kernel and initrd differ" },
+      { hostdOnly: false, why: "kernel and initrd differ" },
     ],
-    ["a command line", { ...to, cmdline: "quiet" }, [], { way: "reboot", why: "command line differs" }],
+    ["a command line", { ...to, cmdline: "quiet" }, [], { hostdOnly: false, why: "command line differs" }],
     [
       "a program beside hostd",
       to,
       ["usr/lib/hostd/x", "usr/bin/sshd"],
-      { way: "reboot", why: "/usr/bin/sshd differs" },
+      { hostdOnly: false, why: "/usr/bin/sshd differs" },
     ],
-    ["many programs", to, ["etc/a", "etc/b", "etc/c"], { way: "reboot", why: "/etc/a and 2 more differ" }],
-    ["a name that only begins so", to, ["usr/lib/hostdx"], { way: "reboot", why: "/usr/lib/hostdx differs" }],
-    ["what could not be compared", to, undefined, { way: "reboot", why: "the two systems could not be compared" }],
+    ["many programs", to, ["etc/a", "etc/b", "etc/c"], { hostdOnly: false, why: "/etc/a and 2 more differ" }],
+    ["a name that only begins so", to, ["usr/lib/hostdx"], { hostdOnly: false, why: "/usr/lib/hostdx differs" }],
+    ["what could not be compared", to, undefined, { hostdOnly: false, why: "the two systems could not be compared" }],
   ] as const)("%s: told beforehand", (_name, next, changed, expected) => {
-    expect(wayTo(from, next, changed)).toEqual(expected);
+    expect(differenceOf(from, next, changed)).toEqual(expected);
   });
 
   test("where what runs is not known, a reboot", () => {
-    expect(wayTo(undefined, to, []).way).toBe("reboot");
+    expect(differenceOf(undefined, to, []).hostdOnly).toBe(false);
   });
 });
 

@@ -1,0 +1,65 @@
+import { expect, test } from "vitest";
+import { OPERATIONS, type StepName, stepRule } from "../../../../hostd/states.ts";
+import { prepareHost, strike, wrongWithHost } from "../../../hostd/host-matrix.ts";
+import { withHost } from "../../../hostd/host-rig.ts";
+import { describeWith } from "../../../needs.ts";
+
+const NEEDS = { root: true, programs: ["mkfs.ext2", "mkfs.ext4", "losetup", "bwrap", "perl", "iconv"] };
+
+const STEPS: readonly StepName[] = OPERATIONS.upgrade;
+const moments = STEPS.flatMap((step) => [`upgrade.${step}.before`, `upgrade.${step}.after`]);
+const undone = STEPS.filter((step) => stepRule(step).undo !== undefined && step !== "bless");
+const undos = undone.flatMap((step) => [`upgrade.${step}.undo.before`, `upgrade.${step}.undo.after`]);
+
+/** Each moment gets one of the two; which one alternates, so that every step gets both. */
+const FAULTS = ["power cut", "kill"] as const;
+
+/** Milliseconds for as many as there are steps, with a reboot or two for each. */
+const LIMIT = 600_000;
+
+describeWith(NEEDS, "an upgrade that is struck by a kill or a power cut", () => {
+  test(
+    "at every step of it: the new system in the end, whole",
+    () =>
+      withHost(
+        async (host) => {
+          const wrong: string[] = [];
+          const versions = await prepareHost(host);
+          for (const [index, point] of moments.entries()) {
+            const [target, fault] = [versions[index % 2], FAULTS[index % 2]];
+            if (target === undefined || fault === undefined) throw new Error("expected two versions");
+            const ended = await strike(host, { point, fault, target });
+            if (ended.state !== "done") wrong.push(`${point}: ${ended.state}, ${ended.reason?.message}`);
+            wrong.push(...(await wrongWithHost(host, target)).map((text) => `${point}, ${fault}: ${text}`));
+          }
+          expect(wrong).toEqual([]);
+        },
+        { disk: "ext4" },
+      ),
+    LIMIT,
+  );
+
+  test(
+    "at every step of its revert: the old system in the end, whole",
+    () =>
+      withHost(
+        async (host) => {
+          const wrong: string[] = [];
+          const [, current] = await prepareHost(host);
+          const sick = await host.publishHost({ version: "3.0.0", how: "sick" });
+          await host.upgrade("stage");
+          for (const [index, point] of undos.entries()) {
+            const fault = FAULTS[index % 2];
+            if (current === undefined || fault === undefined) throw new Error("expected two versions");
+            const ended = await strike(host, { point, fault, target: sick });
+            if (ended.state !== "failed" || !ended.reverted) wrong.push(`${point}: ${ended.state}, ${ended.reverted}`);
+            wrong.push(...(await wrongWithHost(host, current)).map((text) => `${point}, ${fault}: ${text}`));
+            await host.rig.client.release(sick.image);
+          }
+          expect(wrong).toEqual([]);
+        },
+        { disk: "ext4" },
+      ),
+    LIMIT,
+  );
+});
