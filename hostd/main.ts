@@ -1,10 +1,8 @@
 #!/usr/bin/env node
-import { BUNDLED } from "./bundled.ts";
+import { enableCompileCache } from "node:module";
 
-void main();
+enableCompileCache();
+const { runProgram } = await import("../terminal/program.ts");
+const { PROGRAM } = await import("./program.ts");
 
-async function main(): Promise<void> {
-  if (!BUNDLED) (await import("node:module")).enableCompileCache(); // the bundle is one file, loaded by now
-  const [{ runProgram }, { PROGRAM }] = await Promise.all([import("../terminal/program.ts"), import("./program.ts")]);
-  process.exitCode = await runProgram(PROGRAM, process.argv.slice(2));
-}
+process.exitCode = await runProgram(PROGRAM, process.argv.slice(2));

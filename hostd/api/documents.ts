@@ -1,8 +1,8 @@
+import { readFileSync } from "node:fs";
 import type { SnapshotsDocument } from "../../manifests/care.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import type { FailureDocument } from "../../manifests/failure.ts";
 import type { AppStatus, OperationDocument, StatusDocument, UnderWay } from "../../manifests/node.ts";
-import about from "../../package.json" with { type: "json" };
 import { protectedOf } from "../data/forget.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
@@ -15,7 +15,7 @@ import { rollbackTarget } from "../rollback/plan.ts";
 import { limitsOf } from "../switch/limits.ts";
 import { situationOf } from "../switch/situation.ts";
 
-const VERSION = about.version;
+const VERSION = String(JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version);
 const STARTED = new Date().toISOString();
 
 /** An operation as it crosses the socket: what the journal says, and progress while it runs. */

@@ -14,9 +14,6 @@ import { createQueue } from "./queue.ts";
 /** Bytes of mount options on kernels up to 6.4: one page, less the words around `lowerdir=`. */
 const OPTIONS_LIMIT = 4096 - 64;
 
-/** The lower directory that makes two of a single layer. */
-const EMPTY = "empty";
-
 type Slots = Pick<NodeSystem, "mountSlot" | "unmountSlot" | "mountedSlots"> & {
   /** Unmounts a layer; refuses `layer-in-use` while a slot is stacked on it. */
   unmountLayer(root: string): Promise<void>;
@@ -48,8 +45,7 @@ async function mountSlot(
 ): Promise<string> {
   const slot = paths.slot(app, image);
   const lower = lowerOf(layers);
-  await Promise.all(layers.map(checkLayer));
-  if (await isMounted(paths, slot, image, lower)) return slot;
+  for (const layer of layers) await checkLayer(layer);
   await mkdir(paths.emptyLayer, { recursive: true });
   for (const root of new Set(layers.map((layer) => layer.root))) await mountLayer(paths, root);
 
@@ -61,23 +57,10 @@ async function mountSlot(
   return slot;
 }
 
-/** Whether the slot stands as it should, on layers whose files are still theirs: one look at the mount table. */
-async function isMounted(paths: Paths, slot: string, image: Digest, lower: readonly string[]): Promise<boolean> {
-  const mounts = await readMounts();
-  const mounted = mountAt(mounts, slot);
-  if (mounted === undefined || lowerIn(mounted) !== lower.join(":") || mounted.source !== image) return false;
-  const roots = lower.filter((root) => root !== EMPTY);
-  const current = roots.map((root) => {
-    const layer = mountAt(mounts, paths.layerMount(root));
-    return layer !== undefined && isCurrent(paths, root, layer);
-  });
-  return (await Promise.all(current)).every((one) => one);
-}
-
 /** Uppermost first; the empty one below makes two of a single layer. A layer twice in an image counts where it is upper. */
 function lowerOf(layers: readonly LayerVerity[]): string[] {
   const roots = layers.map((layer) => layer.root).reverse();
-  const lower = [...new Set(roots), EMPTY];
+  const lower = [...new Set(roots), "empty"];
   const size = lower.join(":").length;
   if (size <= OPTIONS_LIMIT) return lower;
   throw new NodeError(

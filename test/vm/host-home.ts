@@ -36,13 +36,14 @@ async function prepare(directory: string): Promise<HostHome> {
   const ostler = async (...args: string[]) => {
     const ended = await runOstler(directory, args);
     if (ended.exitCode !== 0) throw new Error(`ostler ${args.join(" ")}: exit code ${ended.exitCode}\n${ended.stderr}`);
-    return ended.json as { image: Digest };
+    return ended.json as { descriptor: { digest: Digest } };
   };
   const sshKey = join(directory, "ssh-key");
   if (!existsSync(sshKey)) await run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", sshKey]);
   if (!existsSync(join(directory, "keys"))) await ostler("keys", "init");
   await run([process.execPath, join(root, "bundle.ts"), join(root, "recipes/host/dist")], { cwd: root });
-  const { image } = await ostler("build", join(root, "recipes/host/host.recipe"));
+  const { descriptor } = await ostler("build", join(root, "recipes/host/host.recipe"));
+  const image = descriptor.digest;
   const store = join(directory, "store");
   if ((await readEnvelopes(openSource(store), image)).length === 0) {
     const [builder, tester] = await Promise.all([signer(directory, "builder"), signer(directory, "tester")]);
