@@ -11,6 +11,7 @@ export type BuildErrorCode =
   | "context-git"
   | "source-missing"
   | "source-changed"
+  | "template"
   | "destination"
   | "user-unknown"
   | "path"

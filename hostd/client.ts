@@ -15,6 +15,16 @@ import {
   snapshotsDocumentSchema,
 } from "../manifests/care.ts";
 import { type CollectDocument, parseCollect } from "../manifests/collect.ts";
+import {
+  type AppConfig,
+  appConfigSchema,
+  type ConfigDiff,
+  type ConfigHistory,
+  configDiffSchema,
+  configHistorySchema,
+  type NodeConfig,
+  nodeConfigSchema,
+} from "../manifests/config.ts";
 import { checkDocument } from "../manifests/document.ts";
 import { Failure, type FailureDocument } from "../manifests/failure.ts";
 import {
@@ -67,6 +77,13 @@ export interface Client {
   verifySnapshot(app: string, id: string): Promise<SnapshotCheck>;
   fsck(repair: boolean): Promise<CareDocument>;
   planPrune(keep: string | undefined): Promise<PruneDocument>;
+  config(): Promise<NodeConfig>;
+  appConfig(app: string): Promise<AppConfig>;
+  configDiff(app: string, image?: string): Promise<ConfigDiff>;
+  configHistory(filter: { subject?: string | undefined; limit?: number | undefined }): Promise<ConfigHistory>;
+  setLayer(layer: string, file: string, text: string): Promise<NodeConfig>;
+  setSecret(name: string, value: string): Promise<NodeConfig>;
+  forgetSecret(name: string): Promise<NodeConfig>;
   /** Follows an operation to its end, or to the moment the signal is aborted: then it goes on without us. */
   wait(operation: OperationDocument, progress: Progress, signal: AbortSignal): Promise<OperationDocument>;
 }
@@ -111,6 +128,19 @@ export function openClient(socket = process.env["HOSTD_SOCKET"] ?? DEFAULT_SOCKE
       const query = keep === undefined ? "" : `?keep=${name(keep)}`;
       return checkDocument(await get(`/v1/prune${query}`), pruneDocumentSchema, "prune");
     },
+    config: async () => toNodeConfig(await get("/v1/config")),
+    appConfig: async (app) => checkDocument(await get(`/v1/apps/${name(app)}/config`), appConfigSchema, "config"),
+    async configDiff(app, image) {
+      const query = image === undefined ? "" : `?image=${name(image)}`;
+      return checkDocument(await get(`/v1/apps/${name(app)}/config/diff${query}`), configDiffSchema, "config diff");
+    },
+    async configHistory({ subject, limit = 50 }) {
+      const query = new URLSearchParams({ limit: String(limit), ...(subject === undefined ? {} : { subject }) });
+      return checkDocument(await get(`/v1/config/history?${query}`), configHistorySchema, "config history");
+    },
+    setLayer: async (layer, file, text) => toNodeConfig(await post("/v1/config/layers", { layer, file, text })),
+    setSecret: async (secret, value) => toNodeConfig(await post("/v1/secrets", { name: secret, value })),
+    forgetSecret: async (secret) => toNodeConfig(await post("/v1/secrets/forget", { name: secret })),
     release: async (image) => parseStatus(await post("/v1/release", { image })),
     async wait(operation, progress, signal) {
       let last = operation;
@@ -126,6 +156,10 @@ export function openClient(socket = process.env["HOSTD_SOCKET"] ?? DEFAULT_SOCKE
       return last;
     },
   };
+}
+
+function toNodeConfig(answer: unknown): NodeConfig {
+  return checkDocument(answer, nodeConfigSchema, "config");
 }
 
 /** Who asks, for the history: the person behind sudo where there is one. The socket is its owner's alone. */

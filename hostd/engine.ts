@@ -16,6 +16,7 @@ import { createPace, type Pace } from "./stage/pace.ts";
 import { createTurns, createTurnsByKey, type Turns } from "./stage/turns.ts";
 import type { HostSystem } from "./system/host/open.ts";
 import type { NodeSystem } from "./system/node.ts";
+import { openVault, type Vault } from "./system/vault.ts";
 
 /**
  * `report`: say so. `restart`: start it again once, stop it where that does not help. `rollback`: the same, and then
@@ -38,6 +39,8 @@ export interface Settings {
   snapshots: Limits & { ttl: number | undefined };
   /** What is done about an app that was good and is sick. */
   onSick: OnSick;
+  /** File that the key for secrets is made from; hostd makes one of its own where it is undefined. */
+  secretsKey?: string | undefined;
   /** The host's own scripts: where they are, vendor first, and how long each may take, milliseconds. */
   checks: { directories: readonly string[]; timeout: number };
 }
@@ -67,6 +70,7 @@ export interface Engine extends EngineOptions {
   readonly submit: Submit;
   readonly watch: Watch;
   readonly ballast: Ballast;
+  readonly vault: Vault;
   readonly care: Care;
   readonly turns: Turns;
   /** By the blob's digest: nobody fetches or lays down a layer while somebody else does. */
@@ -92,6 +96,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     journal,
     board,
     ballast,
+    vault: openVault(join(options.stateDirectory, "secrets"), options.settings.secretsKey),
     care: openCare(() => engine),
     turns: createTurns(options.settings.stagings ?? DEFAULT_STAGINGS),
     layerTurns: createTurnsByKey(),

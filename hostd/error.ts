@@ -27,6 +27,9 @@ const OUTCOMES = {
   "unknown-operation": "usage",
   "unknown-snapshot": "usage",
   "unknown-image": "usage",
+  "unknown-config": "usage",
+  "config-layer": "usage",
+  "unknown-secret": "usage",
   "unknown-route": "usage",
   "bad-request": "usage",
   // failed

@@ -33,6 +33,8 @@ export interface ServeOptions {
   snapshots: string;
   snapshotBytes: string | undefined;
   snapshotTtl: string;
+  /** File that the key for secrets is made from. */
+  secretsKey: string | undefined;
   launcher: string;
   onSick: string;
   /** Directories of host scripts, and seconds that each script may take. */
@@ -116,7 +118,18 @@ function readSettings(options: ServeOptions): Settings {
   const snapshots = { count, bytes, ttl: parseTtl(options.snapshotTtl) };
   const onSick = ON_SICK.find((policy) => policy === options.onSick);
   if (onSick === undefined) throw usage("--on-sick", ON_SICK.join(", "), options.onSick);
-  return { channel: options.channel, keep, reserve: reserve * MEGABYTE, rate, stagings, snapshots, onSick, checks };
+  const secretsKey = options.secretsKey === undefined ? undefined : resolve(options.secretsKey);
+  return {
+    channel: options.channel,
+    keep,
+    reserve: reserve * MEGABYTE,
+    rate,
+    stagings,
+    snapshots,
+    onSick,
+    checks,
+    secretsKey,
+  };
 }
 
 function readLauncher(text: string): LauncherChoice {

@@ -72,10 +72,15 @@ export const STEPS = {
     undo: "restore the data as it was before",
     afterCrash: "undo",
   },
-  config: { does: "render the declared config for the new generation", afterCrash: "undo" },
+  config: { does: "begin the new generation, with its config", afterCrash: "undo" },
   flip: {
     does: "make the new generation the current one, in one transaction",
     undo: "make the old generation the current one",
+    afterCrash: "resume",
+  },
+  signal: {
+    does: "put the new files in place in the running sandbox and send the signal that its image names",
+    undo: "put the old files back and send it again; start the old generation where it ended",
     afterCrash: "resume",
   },
   start: {
@@ -142,6 +147,8 @@ export const OPERATIONS = {
   activate: ["plan", ...ARM, "migrate", ...SWITCH],
   deploy: [...STAGE, "plan", ...ARM, "migrate", ...SWITCH],
   rollback: [...ARM, "restore", "migrate", ...SWITCH],
+  configure: ["plan", "mount", "beside", "prove", "drain", "stop", ...SWITCH],
+  reload: ["plan", "mount", "config", "flip", "signal", "judge", "commit"],
   restart: ["bounce", "judge"],
   halt: ["halt"],
   prune: ["prune"],

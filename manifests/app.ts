@@ -49,10 +49,15 @@ const dataSchema = z.strictObject({
   shared: z.boolean().optional(),
 });
 
+/** Signals that ask a program to read its files again. */
+export const RELOAD_SIGNALS = ["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH"] as const;
+
 const configFileSchema = z.strictObject({
   path: absolutePath,
-  /** Template text with `{{ name }}` values, taken into the image document at build time. */
+  /** Template text (manifests/template.ts), taken into the image document at build time. */
   template: z.string().max(65_536),
+  /** Where only such files change, the app is not started again: it gets this signal once they are there. */
+  reload: z.enum(RELOAD_SIGNALS).optional(),
 });
 
 /** A unix socket in a directory that each generation has for itself; short, since hostd reaches it through /proc. */
@@ -116,6 +121,7 @@ export type Health = z.infer<typeof healthSchema>;
 export type DataPath = z.infer<typeof dataSchema>;
 export type ConfigFile = z.infer<typeof configFileSchema>;
 export type Limits = z.infer<typeof limitsSchema>;
+export type Signal = (typeof RELOAD_SIGNALS)[number];
 export type Hook = z.infer<typeof hookSchema>;
 
 /** The TCP port that an http or tcp check asks; undefined for the other kinds. */

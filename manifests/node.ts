@@ -12,6 +12,8 @@ export const OPERATION_KINDS = [
   "activate",
   "deploy",
   "rollback",
+  "configure",
+  "reload",
   "restart",
   "halt",
   "snapshot",
@@ -42,6 +44,9 @@ export const EVENT_KINDS = [
   "slot.unpinned",
   "generation.current",
   "data.format",
+  "config.set",
+  "secret.set",
+  "secret.forgotten",
   "snapshot.taken",
   "snapshot.restored",
   "snapshot.forgotten",
@@ -130,8 +135,9 @@ const generationDocumentSchema = z.object({
   image: digestSchema,
   version: z.string(),
   state: z.enum(GENERATION_STATES),
-  /** Version of the declared config values. */
+  /** Version of the app's config, and the revision of the node's layers and secrets that it was made from. */
   config: z.int(),
+  configRevision: z.int(),
   data: z.object({ version: z.string(), format: z.int() }).optional(),
   since: time,
 });
@@ -186,6 +192,17 @@ export const hostCheckSchema = z.object({
   at: time,
 });
 
+/** How what an app was given compares with what the node's layers say now. */
+export const configStateSchema = z.object({
+  /** Revision of the last change that concerns this app, and of what it runs with. */
+  declared: z.int(),
+  applied: z.int(),
+  /** Files that would be others: what is declared is not what runs. */
+  drift: z.array(z.string()),
+  /** Why a switch would not take what is declared: it was taken back here, or cannot be rendered. */
+  problem: z.string().optional(),
+});
+
 export const appStatusSchema = z.object({
   app: z.string(),
   health: z.enum(["healthy", "unhealthy", "judging", "stopped", "unknown"]),
@@ -204,6 +221,8 @@ export const appStatusSchema = z.object({
   limits: z.array(limitDocumentSchema).default([]),
   slots: z.array(slotDocumentSchema),
   snapshots: z.array(snapshotDocumentSchema),
+  /** Absent where nothing runs. */
+  config: configStateSchema.optional(),
   /** Operations under way. */
   operations: z.array(z.int()),
   /** The same, told: what each does now, on what, and why. */
@@ -279,6 +298,7 @@ export type OperationDocument = z.infer<typeof operationDocumentSchema>;
 export type StepDocument = z.infer<typeof stepDocumentSchema>;
 export type SlotDocument = z.infer<typeof slotDocumentSchema>;
 export type GenerationDocument = z.infer<typeof generationDocumentSchema>;
+export type ConfigState = z.infer<typeof configStateSchema>;
 export type AppStatus = z.infer<typeof appStatusSchema>;
 export type StatusDocument = z.infer<typeof statusDocumentSchema>;
 export type EventDocument = z.infer<typeof eventDocumentSchema>;

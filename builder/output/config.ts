@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { APP_LABEL, type App, appSchema } from "../../manifests/app.ts";
 import { canonicalJson, checkDocument } from "../../manifests/document.ts";
 import type { ImageConfig } from "../../manifests/image.ts";
+import { parseTemplate, TemplateProblem } from "../../manifests/template.ts";
+import { pointAt } from "../../terminal/excerpt.ts";
 import { BuildError } from "../error.ts";
 import { architecture } from "../format.ts";
 import type { AppDeclarations, Recipe } from "../recipe/recipe.ts";
@@ -75,7 +77,10 @@ function appDocument(recipe: Recipe, context: Context): App {
   const { listen, health, data, config, hooks, switch: order, limits } = recipe.image;
   const files = config.map((file) => {
     const entry = context.find(toBinary(file.template));
-    if (entry?.type === "file") return { path: file.path, template: readFileSync(entry.file, "utf8") };
+    if (entry?.type === "file") {
+      const template = checkTemplate(file.template, readFileSync(entry.file, "utf8"));
+      return { path: file.path, template, ...(file.reload === undefined ? {} : { reload: file.reload }) };
+    }
     throw new BuildError(
       "source-missing",
       `${recipe.file}:${file.position.line}: CONFIG ${file.path}: expected the template ${file.template} in the context ${context.directory}, got none`,
@@ -93,4 +98,20 @@ function appDocument(recipe: Recipe, context: Context): App {
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
   };
   return checkDocument(app, appSchema, `${recipe.file}: app document`);
+}
+
+/** What no node could ever render is no image. */
+function checkTemplate(file: string, text: string): string {
+  try {
+    parseTemplate(text);
+    return text;
+  } catch (error) {
+    if (!(error instanceof TemplateProblem)) throw error;
+    const { line, column, length, message } = error;
+    const place = { file, line, column, length, source: text.split("\n")[line - 1] ?? "" };
+    throw new BuildError("template", pointAt(place, message).join("\n"), {
+      hint: 'docs/recipe.md, CONFIG, says what may stand there; {{ "{{" }} writes two braces',
+      cause: error,
+    });
+  }
 }

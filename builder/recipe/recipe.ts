@@ -1,4 +1,4 @@
-import type { App, DataPath, Health, Limits, Listen } from "../../manifests/app.ts";
+import type { App, DataPath, Health, Limits, Listen, Signal } from "../../manifests/app.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import type { Problem } from "./problem.ts";
 
@@ -202,6 +202,8 @@ export interface ConfigDeclaration {
   path: string;
   /** Path of the template file in the context, normalised and relative. */
   template: string;
+  /** The signal that makes the app read it again. */
+  reload?: Signal;
   position: Position;
 }
 

@@ -56,9 +56,17 @@ export const CHANGE_ROUTES = [
         .regex(/^(?:current|\d{1,9}|(?:sha256:)?[0-9a-f]{6,64})$/, "expected a generation number, a digest, or current")
         .optional(),
       withData: z.string().min(1).max(128).optional(),
-      withConfig: z.boolean().optional(),
+      withConfig: z.union([z.boolean(), z.int().positive()]).optional(),
     }),
     run: ({ engine, parameters, body }) => begun(engine, engine.submit.rollback({ ...parameters, ...body })),
+  }),
+  route({
+    ...starts,
+    ...ofApp,
+    path: "/v1/apps/{app}/configure",
+    summary: "Switch to the config that the layers and secrets say, of now or of a revision; image and data stay",
+    body: z.strictObject({ ...asked, revision: z.int().nonnegative().optional() }),
+    run: ({ engine, parameters, body }) => begun(engine, engine.submit.configure({ ...parameters, ...body })),
   }),
   route({
     ...starts,

@@ -3,16 +3,18 @@ import type { SnapshotsDocument } from "../../manifests/care.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import type { FailureDocument } from "../../manifests/failure.ts";
 import type { AppStatus, OperationDocument, StatusDocument, UnderWay } from "../../manifests/node.ts";
+import { configState } from "../config/choose.ts";
 import { protectedOf } from "../data/forget.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { toHostStatus } from "../host/status.ts";
-import { toGenerationDocument } from "../journal/generations.ts";
+import { type GenerationRow, toGenerationDocument } from "../journal/generations.ts";
 import type { OperationRow } from "../journal/operations.ts";
 import { toSlotDocument } from "../journal/slots.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { rollbackTarget } from "../rollback/plan.ts";
 import { limitsOf } from "../switch/limits.ts";
+import { runningOf } from "../switch/process.ts";
 import { situationOf } from "../switch/situation.ts";
 
 const VERSION = String(JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version);
@@ -61,20 +63,24 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
   const target = rollbackTarget(situationOf(engine, app));
   const targetGeneration = generations.list(app).find(({ number }) => number === target?.number);
   const underWay = operations.unfinished(app).map((operation) => toUnderWay(engine, operation));
-  const process = await processOf(engine, app, state.current);
+  const process = await processDocument(engine, app, state.current);
+  const config = configState(engine, app);
+  const generationDocument = (row: GenerationRow) =>
+    toGenerationDocument(row, generations.config(app, row.config).revision);
   return {
     app,
     health: state.hold === undefined ? (engine.board.health(app) ?? "unknown") : "stopped",
     checks: engine.board.checks(app),
     hostChecks: engine.board.hostChecks(app),
     ...(state.target === undefined ? {} : { target: state.target }),
-    ...(state.current === undefined ? {} : { current: toGenerationDocument(generations.require(app, state.current)) }),
-    ...(targetGeneration === undefined ? {} : { rollbackTarget: toGenerationDocument(targetGeneration) }),
+    ...(state.current === undefined ? {} : { current: generationDocument(generations.require(app, state.current)) }),
+    ...(targetGeneration === undefined ? {} : { rollbackTarget: generationDocument(targetGeneration) }),
     ...(state.hold === undefined ? {} : { hold: state.hold }),
     ...(process === undefined ? {} : { process }),
     limits: process === undefined || state.current === undefined ? [] : await limitsOf(engine, app, state.current),
     slots: slots.list(app).map(toSlotDocument),
     snapshots: snapshots.list(app),
+    ...(config === undefined ? {} : { config }),
     operations: underWay.map(({ operation }) => operation),
     underWay,
   };
@@ -137,9 +143,8 @@ function toUnderWay(engine: Engine, operation: OperationRow): UnderWay {
   };
 }
 
-async function processOf(engine: Engine, app: string, current: number | undefined) {
-  const all = await engine.node.running(app);
-  const found = all.findLast(({ generation, exited }) => generation === current && exited === undefined);
+async function processDocument(engine: Engine, app: string, current: number | undefined) {
+  const found = current === undefined ? undefined : await runningOf(engine, app, current);
   return found === undefined ? undefined : { pid: found.pid, started: found.startedAt };
 }
 

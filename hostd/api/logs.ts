@@ -1,6 +1,7 @@
 import type { LogDocument } from "../../manifests/node.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
+import { processNumber } from "../switch/process.ts";
 
 /** The end of the log of a generation: the one named, the newest of a version or image, else the one that runs. */
 export async function readLogOf(
@@ -28,7 +29,10 @@ export async function readLogOf(
     app,
     ...(generation === undefined ? {} : { generation }),
     ...(version === undefined ? {} : { version }),
-    log: await engine.node.logs(app, generation),
+    log: await engine.node.logs(
+      app,
+      generation === undefined ? undefined : await processNumber(engine, app, generation),
+    ),
   };
 }
 

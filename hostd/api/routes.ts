@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { CARE_ROUTES } from "./care-routes.ts";
 import { CHANGE_ROUTES } from "./change-routes.ts";
+import { CONFIG_ROUTES } from "./config-routes.ts";
 import { MARK_ROUTES } from "./mark-routes.ts";
 import { toOpenApi } from "./openapi.ts";
 import { empty } from "./parts.ts";
@@ -17,6 +18,7 @@ export const ROUTES: readonly Route[] = [
   ...CHANGE_ROUTES,
   ...MARK_ROUTES,
   ...CARE_ROUTES,
+  ...CONFIG_ROUTES,
   route({
     ...empty,
     method: "GET",

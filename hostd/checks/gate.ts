@@ -3,10 +3,14 @@ import type { HostCheck, HostScriptKind } from "../../manifests/node.ts";
 import { HostdError } from "../error.ts";
 import { describeExit } from "../exit.ts";
 import { type Context, switchOf } from "../operations/context.ts";
+import { processOf } from "../switch/process.ts";
 import { runHostScripts } from "../system/host-scripts.ts";
 
 /** Kinds of operations that put a generation on trial; a restart is none. */
-const TRIALS: ReadonlySet<string> = new Set(["activate", "deploy", "rollback", "upgrade", "deploy-host"]);
+const TRIALS: ReadonlySet<string> = new Set([
+  ...["activate", "deploy", "rollback", "configure", "reload"],
+  ...["upgrade", "deploy-host"],
+]);
 
 /**
  * The host's own say in a trial, once the app's checks are good: every script of required.d must succeed, those of
@@ -32,8 +36,7 @@ export async function passGate(context: Context): Promise<void> {
 /** The scripts took their time; the app must have lived through it. */
 async function expectAlive(context: Context): Promise<void> {
   const { to } = switchOf(context);
-  const all = await context.engine.node.running(context.app);
-  const exit = all.findLast(({ generation }) => generation === to)?.exited;
+  const exit = (await processOf(context.engine, context.app, to))?.exited;
   if (exit === undefined) return;
   throw new HostdError("unhealthy", `generation ${to} of ${context.app}: the app ended: ${describeExit(exit)}`);
 }

@@ -2,7 +2,8 @@ import { toFailureDocument } from "../../manifests/failure.ts";
 import type { Consistency } from "../../manifests/snapshot.ts";
 import { type Context, launchable, switchOf } from "../operations/context.ts";
 import { runHook } from "../switch/hooks.ts";
-import { runningOf, stopGeneration } from "../switch/launch.ts";
+import { stopGeneration } from "../switch/launch.ts";
+import { runningOf } from "../switch/process.ts";
 import { startOld, stop } from "../switch/steps.ts";
 
 /**

@@ -1,6 +1,7 @@
 import { type App, type Health, portOf } from "../../manifests/app.ts";
 import type { Engine } from "../engine.ts";
 import { launchable } from "../operations/context.ts";
+import { processNumber, processOf } from "../switch/process.ts";
 import type { Exit } from "../system/node.ts";
 import type { Verdict } from "./decide.ts";
 import { judge } from "./judge.ts";
@@ -22,9 +23,10 @@ export async function judgeGeneration(
   engine.board.setHealth(app, "judging");
   const verdict = await judge({
     checks: declared.health.map((check) => (standing === "proven" ? { ...check, stable: 0 } : check)),
-    check: (health) => {
+    check: async (health) => {
       const probe = standing === "beside" ? probeOf(declared, health) : undefined;
-      return engine.node.check(health, { app, generation: number, ...(probe === undefined ? {} : { probe }) });
+      const generation = await processNumber(engine, app, number);
+      return engine.node.check(health, { app, generation, ...(probe === undefined ? {} : { probe }) });
     },
     exited: () => exitOf(engine, app, number),
     clock: engine.clock,
@@ -48,6 +50,5 @@ function probeOf({ listen, switch: rule }: Pick<App, "listen" | "switch">, healt
 
 /** How the newest process of a generation ended; undefined while it lives. One that was never started has no exit. */
 async function exitOf(engine: Engine, app: string, number: number): Promise<Exit | undefined> {
-  const all = await engine.node.running(app);
-  return all.findLast(({ generation }) => generation === number)?.exited;
+  return (await processOf(engine, app, number))?.exited;
 }

@@ -3,6 +3,7 @@ import type { Engine } from "../engine.ts";
 import { describeExit } from "../exit.ts";
 import { hostApp, isOnTrial } from "../host/host.ts";
 import { launchable } from "../operations/context.ts";
+import { processNumber, processOf } from "../switch/process.ts";
 import { checkOfHost } from "../system/check-host.ts";
 import { mayRestart, type Sample, SICK_AFTER, sickness } from "./decide.ts";
 import { nameOf } from "./judge.ts";
@@ -116,16 +117,17 @@ async function look(engine: Engine, app: string, number: number, recent: Sample[
 
 /** How the process ended, in words; one that is not known at all did not survive a restart of the node. */
 async function endOf(engine: Engine, app: string, number: number): Promise<string | undefined> {
-  const newest = (await engine.node.running(app)).findLast(({ generation }) => generation === number);
+  const newest = await processOf(engine, app, number);
   if (newest === undefined) return "it is not running";
   return newest.exited === undefined ? undefined : describeExit(newest.exited);
 }
 
 async function askAll(engine: Engine, app: string, number: number, recent: Sample[][]): Promise<void> {
   const checks = launchable(engine, app, number).app.health;
+  const generation = await processNumber(engine, app, number);
   await Promise.all(
     checks.map(async (health, check) => {
-      const { ok, detail, took } = await engine.node.check(health, { app, generation: number });
+      const { ok, detail, took } = await engine.node.check(health, { app, generation });
       engine.board.setCheck(app, { check: nameOf(health), ok, detail, took, at: engine.clock.date().toISOString() });
       recent[check] = [...(recent[check] ?? []), { check, at: engine.clock.now(), ok, detail }].slice(-SICK_AFTER);
     }),

@@ -56,7 +56,10 @@ export async function adopt(context: Context): Promise<string> {
     slots.move(id, app, found.image, "try");
     slots.move(id, app, found.image, "bless");
     const number = generations.nextNumber(app);
-    const config = generations.configVersion(app, found.declared);
+    const config = generations.configVersion(app, {
+      declared: found.declared,
+      revision: engine.journal.config.concerning(app, engine.journal.config.head()),
+    });
     generations.begin(id, { app, number, image: found.image, version: found.version, config, data: undefined });
     generations.move(id, app, number, "bless");
     apps.point(id, app, { current: number, previous: before });

@@ -3,7 +3,7 @@ import { entryName, entryStem, findEntries, findEntry, nextNumber } from "../../
 import { rootListOf } from "../../images/boot/roots.ts";
 import { verityOf } from "../../manifests/image.ts";
 import { tellVerdict } from "../checks/gate.ts";
-import { renderConfig } from "../config/render.ts";
+import { realFiles } from "../config/files.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { type Context, END, switchOf } from "../operations/context.ts";
@@ -41,7 +41,9 @@ export async function target(context: Context): Promise<string> {
       hint: "a reboot leads back to the last good system; upgrade from there",
     });
   }
-  const planned = context.plan.switch ?? planSlot(engine, app, image);
+  const decided = context.plan.switch === undefined ? planSlot(engine, app, image) : { plan: context.plan.switch };
+  const planned = decided.plan;
+  if ("note" in decided && decided.note !== undefined) context.note(decided.note);
   if (planned === undefined || boot.root === machine.booted) {
     context.note(`${slot.version} runs already`);
     return END;
@@ -88,7 +90,7 @@ export async function install(context: Context): Promise<string> {
   const carried = await etc.make(
     plan.root,
     machine.booted,
-    renderConfig(requireApp(slot).config, engine.journal.generations.config(app, config)),
+    await realFiles(engine, app, requireApp(slot).config, engine.journal.generations.config(app, config)),
   );
   if (carried === undefined) context.note(`/etc of ${version} is as it was when it last ran`);
   if (carried) context.note(`carried ${carried} changed files of /etc over`);

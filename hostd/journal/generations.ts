@@ -2,6 +2,7 @@ import * as z from "zod";
 import { type Digest, digestSchema } from "../../manifests/digest.ts";
 import { canonicalJson } from "../../manifests/document.ts";
 import { GENERATION_STATES, type GenerationDocument } from "../../manifests/node.ts";
+import type { Past } from "../config/choose.ts";
 import { HostdError } from "../error.ts";
 import { GENERATION_TRANSITIONS, type GenerationAction } from "../states.ts";
 import { type Database, json } from "./database.ts";
@@ -19,9 +20,30 @@ const row = z.object({
   state: z.enum(GENERATION_STATES),
   operation: z.int(),
   since: z.string(),
+  /** The generation whose process a reload left running. */
+  process: z.int().optional(),
+});
+
+const configRow = z.object({
+  version: z.int(),
+  declared: json(z.record(z.string(), z.string())),
+  revision: z.int(),
+});
+
+const pastRow = z.object({
+  number: z.int(),
+  revision: z.int(),
+  state: z.string(),
+  alone: z.int().transform((value) => value === 1),
 });
 
 export type GenerationRow = z.infer<typeof row>;
+
+/** What a version of an app's config is made from: the release's own values, and the node's layers as of a revision. */
+export interface ConfigBasis {
+  declared: Record<string, string>;
+  revision: number;
+}
 
 export interface NewGeneration {
   app: string;
@@ -30,6 +52,7 @@ export interface NewGeneration {
   version: string;
   config: number;
   data: { version: string; format: number } | undefined;
+  process?: number | undefined;
 }
 
 /** What an app ran: image, config version and data, by rising number; and the config versions themselves. */
@@ -44,9 +67,11 @@ export interface Generations {
   begin(operation: number, generation: NewGeneration): void;
   move(operation: number, app: string, number: number, action: Exclude<GenerationAction, "try">): void;
   setData(operation: number, app: string, number: number, data: { version: string; format: number }): void;
-  /** The version of these declared values; a set of values seen before keeps its version. */
-  configVersion(app: string, declared: Record<string, string>): number;
-  config(app: string, version: number): Record<string, string>;
+  /** Which revision of the node's config each generation had, and whether config was all that its switch changed. */
+  past(app: string): Past[];
+  /** The version of this config; one seen before keeps its version. */
+  configVersion(app: string, basis: ConfigBasis): number;
+  config(app: string, version: number): ConfigBasis;
 }
 
 export function openGenerations(database: Database, operations: Operations, date: () => Date): Generations {
@@ -80,8 +105,9 @@ export function openGenerations(database: Database, operations: Operations, date
         const what = `generation ${generation.app} ${generation.number}`;
         const state = transition(GENERATION_TRANSITIONS, what, known?.state ?? "absent", "try");
         database.run(
-          `INSERT INTO generations (app, number, image, version, config, data_version, data_format, state, operation, since)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+          `INSERT INTO generations
+           (app, number, image, version, config, data_version, data_format, state, operation, since, process)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
           [
             generation.app,
             generation.number,
@@ -93,6 +119,7 @@ export function openGenerations(database: Database, operations: Operations, date
             state,
             operation,
             date().toISOString(),
+            generation.process,
           ],
         );
       });
@@ -118,31 +145,51 @@ export function openGenerations(database: Database, operations: Operations, date
         number,
       ]);
     },
-    configVersion(app, declared) {
+    past: (app) =>
+      database.all(
+        pastRow,
+        `SELECT number, revision, generations.state AS state, kind IN ('configure', 'reload') AS alone FROM generations
+         JOIN configs ON configs.app = generations.app AND configs.version = generations.config
+         JOIN operations ON operations.id = generations.operation WHERE generations.app = ?`,
+        [app],
+      ),
+    configVersion(app, { declared, revision }) {
       const text = canonicalJson(declared);
-      const version = z.object({ version: z.int() });
-      const known = database.one(version, "SELECT version FROM configs WHERE app = ? AND declared = ?", [app, text]);
+      const known = database.one(
+        configRow,
+        "SELECT version, declared, revision FROM configs WHERE app = ? AND declared = ? AND revision = ?",
+        [app, text, revision],
+      );
       if (known !== undefined) return known.version;
-      const last = database.one(version, "SELECT coalesce(max(version), 0) AS version FROM configs WHERE app = ?", [
-        app,
-      ]);
+      const last = database.one(
+        z.object({ version: z.int() }),
+        "SELECT coalesce(max(version), 0) AS version FROM configs WHERE app = ?",
+        [app],
+      );
       const next = (last?.version ?? 0) + 1;
-      database.run("INSERT INTO configs (app, version, declared) VALUES (?, ?, ?)", [app, next, text]);
+      database.run("INSERT INTO configs (app, version, declared, revision) VALUES (?, ?, ?, ?)", [
+        app,
+        next,
+        text,
+        revision,
+      ]);
       return next;
     },
     config(app, version) {
-      const declared = z.object({ declared: json(z.record(z.string(), z.string())) });
-      const found = database.one(declared, "SELECT declared FROM configs WHERE app = ? AND version = ?", [
-        app,
-        version,
-      ]);
-      if (found === undefined) throw new HostdError("journal", `${app} has no config version ${version}`);
-      return found.declared;
+      const found = database.one(
+        configRow,
+        "SELECT version, declared, revision FROM configs WHERE app = ? AND version = ?",
+        [app, version],
+      );
+      if (found !== undefined) return { declared: found.declared, revision: found.revision };
+      throw new HostdError("unknown-config", `${app} has no config version ${version}`, {
+        hint: `hostd changes ${app} shows what it ran with`,
+      });
     },
   };
 }
 
-export function toGenerationDocument(generation: GenerationRow): GenerationDocument {
+export function toGenerationDocument(generation: GenerationRow, configRevision: number): GenerationDocument {
   const { data_version: version, data_format: format } = generation;
   return {
     number: generation.number,
@@ -150,6 +197,7 @@ export function toGenerationDocument(generation: GenerationRow): GenerationDocum
     version: generation.version,
     state: generation.state,
     config: generation.config,
+    configRevision,
     ...(version === undefined || format === undefined ? {} : { data: { version, format } }),
     since: generation.since,
   };

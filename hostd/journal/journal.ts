@@ -1,4 +1,5 @@
 import { type Apps, openApps } from "./apps.ts";
+import { type ConfigLog, openConfigLog } from "./config.ts";
 import { openDatabase } from "./database.ts";
 import { type Events, openEvents } from "./events.ts";
 import { type Generations, openGenerations } from "./generations.ts";
@@ -13,6 +14,7 @@ import { openTally, type Tally } from "./tally.ts";
  * - every change of an app is made by an operation that holds the app's lock;
  * - a state changes only as the tables of hostd/states.ts allow; anything else throws and changes nothing;
  * - an operation has exactly one terminal record, and holds no lock after it;
+ * - layers and secrets are only ever followed by newer ones: a generation names the revision that it was made from;
  * - events are only ever appended, each naming the hash of the one before.
  */
 export interface Journal {
@@ -20,6 +22,7 @@ export interface Journal {
   readonly slots: Slots;
   readonly generations: Generations;
   readonly operations: Operations;
+  readonly config: ConfigLog;
   readonly quarantine: Quarantine;
   readonly snapshots: Snapshots;
   readonly events: Events;
@@ -40,6 +43,7 @@ export function openJournal(path: string, date: () => Date): Journal {
     apps: openApps(database, events, operations),
     slots: openSlots(database, events, operations, date),
     generations: openGenerations(database, operations, date),
+    config: openConfigLog(database, events, date),
     quarantine: openQuarantine(database, events, date),
     snapshots: openSnapshots(database, events, operations, date),
     tally: openTally(database),

@@ -85,6 +85,17 @@ export const MIGRATIONS: readonly string[] = [
   DROP TABLE snapshots;
   ALTER TABLE named_snapshots RENAME TO snapshots;
   `,
+  `
+  CREATE TABLE config_changes (
+    revision INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, subject TEXT NOT NULL, file TEXT, text TEXT, tree TEXT,
+    digest TEXT, caller TEXT NOT NULL, at TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX config_changes_subject ON config_changes (kind, subject, revision);
+  CREATE TRIGGER config_keep_rows BEFORE DELETE ON config_changes BEGIN SELECT RAISE(ABORT, 'config is append-only'); END;
+  CREATE TRIGGER config_keep_text BEFORE UPDATE ON config_changes BEGIN SELECT RAISE(ABORT, 'config is append-only'); END;
+  ALTER TABLE configs ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE generations ADD COLUMN process INTEGER;
+  `,
 ];
 
 /** The lowest schema version of a hostd that can work with a journal of this one; kept in `application_id`. */

@@ -20,7 +20,7 @@ export type OutcomeCount = z.infer<typeof outcome>;
 export interface Tally {
   /** How many operations of each app and kind ended, or stand, in each way. */
   outcomes(): OutcomeCount[];
-  /** The last activation, deployment or rollback of an app. */
+  /** The last activation, deployment, rollback or switch of config alone of an app. */
   lastUpdate(app: string): number | undefined;
   /** Seconds from the first to the last step of the last staging that was completed. */
   stageSeconds(app: string): number | undefined;
@@ -38,7 +38,7 @@ export function openTally(database: Database): Tally {
     lastUpdate: (app) =>
       database.one(
         id,
-        "SELECT id FROM operations WHERE app = ? AND kind IN ('activate', 'deploy', 'rollback', 'upgrade', 'deploy-host') ORDER BY id DESC LIMIT 1",
+        "SELECT id FROM operations WHERE app = ? AND kind IN ('activate', 'deploy', 'rollback', 'configure', 'reload', 'upgrade', 'deploy-host') ORDER BY id DESC LIMIT 1",
         [app],
       )?.id,
     stageSeconds(app) {

@@ -69,6 +69,16 @@ function ofApps(apps: readonly AppOf[]): Family[] {
       each(({ restarts }) => restarts),
     ),
     gauge(
+      "hostd_app_config_revision",
+      "Revision of the node's layers and secrets that it runs with",
+      each(({ config }) => config?.applied),
+    ),
+    gauge(
+      "hostd_app_config_drift",
+      "Files that would be others, were the declared config applied",
+      each(({ config }) => config?.drift.length),
+    ),
+    gauge(
       "hostd_app_snapshots",
       "Data snapshots kept",
       each(({ snapshots }) => snapshots.length),

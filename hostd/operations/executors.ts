@@ -8,6 +8,7 @@ import { pruneApp } from "../retention/step.ts";
 import * as stage from "../stage/steps.ts";
 import type { StepName } from "../states.ts";
 import { forgetSnapshot, restoreAsked, takeDataBack, takeSnapshot } from "../switch/data.ts";
+import { reload, reloadOld } from "../switch/reload.ts";
 import * as change from "../switch/steps.ts";
 import type { Context } from "./context.ts";
 
@@ -39,6 +40,7 @@ export const EXECUTORS: Readonly<Record<StepName, Executor>> = {
   restore: { run: restoreAsked, undo: takeDataBack },
   config: { run: change.config },
   flip: { run: change.flip, undo: change.flipBack },
+  signal: { run: reload, undo: reloadOld },
   start: { run: change.start, undo: change.stopNew },
   judge: { run: change.judge },
   ready: { run: change.ready },

@@ -34,6 +34,8 @@ const planSchema = z.object({
   breakGlass: z.string().optional(),
   /** Milliseconds in which the app took no connection. */
   gap: z.int().optional(),
+  /** The revision of layers and secrets that a switch of config alone is for. */
+  revision: z.int().nonnegative().optional(),
   /** Newest versions that pruning keeps, where a request said so. */
   keep: z.int().positive().optional(),
   /** Snapshots to forget. */

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Digest } from "../../manifests/digest.ts";
 import { type FailureDocument, toFailureDocument } from "../../manifests/failure.ts";
 import type { OperationKind } from "../../manifests/node.ts";
+import { planConfig } from "../config/choose.ts";
 import { refuseForgetting } from "../data/forget.ts";
 import { parseTtl } from "../data/ttl.ts";
 import type { Engine } from "../engine.ts";
@@ -49,6 +50,8 @@ export interface Submit {
   activate(asked: Asked & { image?: string | undefined } & UpgradeRequest): OperationRow;
   rollback(asked: Asked & RollbackRequest & UpgradeRequest): OperationRow;
   adopt(asked: Asked & { channel: string; found: Found }): OperationRow;
+  /** Config alone, as of a revision of the node's layers and secrets, else as they are now. */
+  configure(asked: Asked & { revision?: number | undefined }): OperationRow;
   restart(asked: Asked & { cause: string }): OperationRow;
   halt(asked: Asked & { cause: string }): OperationRow;
   /** `ttl`: how long it is kept, `14d` or `never`; until somebody forgets it where none is given. */
@@ -108,6 +111,7 @@ export function openSubmit(engineOf: () => Engine): Submit {
       begin(isHost(asked) ? "upgrade" : "rollback", asked, () => {
         requireApp(engineOf(), asked.app);
         const { cause } = asked;
+        if (typeof asked.withConfig === "number") engineOf().journal.generations.config(asked.app, asked.withConfig);
         const planned = planRollback(situationOf(engineOf(), asked.app), asked);
         return {
           switch: planned,
@@ -116,6 +120,21 @@ export function openSubmit(engineOf: () => Engine): Submit {
         };
       }),
     adopt: ({ channel, found, ...asked }) => begin("adopt", asked, () => ({ stage: { channel, found } })),
+    configure(asked) {
+      const { config, operations } = engineOf().journal;
+      if (isHost(asked)) {
+        throw new HostdError("wrong-product", `${asked.app} is the host: its files are made for each version of it`, {
+          hint: `the next version takes what is declared: hostd config diff ${asked.app} IMAGE`,
+        });
+      }
+      const revision = asked.revision ?? config.head();
+      const isRepeat = asked.requestId !== undefined && operations.byRequest(asked.requestId) !== undefined;
+      const kind = isRepeat ? undefined : planConfig(engineOf(), asked.app, revision)?.kind;
+      return begin(kind ?? "configure", asked, () => {
+        samePlan(engineOf(), asked.app);
+        return { revision };
+      });
+    },
     restart: (asked) => begin("restart", asked, () => ({ ...samePlan(engineOf(), asked.app), cause: asked.cause })),
     halt: (asked) => begin("halt", asked, () => ({ ...samePlan(engineOf(), asked.app), cause: asked.cause })),
     snapshot: (asked) => begin("snapshot", asked, () => snapshotPlan(engineOf(), asked.app, asked.ttl)),
@@ -157,11 +176,16 @@ export function openSubmit(engineOf: () => Engine): Submit {
 
 /** An id names one request: another one under it would be answered with what was never asked. */
 function sameRequest(known: OperationRow, kind: OperationKind, { app, requestId }: Asked): OperationRow {
-  if (known.kind === kind && known.app === app) return known;
+  if ((known.kind === kind || (ofConfig(known.kind) && ofConfig(kind))) && known.app === app) return known;
   const was = `operation ${known.id}, ${known.kind} ${known.app}`;
   throw new HostdError("bad-request", `request id ${requestId}: expected ${was}, got ${kind} ${app}`, {
     hint: "give each request an id of its own",
   });
+}
+
+/** Both begin as one request; which it is depends on what changes. */
+function ofConfig(kind: OperationKind): boolean {
+  return kind === "configure" || kind === "reload";
 }
 
 function stagePlan(engine: Engine, { channel, rate: wanted }: StageRequest): Plan {

@@ -10,10 +10,11 @@ import type { Engine } from "../engine.ts";
 import { hostApp } from "../host/host.ts";
 import { recoverHost, resumeUpgrade } from "../host/recover.ts";
 import { parsePlan } from "../operations/plan.ts";
-import { removeUnusedLayers } from "../retention/prune.ts";
+import { forgetSecrets, removeUnusedLayers } from "../retention/prune.ts";
 import { rollbackTarget } from "../rollback/plan.ts";
 import { isUpgrade } from "../states.ts";
-import { mountSlot, runningOf, startGeneration } from "../switch/launch.ts";
+import { mountSlot, startGeneration } from "../switch/launch.ts";
+import { runningOf } from "../switch/process.ts";
 import { situationOf } from "../switch/situation.ts";
 import { type Begun, holdsTheApp, howToResolve } from "./decide.ts";
 
@@ -96,6 +97,7 @@ async function removeLeftovers(engine: Engine): Promise<void> {
   for (const place of ["", "failures", "trust"]) {
     await removeFiles(engine, join(engine.stateDirectory, place), (name) => TEMPORARY_NAME.test(name));
   }
+  await forgetSecrets(engine);
   for (const root of await removeUnusedLayers(engine)) leftover(engine, `layer ${root}`);
   for (const { app, image } of await engine.node.mountedSlots()) {
     if (engine.journal.slots.get(app, image) !== undefined) continue;

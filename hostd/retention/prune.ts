@@ -29,7 +29,25 @@ export async function prune(
   }
   await removeUnusedLayers(engine);
   await removeUnusedHostFiles(engine);
+  await forgetSecrets(engine);
   return collected;
+}
+
+/** Deletes values of secrets that no generation whose version is here could ask for again. */
+export async function forgetSecrets({ journal, vault }: Pick<Engine, "journal" | "vault">): Promise<void> {
+  await vault.keepOnly(() => {
+    const revisions = journal.apps.list().flatMap(({ app }) =>
+      journal.generations
+        .list(app)
+        .filter(({ image }) => journal.slots.get(app, image) !== undefined)
+        .map(({ config }) => journal.generations.config(app, config).revision),
+    );
+    for (const operation of journal.operations.unfinished()) {
+      const version = parsePlan(operation.plan, operation.id).switch?.config;
+      if (version !== undefined) revisions.push(journal.generations.config(operation.app, version).revision);
+    }
+    return [...new Set([journal.config.head(), ...revisions])].flatMap((at) => journal.config.allSecrets(at));
+  });
 }
 
 /** What pruning every app would take, layers too; changes nothing. */

@@ -21,7 +21,8 @@ async function judgeOld(context: Context): Promise<void> {
   const from = plan.switch?.from;
   if (from === undefined || plan.switch?.hold !== undefined || from === plan.switch?.to) return;
   context.report("judge the old generation again");
-  for (const hook of ["ready", "reverted"] as const) {
+  const hooks = context.kind === "reload" ? (["reverted"] as const) : (["ready", "reverted"] as const);
+  for (const hook of hooks) {
     await runHook(context, from, hook, "hook-failed").catch((error) =>
       context.note(`after the revert: ${toFailureDocument(error).message}`),
     );

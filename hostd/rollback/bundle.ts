@@ -7,6 +7,7 @@ import { toOperationDocument } from "../api/documents.ts";
 import type { Engine } from "../engine.ts";
 import { leftByTrial } from "../host/afterwards.ts";
 import type { Context } from "../operations/context.ts";
+import { processNumber, processNumbers } from "../switch/process.ts";
 import { describeMachine } from "../system/machine.ts";
 
 /**
@@ -38,13 +39,15 @@ export function bundlePath(engine: Pick<Engine, "stateDirectory">, operation: nu
 }
 
 async function gather(engine: Engine, app: string, generation: number | undefined) {
+  const numbers = generation === undefined ? [] : processNumbers(engine, app, generation);
+  const log = numbers.length === 0 ? undefined : await processNumber(engine, app, generation ?? 0);
   return {
     app,
     generation,
     checks: engine.board.checks(app),
     hostChecks: engine.board.hostChecks(app),
-    processes: (await engine.node.running(app)).filter((process) => process.generation === generation),
-    log: generation === undefined ? "" : await engine.node.logs(app, generation),
+    processes: (await engine.node.running(app)).filter((process) => numbers.includes(process.generation)),
+    log: log === undefined ? "" : await engine.node.logs(app, log),
     machine: await describeMachine(engine.stateDirectory),
   };
 }

@@ -17,7 +17,8 @@ export interface RollbackRequest {
   /** A generation number, the beginning of an image digest, or `current`: what runs stays, data or config alone move. */
   to?: string | undefined;
   withData?: string | undefined;
-  withConfig?: boolean | undefined;
+  /** The config of the target as well, or a version of it; with `current` the one that ran before. */
+  withConfig?: boolean | number | undefined;
   /** Why hostd itself goes back. */
   cause?: string | undefined;
 }
@@ -44,7 +45,7 @@ export function planRollback(situation: RollbackSituation, request: RollbackRequ
   return {
     image: slot.image,
     version: slot.version,
-    config: request.withConfig === true ? config : (situation.current?.config ?? config),
+    config: configOf(situation, request, config),
     ...commonPlan(situation, requireApp(slot), restore !== undefined),
     ...(restore === undefined ? {} : { restore: restore.id }),
     ...(leaves ? { quarantine: request.cause ?? "rolled back by command" } : {}),
@@ -59,6 +60,26 @@ export function rollbackTarget(situation: RollbackSituation): RollbackSituation[
       generation.image !== situation.current?.image &&
       situation.slots.some((slot) => slot.image === generation.image && slot.state === "good" && !slot.quarantined),
   );
+}
+
+function configOf(
+  { app, current, generations }: RollbackSituation,
+  { to, withConfig }: RollbackRequest,
+  config: number,
+) {
+  if (typeof withConfig === "number") return withConfig;
+  if (withConfig !== true) return current?.config ?? config;
+  if (to !== CURRENT) return config;
+  const before = generations.find(
+    (generation) =>
+      generation.state === "good" &&
+      generation.number < (current?.number ?? 0) &&
+      generation.config !== current?.config,
+  );
+  if (before !== undefined) return before.config;
+  throw new HostdError("no-rollback-target", `${app} was never good with another config on this node`, {
+    hint: `hostd changes ${app}`,
+  });
 }
 
 /** The generation whose data a snapshot holds, or the current one where that one may not run. */

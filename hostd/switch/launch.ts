@@ -1,9 +1,9 @@
-import { join } from "node:path";
 import { verityOf } from "../../manifests/image.ts";
-import { renderConfig } from "../config/render.ts";
+import { realFiles } from "../config/files.ts";
 import type { Engine } from "../engine.ts";
 import { type Launchable, launchable } from "../operations/context.ts";
-import type { Mount, Running, StartSpec } from "../system/node.ts";
+import type { StartSpec } from "../system/node.ts";
+import { processNumbers, runningOf } from "./process.ts";
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -26,13 +26,7 @@ export async function startGeneration(engine: Engine, app: string, number: numbe
 
 export async function stopGeneration(engine: Engine, app: string, number: number): Promise<void> {
   const { stopTimeout } = launchable(engine, app, number).app;
-  await engine.node.stop(app, number, stopTimeout);
-}
-
-/** The living process of a generation. */
-export async function runningOf(engine: Engine, app: string, number: number): Promise<Running | undefined> {
-  const all = await engine.node.running(app);
-  return all.findLast((running) => running.generation === number && running.exited === undefined);
+  for (const process of processNumbers(engine, app, number)) await engine.node.stop(app, process, stopTimeout);
 }
 
 /** Everything a process of a generation gets; config is rendered and written on the way. */
@@ -48,7 +42,7 @@ export async function specOf(engine: Engine, target: Launchable, root: string): 
     env: { PATH: DEFAULT_PATH, ...parseEnvironment(image.Env ?? []) },
     workdir: image.WorkingDir === undefined || image.WorkingDir === "" ? "/" : image.WorkingDir,
     ...(data === undefined ? {} : { data: { source: await engine.node.dataPath(generation.app), target: data.path } }),
-    config: await writeConfig(engine, target),
+    ...(await writeConfig(engine, target)),
     listenFds: app.listen.length,
     ...(app.limits === undefined ? {} : { limits: app.limits }),
     stopTimeout: app.stopTimeout,
@@ -56,12 +50,14 @@ export async function specOf(engine: Engine, target: Launchable, root: string): 
 }
 
 /** Renders the config of a generation and writes it where its process will read it. */
-async function writeConfig(engine: Engine, target: Launchable): Promise<Mount[]> {
-  const { generation, app } = target;
-  const files = renderConfig(app.config, engine.journal.generations.config(generation.app, generation.config));
-  if (files.length === 0) return [];
-  const directory = await engine.node.writeConfig(generation.app, generation.number, files);
-  return files.map(({ path }) => ({ source: join(directory, path), target: path }));
+async function writeConfig(
+  engine: Engine,
+  { generation, app }: Launchable,
+): Promise<Pick<StartSpec, "config" | "live">> {
+  const basis = engine.journal.generations.config(generation.app, generation.config);
+  const files = await realFiles(engine, generation.app, app.config, basis);
+  if (files.length === 0) return { config: [] };
+  return await engine.node.writeConfig(generation.app, generation.number, files);
 }
 
 function parseEnvironment(lines: readonly string[]): Record<string, string> {

@@ -1,4 +1,5 @@
 import type { Digest } from "../../manifests/digest.ts";
+import { configFor } from "../config/choose.ts";
 import type { Engine } from "../engine.ts";
 import type { GenerationRow } from "../journal/generations.ts";
 import type { RollbackSituation } from "../rollback/plan.ts";
@@ -32,10 +33,14 @@ function describe(engine: Engine, { app, number, image, config }: GenerationRow)
   return { number, image, config, ...(slot === undefined ? {} : { app: requireApp(slot) }) };
 }
 
-/** The switch to a slot of this node, as things stand; undefined where the app runs exactly that already. */
-export function planSlot(engine: Engine, app: string, image: Digest): SwitchPlan | undefined {
-  const { quarantine, slots, generations } = engine.journal;
+/**
+ * The switch to a slot of this node, as things stand, and what was decided about its config; no plan where the app runs
+ * exactly that already.
+ */
+export function planSlot(engine: Engine, app: string, image: Digest): { plan: SwitchPlan | undefined; note?: string } {
+  const { quarantine, slots } = engine.journal;
   quarantine.refuse(app, image);
   const slot = slots.require(app, image);
-  return planActivation(situationOf(engine, app), slot, generations.configVersion(app, slot.declared));
+  const { version, ...note } = configFor(engine, app, slot);
+  return { plan: planActivation(situationOf(engine, app), slot, version), ...note };
 }

@@ -1,15 +1,19 @@
 import { passGate, tellVerdict } from "../checks/gate.ts";
-import { renderConfig } from "../config/render.ts";
+import { planConfig } from "../config/choose.ts";
+import { realFiles } from "../config/files.ts";
 import { formatAfter, isBehind } from "../data/compatible.ts";
 import { HostdError } from "../error.ts";
 import { judgeGeneration, type Standing } from "../health/trial.ts";
 import { type Context, END, launchable, switchOf } from "../operations/context.ts";
 import type { SlotAction } from "../states.ts";
+import type { Running } from "../system/node.ts";
 import { doorOf, openGapMeter } from "./gap.ts";
 import { runHook } from "./hooks.ts";
-import { mountSlot, runningOf, startGeneration, stopGeneration } from "./launch.ts";
+import { mountSlot, startGeneration, stopGeneration } from "./launch.ts";
 import { describeUnheld, limitsOf } from "./limits.ts";
+import { noteConfig } from "./note-config.ts";
 import { requireApp } from "./plan.ts";
+import { processOf, runningOf } from "./process.ts";
 import { planSlot } from "./situation.ts";
 
 // The steps of a switch and what undoes each (hostd/states.ts). All of them may be repeated after a crash.
@@ -22,15 +26,28 @@ const AT_FAULT: ReadonlySet<string> = new Set(["unhealthy", "hook-failed", "star
  * operation: asking again for what is there changes nothing.
  */
 export async function plan(context: Context): Promise<string> {
+  if (context.kind === "configure" || context.kind === "reload") return planConfigAlone(context);
   const image = context.plan.image ?? context.plan.stage?.found?.image;
   if (image === undefined) throw new HostdError("journal", `operation ${context.id}: expected a chosen version`);
-  const planned = planSlot(context.engine, context.app, image);
+  const { plan: planned, note } = planSlot(context.engine, context.app, image);
+  if (note !== undefined) context.note(note);
   if (planned === undefined) {
     context.note(`${context.engine.journal.slots.require(context.app, image).version} runs already`);
     return END;
   }
   context.savePlan({ switch: planned });
   return `generation ${planned.to}`;
+}
+
+/** As of the revision that was asked for: what is said meanwhile is another change. */
+function planConfigAlone(context: Context): string {
+  const planned = planConfig(context.engine, context.app, context.plan.revision);
+  if (planned === undefined) {
+    context.note("runs with that config already");
+    return END;
+  }
+  context.savePlan({ switch: planned.plan });
+  return `generation ${planned.plan.to}`;
 }
 
 export async function mount(context: Context): Promise<void> {
@@ -41,9 +58,12 @@ export async function mount(context: Context): Promise<void> {
   engine.watch.leave(app);
   engine.journal.transaction(() => {
     if (slot.state !== "trial") slots.move(context.id, app, plan.image, "try");
+    if (isConfigAlone(context)) return;
     apps.setTarget(context.id, app, { image: slot.image, version: slot.version, sequence: slot.sequence });
   });
-  renderConfig(requireApp(slot).config, engine.journal.generations.config(app, plan.config));
+  // All that could be missing is found out while the old generation runs.
+  await realFiles(engine, app, requireApp(slot).config, engine.journal.generations.config(app, plan.config));
+  noteConfig(context);
   await mountSlot(engine, app, plan.image);
 }
 
@@ -64,7 +84,7 @@ export async function endTrial(context: Context): Promise<void> {
     const reason = operations.get(context.id)?.reason?.message ?? "failed its trial";
     if (condemned) quarantine.add(context.id, app, plan.image, reason);
     if (condemned) context.note(`quarantined ${slot.version}`);
-    if (old !== undefined) {
+    if (old !== undefined && !isConfigAlone(context)) {
       const { image, version, sequence } = old.slot;
       apps.setTarget(context.id, app, { image, version, sequence });
     }
@@ -149,7 +169,9 @@ export async function migrate(context: Context): Promise<string> {
 }
 
 export async function config(context: Context): Promise<string> {
-  beginGeneration(context);
+  const { from } = switchOf(context);
+  const reloads = context.kind === "reload" && from !== undefined;
+  beginGeneration(context, reloads ? await runningOf(context.engine, context.app, from) : undefined);
   const target = launchable(context.engine, context.app, switchOf(context).to);
   return `version ${target.generation.config}`;
 }
@@ -206,8 +228,7 @@ export async function judge(context: Context): Promise<string> {
 
 /** Also one that has ended: that is for the judge, and starting it again would hide it. A reboot forgets it. */
 async function wasStarted(context: Context): Promise<boolean> {
-  const known = await context.engine.node.running(context.app);
-  return known.some(({ generation }) => generation === switchOf(context).to);
+  return (await processOf(context.engine, context.app, switchOf(context).to)) !== undefined;
 }
 
 async function judgeNew(context: Context, standing: Standing): Promise<string> {
@@ -248,7 +269,7 @@ export async function commit(context: Context): Promise<void> {
       quarantine.add(context.id, app, left.image, plan.quarantine);
       context.note(`quarantined ${left.version}: ${plan.quarantine}`);
     }
-    if (context.kind !== "rollback") quarantine.supersede(context.id, app, plan.image);
+    if (context.kind !== "rollback" && !isConfigAlone(context)) quarantine.supersede(context.id, app, plan.image);
   });
   await tellVerdict(context, "green");
 }
@@ -276,7 +297,12 @@ export async function halt(context: Context): Promise<void> {
   context.note(`stopped ${app}: ${reason}; its data, slots and sockets are kept`);
 }
 
-function beginGeneration(context: Context): void {
+/** Config is all that changes: the version that runs is not on trial for more than that. */
+function isConfigAlone({ kind }: Context): boolean {
+  return kind === "configure" || kind === "reload";
+}
+
+function beginGeneration(context: Context, process?: Running): void {
   const { journal } = context.engine;
   const plan = switchOf(context);
   const state = journal.apps.get(context.app);
@@ -288,6 +314,7 @@ function beginGeneration(context: Context): void {
     version: plan.version,
     config: plan.config,
     data: format === undefined ? undefined : { version: state?.data_version ?? "first", format },
+    process: process?.generation,
   });
 }
 

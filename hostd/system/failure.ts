@@ -18,7 +18,8 @@ export type NodeErrorCode =
   | "data-missing"
   | "data-in-use"
   | "data-damaged"
-  | "other-driver";
+  | "other-driver"
+  | "secret-key";
 
 /** An effect on the node that could not be done. */
 export class NodeError extends Failure {

@@ -14,6 +14,7 @@ export async function runHook(paths: Paths, spec: StartSpec, user: number, timeo
   try {
     return await runEntered(launchCommand(sandbox, 0), spec, user, timeoutMs);
   } finally {
-    await rm(sandbox.points, { recursive: true, force: true });
+    for (const made of [sandbox.points, sandbox.live?.links ?? []].flat())
+      await rm(made, { recursive: true, force: true });
   }
 }

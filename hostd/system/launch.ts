@@ -13,6 +13,9 @@ const ENTER_CAPABILITIES = ["CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_SE
 /** Standard mounts of every sandbox; an image need not have the directories. */
 export const STANDARD_POINTS = ["/proc", "/dev", "/tmp", "/run"];
 
+/** Where files lie that may be replaced while the app runs. */
+export const LIVE_POINT = "/run/config";
+
 /** Enters its cgroups, then joins root and mount points in a mount namespace of its own, so that it goes when the app goes. */
 const PREPARE =
   'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit; shift; done; mount -t overlay overlay -o "$2" "$3" && shift 3 && exec "$@"';
@@ -33,6 +36,8 @@ export interface Sandbox {
   data: Mount | undefined;
   /** Files, read-only. */
   files: readonly Mount[];
+  /** A directory of links that stand above the image, and what they lead into (/run/config). */
+  live?: { links: string; source: string };
 }
 
 /** Descriptors of the process to come: sockets from 3 on, then these two. */
@@ -46,7 +51,9 @@ function descriptorsOf(listenFds: number) {
  */
 export function launchCommand(sandbox: Sandbox, listenFds: number, cgroups: readonly string[] = []): string[] {
   const { spec, report } = descriptorsOf(listenFds);
-  const options = `ro,lowerdir=${sandbox.root}:${sandbox.points}`;
+  const { live } = sandbox;
+  const lower = [...(live === undefined ? [] : [live.links]), sandbox.root, sandbox.points];
+  const options = `ro,lowerdir=${lower.join(":")}`;
   return [
     // Slave: what the node unmounts later goes here too, or a long-lived app would keep it busy and its disk space taken.
     ...["unshare", "--mount", "--propagation", "slave", "--"],
@@ -57,6 +64,7 @@ export function launchCommand(sandbox: Sandbox, listenFds: number, cgroups: read
     ...["--ro-bind", ENTER, "/enter.pl", "--ro-bind", sandbox.at, "/app"],
     ...["--proc", "/app/proc", "--dev", "/app/dev"],
     ...["/app/tmp", "/app/run", "/app/dev/shm"].flatMap((path) => ["--perms", "1777", "--tmpfs", path]),
+    ...(live === undefined ? [] : ["--ro-bind", live.source, `/app${LIVE_POINT}`]),
     ...(sandbox.data === undefined ? [] : ["--bind", sandbox.data.source, `/app${sandbox.data.target}`]),
     ...sandbox.files.flatMap(({ source, target }) => ["--ro-bind", source, `/app${target}`]),
     ...["--cap-drop", "ALL", ...ENTER_CAPABILITIES.flatMap((name) => ["--cap-add", name]), "--clearenv"],

@@ -1,4 +1,4 @@
-import type { Health, Limits, Listen } from "../../manifests/app.ts";
+import type { Health, Limits, Listen, Signal } from "../../manifests/app.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import type { Descriptor, LayerVerity } from "../../manifests/image.ts";
 import type { DataDriverName, PoolUse, TreeSize } from "./data-driver.ts";
@@ -33,12 +33,31 @@ export interface StartSpec {
   data?: Mount;
   /** Single files, read-only; the targets need not exist in the image. */
   config: readonly Mount[];
+  /** Files that may be replaced while it runs (replaceConfig): links, also where the image has a file. */
+  live?: LiveConfig;
   /** How many of the holder's sockets the process gets, from fd 3 on, in the order given to ensureHolder. */
   listenFds: number;
   /** What its processes may use; `files` each of them. What the node cannot hold is left out: limitsInForce tells. */
   limits?: Limits;
   /** Milliseconds that a shutdown of the node gives it to end; 10 s unless said otherwise. */
   stopTimeout?: number;
+}
+
+export interface LiveConfig {
+  /** Directory on the node that the process sees as /run/config. */
+  source: string;
+  /** Absolute, in the image. */
+  targets: readonly string[];
+}
+
+/** One file of an app's config, as it was rendered. */
+export interface ConfigFileBytes {
+  path: string;
+  bytes: string;
+  /** Kept off the disk, and the app's alone to read. */
+  secret?: boolean;
+  /** Its process may be given another one while it runs. */
+  reload?: Signal;
 }
 
 export interface Mount {
@@ -179,8 +198,19 @@ export interface NodeSystem {
   /** Removes versions and snapshots of every app; none runs. */
   wipeData(): Promise<void>;
 
-  /** Writes `<directory>/<path>` for each file, readable by the app's user alone; answers the directory. */
-  writeConfig(app: string, generation: number, files: readonly { path: string; bytes: string }[]): Promise<string>;
+  /** Writes the files of a generation, readable by the app's user alone; answers what its sandbox needs to have them. */
+  writeConfig(
+    app: string,
+    generation: number,
+    files: readonly ConfigFileBytes[],
+  ): Promise<Pick<StartSpec, "config" | "live">>;
+  /** Gives a running process the reloadable ones of these files, all at once: it sees the old ones or the new ones. */
+  replaceConfig(
+    app: string,
+    change: { process: number; generation: number; files: readonly ConfigFileBytes[] },
+  ): Promise<void>;
+  /** Sends a signal to the app's own process of a generation; nothing where it has ended. */
+  signal(app: string, generation: number, signal: Signal): Promise<void>;
   /** Forgets config and log of a generation that is collected. */
   removeGeneration(app: string, generation: number): Promise<void>;
 }

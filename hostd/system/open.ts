@@ -7,6 +7,7 @@ import { openLauncher } from "./launcher.ts";
 import { openLayers } from "./layers.ts";
 import type { NodeOptions, NodeSystem } from "./node.ts";
 import { pathsOf } from "./paths.ts";
+import { sendSignal } from "./proc.ts";
 import { openSlots } from "./slots.ts";
 import { openUsers } from "./users.ts";
 
@@ -33,6 +34,10 @@ export async function openNode(options: NodeOptions): Promise<NodeSystem> {
     async freeBytes() {
       const { bavail, bsize } = await statfs(options.stateDirectory);
       return bavail * bsize;
+    },
+    async signal(app, generation, signal) {
+      const living = (await apps.running(app)).find((one) => one.generation === generation && one.exited === undefined);
+      if (living !== undefined && living.pid > 0) sendSignal(living.pid, signal);
     },
     runHook: async (spec) => runHook(paths, spec, await userOf(spec.app), spec.timeoutMs),
     async check(health, { app, generation, probe }) {

@@ -26,6 +26,10 @@ export function pathsOf({ stateDirectory, runDirectory }: NodeOptions) {
     users: join(stateDirectory, "users.json"),
     appsOfAll: join(stateDirectory, "apps"),
     config: (app: string, generation: number) => join(appState(app), "config", String(generation)),
+    /** Files with a secret in them: never on a disk that survives a reboot. */
+    secretConfig: (app: string, generation: number) => join(appRun(app), "config", String(generation)),
+    /** What a process sees as /run/config: a directory for each generation that used it, and a link to the current one. */
+    liveConfig: (app: string, process: number) => join(appRun(app), "live", String(process)),
     logs: (app: string) => join(appState(app), "log"),
     log: (app: string, generation: number) => join(appState(app), "log", `${generation}.log`),
     data: (app: string) => join(stateDirectory, "data", checkApp(app)),
@@ -41,6 +45,8 @@ export function pathsOf({ stateDirectory, runDirectory }: NodeOptions) {
     /** Mount point of the app's root, used in private mount namespaces only. */
     appRoot: (app: string) => join(appRun(app), "root"),
     mountPoints: (app: string, name: string) => join(appRun(app), "points", name),
+    /** Links that stand above the image. */
+    links: (app: string, name: string) => join(appRun(app), "links", name),
   };
 }
 

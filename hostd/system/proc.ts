@@ -21,6 +21,15 @@ export async function workdirOf(pid: number): Promise<string> {
   return (await unlessMissing(readlink(`/proc/${pid}/cwd`))) ?? "/";
 }
 
+/** Sends a signal; a process that is gone has no need of it. */
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!hasErrno(error, "ESRCH")) throw error;
+  }
+}
+
 /** Start time (field 22) from /proc/PID/stat; undefined for a zombie. The name may hold spaces and brackets. */
 export function parseStat(text: string): { start: number } | undefined {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");

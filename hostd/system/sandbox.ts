@@ -1,8 +1,9 @@
-import { lstat, mkdir, realpath, writeFile } from "node:fs/promises";
+import { chmod, chown, lstat, mkdir, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { hasErrno, unlessMissing } from "../../effects/errno.ts";
+import { CURRENT } from "./config.ts";
 import { NodeError } from "./failure.ts";
-import { type Sandbox, STANDARD_POINTS } from "./launch.ts";
+import { LIVE_POINT, type Sandbox, STANDARD_POINTS } from "./launch.ts";
 import type { Mount, StartSpec } from "./node.ts";
 import type { Paths } from "./paths.ts";
 
@@ -31,7 +32,35 @@ export async function prepareSandbox(paths: Paths, spec: StartSpec, name: string
     await touch(join(points, target));
   }
   const data = spec.data && { source: await realpath(spec.data.source), target: spec.data.target };
-  return { root: spec.root, points, at, data, files };
+  if (spec.live === undefined) return { root: spec.root, points, at, data, files };
+  const links = paths.links(spec.app, name);
+  await makeLinks(links, spec.root, spec.live.targets);
+  return { root: spec.root, points, at, data, files, live: { links, source: spec.live.source } };
+}
+
+/**
+ * A tree of links into /run/config that goes above the image. What is uppermost decides how a directory looks, so those
+ * on the way to a link are made like the image's; a link of the image on the way is refused, since it would be hidden.
+ */
+async function makeLinks(links: string, root: string, targets: readonly string[]): Promise<void> {
+  await rm(links, { recursive: true, force: true });
+  await makeLike(links, root, "/");
+  for (const target of targets) {
+    await checkTarget(root, target, "file");
+    const names = dirname(target)
+      .split("/")
+      .filter((name) => name !== "");
+    for (const [at] of names.entries()) await makeLike(links, root, `/${names.slice(0, at + 1).join("/")}`);
+    await symlink(join(LIVE_POINT, CURRENT, target), join(links, target));
+  }
+}
+
+async function makeLike(links: string, root: string, path: string): Promise<void> {
+  await checkTarget(root, path, "directory");
+  const found = await look(root, path);
+  await mkdir(join(links, path), { recursive: true });
+  await chown(join(links, path), found?.uid ?? 0, found?.gid ?? 0);
+  await chmod(join(links, path), (found?.mode ?? 0o755) & 0o7777);
 }
 
 async function resolverFiles(spec: StartSpec): Promise<Mount[]> {
@@ -39,8 +68,8 @@ async function resolverFiles(spec: StartSpec): Promise<Mount[]> {
   for (const path of RESOLVER_FILES) {
     const source = await unlessMissing(realpath(path));
     const inImage = await look(spec.root, path);
-    const taken = spec.config.some(({ target }) => target === path);
-    if (source !== undefined && !taken && (inImage === undefined || inImage.isFile())) {
+    const taken = spec.config.some(({ target }) => target === path) || spec.live?.targets.includes(path);
+    if (source !== undefined && taken !== true && (inImage === undefined || inImage.isFile())) {
       files.push({ source, target: path });
     }
   }

@@ -74,7 +74,7 @@ export function exitCodeOf(operation: OperationDocument): number {
 
 function describe(operation: OperationDocument): string {
   const about = `operation ${operation.id}: ${operation.kind} ${operation.app}${operation.version === undefined ? "" : ` ${operation.version}`}`;
-  const notes = operation.notes.map((note) => `  ${note}`);
+  const notes = operation.notes.map((note) => `  ${note.replaceAll("\n", "\n  ")}`);
   const took = tookOf(operation);
   return [
     `${about}: ${howItStands(operation)}${took === "" ? "" : ` after ${took}`}`,

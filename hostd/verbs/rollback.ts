@@ -1,3 +1,4 @@
+import { Failure } from "../../manifests/failure.ts";
 import type { Verb } from "../../terminal/verb.ts";
 import { argument, OPERATION_OPTIONS, operate, UPGRADE_OPTIONS, upgradeOf } from "./answer.ts";
 
@@ -11,7 +12,10 @@ export const verb: Verb = {
       summary: "generation number, digest, or current (default: the last good one before, or whose data it is)",
     },
     { flags: "--with-data <snapshot>", summary: "take the data back to this snapshot; what it is now is kept as one" },
-    { flags: "--with-config", summary: "take the config back to that generation's too" },
+    {
+      flags: "--with-config [version]",
+      summary: "take the config back too: to that generation's, or a version; with --to current, to the one before",
+    },
     ...UPGRADE_OPTIONS,
     ...OPERATION_OPTIONS,
   ],
@@ -19,12 +23,21 @@ export const verb: Verb = {
     "hostd rollback shop",
     "hostd rollback shop --to 3 --with-data before-g4",
     "hostd rollback shop --to current --with-config",
+    "hostd rollback shop --to current --with-config 3",
   ],
   run: (invocation) =>
     operate(invocation, argument(invocation, 0), "rollback", {
       to: invocation.options["to"],
       withData: invocation.options["withData"],
-      withConfig: invocation.options["withConfig"],
+      withConfig: configVersion(invocation.options["withConfig"]),
       ...upgradeOf(invocation),
     }),
 };
+
+function configVersion(given: unknown): unknown {
+  if (typeof given !== "string") return given;
+  if (/^[1-9]\d{0,8}$/.test(given)) return Number(given);
+  throw new Failure("usage", "bad-argument", `expected a config version, got ${given}`, {
+    hint: "hostd status shows the one that runs",
+  });
+}

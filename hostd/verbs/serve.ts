@@ -30,6 +30,10 @@ export const verb: Verb = {
     { flags: "--snapshot-bytes <bytes>", summary: "most bytes of one app's snapshots: 500M, 20G" },
     { flags: "--snapshot-ttl <time>", summary: "how long hostd keeps those it took itself, or never", default: "14d" },
     {
+      flags: "--secrets-key <file>",
+      summary: "32 random bytes or more that seal secrets (default: one made beside them)",
+    },
+    {
       flags: "--checks <dir>",
       summary: "the host's own scripts: required.d, wanted.d, green.d, red.d",
       default: "/etc/hostd/checks",
@@ -60,6 +64,7 @@ export const verb: Verb = {
       snapshots: text(options["snapshots"]) ?? "",
       snapshotBytes: text(options["snapshotBytes"]),
       snapshotTtl: text(options["snapshotTtl"]) ?? "",
+      secretsKey: text(options["secretsKey"]),
       vendorChecks: text(options["vendorChecks"]) ?? "",
       checks: text(options["checks"]) ?? "",
       checkTimeout: text(options["checkTimeout"]) ?? "",

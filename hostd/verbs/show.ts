@@ -3,6 +3,7 @@ import type { AppStatus, OperationDocument, StatusDocument, UnderWay } from "../
 import { table, terminalColumns, wrap } from "../../terminal/table.ts";
 import { describeUnheld } from "../switch/limits.ts";
 import { howItStands, tookOf } from "./answer.ts";
+import { driftLines } from "./show-config.ts";
 import { showHost } from "./show-host.ts";
 
 /** The status of a node as people read it: one block per app, running version marked. */
@@ -29,6 +30,7 @@ export function showApp(app: AppStatus): string {
     line(0, `${app.app}: ${describeCurrent(app)}`),
     ...(app.hold === undefined ? [] : [line(2, `kept stopped: ${app.hold}`)]),
     ...targetLines(app),
+    ...driftOf(app),
     ...app.underWay.flatMap(underWayLines),
     ...describeUnheld(app.limits).map((text) => line(2, text)),
     ...app.checks.map(({ ok, check, detail, took }) =>
@@ -68,7 +70,7 @@ export function showChanges(changes: readonly OperationDocument[]): string {
       .filter((part) => part !== "")
       .join(", "),
     ...(change.reason === undefined ? [] : [`why: ${change.reason.message}`]),
-    ...change.notes,
+    ...change.notes.flatMap((note) => note.split("\n")),
   ]);
   return table(["ID", "WHEN", "WHAT", "VERSION", "OUTCOME"], rows, { below });
 }
@@ -91,7 +93,9 @@ function describeCurrent(app: AppStatus): string {
   const { current } = app;
   if (current === undefined) return "nothing runs";
   const data = current.data === undefined ? "no data" : `data ${current.data.version} (format ${current.data.format})`;
-  const axes = `binaries ${current.version} (${shortDigest(current.image)}), config ${current.config}, ${data}`;
+  const revision = current.configRevision === 0 ? "" : ` (revision ${current.configRevision})`;
+  const config = `config ${current.config}${revision}`;
+  const axes = `binaries ${current.version} (${shortDigest(current.image)}), ${config}, ${data}`;
   const process = app.process === undefined ? "" : `, pid ${app.process.pid}`;
   return `${app.health}, generation ${current.number} (${current.state}): ${axes}${process}`;
 }
@@ -100,6 +104,10 @@ function describeCurrent(app: AppStatus): string {
 function targetLines({ target, current }: AppStatus): string[] {
   if (target === undefined || target.image === current?.image) return [];
   return [line(2, `target: ${target.version} (${shortDigest(target.image)}), sequence ${target.sequence}`)];
+}
+
+function driftOf({ app, config }: AppStatus): string[] {
+  return driftLines({ apps: [{ app, config }] }).map((text) => line(2, text.trim()));
 }
 
 function underWayLines({ operation, kind, version, from, to, state, step, text, reason }: UnderWay): string[] {

@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
  * the file /var/lib/shop/sick is there), `ends` (ends once the file /var/lib/shop/end is there), `half` (good on its
  * probe, 503 on its port), `greedy` (takes 200 MB of memory). The third argument is a unix socket on which it answers too, its probe;
  * the fourth a port that it binds itself, where hostd gives it no socket.
+ * What it was greeted with it reads at its start and at SIGHUP: `sick` makes it so, and `die` ends it.
  */
 export const SERVER = String.raw`
 use strict; use warnings; use Socket; use IO::Handle; use Fcntl qw(:DEFAULT :flock);
@@ -15,7 +16,9 @@ my ($version, $how, $probe, $port) = @ARGV;
 my $data = "/var/lib/shop";
 my $draining = 0;
 my $quiet = 0; # while it is, nothing is written
+my $greeting = slurp("/etc/shop/greeting");
 $SIG{TERM} = sub { $draining = 1 };
+$SIG{HUP} = sub { $greeting = slurp("/etc/shop/greeting"); die "bad greeting\n" if $greeting eq "die" };
 $| = 1;
 print "shop $version begins as $how\n";
 if ($how eq "greedy") { select(undef, undef, undef, 0.1); my $many = 200_000_000; print length("x" x $many) }
@@ -58,14 +61,15 @@ while (!$draining) {
     do { $got = sysread($client, $request, 4096) } while (!defined $got && $! == 4); # SIGTERM drops no request
     $got or next;
     exit 4 if $how eq "ends" && -e "$data/end";
-    my $sick = $how eq "sick" || ($how eq "half" && $socket == $listen) || ($how eq "turns-sick" && -e "$data/sick");
+    my $sick = $how eq "sick" || $greeting eq "sick" || ($how eq "half" && $socket == $listen) || ($how eq "turns-sick" && -e "$data/sick");
     my $status = $sick && $request =~ m{^GET /healthz } ? "503 Sick" : "200 OK";
     $quiet = $1 eq "quiet" if $request =~ m{^POST /(quiet|loud) };
     my $recorded = $request =~ m{^POST /records } ? $quiet ? undef : record() : "";
     $status = "507 No Room" if !defined $recorded;
     my $body = $request =~ m{^POST } ? $recorded // ""
         : $request =~ m{^GET /records } ? slurp("$data/records")
-        : $request =~ m{^GET /config } ? slurp("/etc/shop/greeting")
+        : $request =~ m{^GET /config } ? $greeting
+        : $request =~ m{^GET /etc/(\w+) } ? slurp("/etc/shop/$1")
         : $request =~ m{^GET /format } ? slurp("$data/format")
         : $version;
     syswrite($client, "HTTP/1.1 $status\r\nx-version: $version\r\nconnection: close\r\ncontent-length: " . length($body) . "\r\n\r\n$body");

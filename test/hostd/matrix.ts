@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { OPERATIONS, type StepName, stepRule } from "../../hostd/states.ts";
+import type { ConfigFile } from "../../manifests/app.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import { Failure } from "../../manifests/failure.ts";
 import type { OperationDocument, OperationKind } from "../../manifests/node.ts";
@@ -11,7 +12,7 @@ import { wrongJournal, wrongWith } from "./whole.ts";
 type Fault = "kill" | "full disk" | "read-only" | "power cut" | "clock -1 y" | "clock +1 y";
 
 /** Kinds that change what runs; staging never does. */
-type SwitchKind = Extract<OperationKind, "activate" | "rollback">;
+type SwitchKind = Extract<OperationKind, "activate" | "rollback" | "configure" | "reload">;
 
 interface Case {
   kind: SwitchKind;
@@ -24,7 +25,7 @@ interface Case {
 type End = "old" | "new" | "either";
 
 /** At these steps the pointer leads to the new version already. */
-const POINTS: ReadonlySet<StepName> = new Set(["start", "judge", "ready", "commit"]);
+const POINTS: ReadonlySet<StepName> = new Set(["signal", "start", "judge", "ready", "commit"]);
 
 /** Milliseconds: how long a disk stays full, how long a dying one is suffered before the reboot. */
 const FULL_FOR = 400;
@@ -67,7 +68,7 @@ export async function strikeEverywhere(kind: SwitchKind, fault: Fault, startFirs
   const wrong: string[] = [];
   await withRig(
     async (rig) => {
-      await prepareNode(rig, startFirst);
+      await prepareNode(rig, startFirst, kind === "reload" ? [{ ...GREETING, reload: "SIGHUP" }] : [GREETING]);
       const acknowledged: string[] = [];
       for (const one of casesOf(kind, fault)) wrong.push(...(await suffer(rig, one, acknowledged)));
       await rig.stop();
@@ -78,11 +79,13 @@ export async function strikeEverywhere(kind: SwitchKind, fault: Fault, startFirs
   return wrong;
 }
 
+const GREETING: ConfigFile = { path: "/etc/shop/greeting", template: "{{ greeting }}" };
+
 /** A node with two good versions, the app under test and records in its data. */
-export async function prepareNode(rig: Rig, startFirst = false): Promise<void> {
+export async function prepareNode(rig: Rig, startFirst = false, config = [GREETING]): Promise<void> {
   await rig.start();
   for (const number of [1, 2]) {
-    await rig.publish({ version: versionOf(rig, number), stable: 100, migrate: "good", startFirst });
+    await rig.publish({ version: versionOf(rig, number), stable: 100, migrate: "good", startFirst, config });
     const ended = await rig.operate("deploy");
     if (ended.state !== "done") throw new Error(`expected version ${number} to run: ${ended.reason?.message}`);
   }
@@ -98,8 +101,25 @@ async function suffer(rig: Rig, one: Case, acknowledged: string[]): Promise<stri
   const end = ended.state === "done" ? "new" : "old";
   const said = end === "new" ? ended.to : current?.number;
   if (after !== said) wrong.push(`expected generation ${said} (${end}), got ${after}`);
+  wrong.push(...(await wrongConfig(rig)));
   if (![end, "either"].includes(endOf(one))) wrong.push(`expected the ${endOf(one)} version: ${ended.reason?.message}`);
   return wrong.map((text) => `${nameOf(one)}: ${text}`);
+}
+
+/** What the app reads must be what the current generation's config says: the file, and what it was told of it. */
+async function wrongConfig(rig: Rig): Promise<string[]> {
+  const { current } = await rig.client.app("shop");
+  const { values } = await rig.client.appConfig("shop");
+  const { config } = await rig.client.app("shop");
+  const [file, told] = [await rig.get("/etc/greeting"), await rig.get("/config")];
+  const declared = values.find(({ path }) => path === "greeting")?.value;
+  const isApplied = config?.drift.length === 0;
+  return [
+    ...(file === told ? [] : [`the app was told ${told}, its file says ${file}`]),
+    ...(isApplied === (file === declared)
+      ? []
+      : [`config ${current?.config}: the file says ${file}, declared is ${declared}`]),
+  ];
 }
 
 async function strike(rig: Rig, one: Case): Promise<OperationDocument> {
@@ -107,6 +127,7 @@ async function strike(rig: Rig, one: Case): Promise<OperationDocument> {
   const shift = one.fault === "clock -1 y" ? -YEAR : one.fault === "clock +1 y" ? YEAR : 0;
   const action = one.fault === "kill" ? "kill" : shift === 0 ? "pause" : "clock";
   const target = await targetOf(rig);
+  if (one.kind === "configure" || one.kind === "reload") await declareAnother(rig);
   rig.arm({ point, action, shift });
   const begun = begin(rig, one.kind, target).catch(unlessRefused);
   switch (one.fault) {
@@ -140,6 +161,11 @@ async function strike(rig: Rig, one: Case): Promise<OperationDocument> {
   return await rig.client.wait(operation, () => {}, AbortSignal.timeout(40_000));
 }
 
+async function declareAnother(rig: Rig): Promise<void> {
+  const { revision } = await rig.client.config();
+  await rig.client.setLayer("site", "site.yaml", `greeting: hello ${revision + 1}\n`);
+}
+
 /** The good version that does not run; a rollback left it in quarantine. */
 async function targetOf(rig: Rig): Promise<Digest> {
   const { current, slots } = await rig.client.app("shop");
@@ -150,8 +176,9 @@ async function targetOf(rig: Rig): Promise<Digest> {
   return other;
 }
 
-/** Both lead from one good version to the other. */
+/** From one good version to the other, or from one good config to another. */
 async function begin(rig: Rig, kind: SwitchKind, target: Digest): Promise<OperationDocument> {
+  if (kind === "configure" || kind === "reload") return await rig.client.begin("shop", "configure", {});
   return await rig.client.begin("shop", kind, kind === "activate" ? { image: target } : { to: target });
 }
 

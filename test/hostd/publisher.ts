@@ -6,7 +6,7 @@ import { openStore, type Store } from "../../images/store.ts";
 import { appendEnvelopes } from "../../keys/envelopes.ts";
 import { provenanceStatement, signStatement, testResultStatement } from "../../keys/statements.ts";
 import { initRepository, publishRelease, publishTargets, readFirstRoot } from "../../keys/tuf/repository.ts";
-import { APP_LABEL, type App } from "../../manifests/app.ts";
+import { APP_LABEL, type App, type ConfigFile } from "../../manifests/app.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import { canonicalJson } from "../../manifests/document.ts";
 import { type Descriptor, MEDIA_TYPES } from "../../manifests/image.ts";
@@ -41,6 +41,8 @@ export interface VersionOptions {
   resume?: "good" | "bad";
   greeting?: string;
   declared?: Record<string, string>;
+  /** CONFIG files; one with the greeting unless said otherwise. */
+  config?: ConfigFile[];
   /** Statements to leave out or to sign with the wrong key. */
   unmarked?: boolean;
   red?: boolean;
@@ -177,7 +179,7 @@ function appOf(options: VersionOptions): App {
       },
     ],
     config: [
-      { path: "/etc/shop/greeting", template: "{{ greeting }}" },
+      ...(options.config ?? [{ path: "/etc/shop/greeting", template: "{{ greeting }}" }]),
       ...(options.shop === undefined
         ? []
         : [{ path: "/etc/shop/config.json", template: '{"greeting":"{{ greeting }}"}' }]),

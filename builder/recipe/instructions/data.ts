@@ -1,4 +1,6 @@
 import semver from "semver";
+import { RELOAD_SIGNALS } from "../../../manifests/app.ts";
+import { nearest } from "../../../terminal/nearest.ts";
 import { type Argument, badValue, type FlagSpecs, flag, missing, onlyWord, readArguments } from "../arguments.ts";
 import type { Draft } from "../draft.ts";
 import { quote } from "../problem.ts";
@@ -7,7 +9,7 @@ import { fail, type Instruction } from "../split.ts";
 import { contextPath, imagePath, whole } from "../values.ts";
 
 const DATA_FLAGS: FlagSpecs = { format: { kind: "value" }, reads: { kind: "value" }, shared: { kind: "switch" } };
-const CONFIG_FLAGS: FlagSpecs = { template: { kind: "value" } };
+const CONFIG_FLAGS: FlagSpecs = { template: { kind: "value" }, reload: { kind: "value" } };
 const SYSTEM = ["/", "/proc", "/sys", "/dev", "/tmp", "/run"];
 const MOST_FORMAT = 1_000_000;
 
@@ -32,7 +34,10 @@ export function readData(instruction: Instruction, draft: Draft): void {
   });
 }
 
-/** `CONFIG path --template=file`: a file made from declared values at each switch; the template lies in the context. */
+/**
+ * `CONFIG path --template=file [--reload=SIGNAL]`: a file made from the node's values at each switch; the template lies in
+ * the context. With a signal, a change of it alone does not start the app again.
+ */
 export function readConfig(instruction: Instruction, draft: Draft): void {
   const { flags, words } = readArguments(instruction, draft, CONFIG_FLAGS);
   const at = onlyWord(instruction, words, "an absolute path");
@@ -43,7 +48,19 @@ export function readConfig(instruction: Instruction, draft: Draft): void {
     fail(instruction, at.start, at.end, { code: "duplicate", message: `second CONFIG of ${path}` });
   }
   const template = contextPath(instruction, templateAt, "template");
-  draft.image.config.push({ path, template, position: positionAt(instruction.line, instruction.start) });
+  const reload = reloadSignal(instruction, flag(flags, "reload"));
+  const position = positionAt(instruction.line, instruction.start);
+  draft.image.config.push({ path, template, ...(reload === undefined ? {} : { reload }), position });
+}
+
+function reloadSignal(instruction: Instruction, at: Argument | undefined) {
+  if (at === undefined) return undefined;
+  const found = RELOAD_SIGNALS.find((name) => name === at.value);
+  if (found !== undefined) return found;
+  return badValue(instruction, at, `bad signal ${quote(at.value)}`, {
+    expected: `one of ${RELOAD_SIGNALS.join(", ")}`,
+    suggestion: nearest(`SIG${at.value.toUpperCase().replace(/^SIG/, "")}`, RELOAD_SIGNALS),
+  });
 }
 
 function appPath(instruction: Instruction, draft: Draft, at: Argument): string {

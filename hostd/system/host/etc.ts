@@ -15,6 +15,7 @@ export interface Drift {
 }
 
 interface Rendered {
+  secret?: boolean;
   path: string;
   bytes: string;
 }
@@ -48,10 +49,10 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
     await rm(making, { recursive: true, force: true });
     await mkdir(making, { recursive: true });
     await copyTree(join(host, "identity/etc"), making);
-    for (const { path, bytes } of rendered) {
+    for (const { path, bytes, secret } of rendered) {
       const file = join(making, relative("/etc", path));
       await mkdir(dirname(file), { recursive: true });
-      await writeFile(file, bytes);
+      await writeFile(file, bytes, { mode: secret === true ? 0o600 : 0o644 });
     }
     await syncTree(making);
     await rm(directory, { recursive: true, force: true });

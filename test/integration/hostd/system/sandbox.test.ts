@@ -253,8 +253,10 @@ describeWith(NEEDS, "what a node keeps", () => {
         { path: "/etc/shop/config.json", bytes: '{"a":1}' },
         { path: "/etc/motd", bytes: "hello" },
       ];
-      const directory = await node.writeConfig("shop", 4, files);
-      expect(directory).toBe(join(state, "apps/shop/config/4"));
+      const directory = join(state, "apps/shop/config/4");
+      expect(await node.writeConfig("shop", 4, files)).toEqual({
+        config: files.map(({ path }) => ({ source: join(directory, path), target: path })),
+      });
       for (const { path, bytes } of files) {
         expect(readFileSync(join(directory, path), "utf8")).toBe(bytes);
         const { uid, gid, mode } = statSync(join(directory, path));

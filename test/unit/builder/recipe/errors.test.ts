@@ -1395,6 +1395,17 @@ HEALTH tcp://a:1 tcp://b:2
   expected http://HOST:PORT/PATH, tcp://HOST:PORT, file:/PATH, unit:NAME or a JSON array: ["/bin/check"]`,
   ],
   [
+    "CONFIG is reloaded by a signal that programs take for that",
+    `FROM debian:bookworm
+CONFIG /etc/a --template=a --reload=hup
+`,
+    `shop.recipe:2:37: bad signal "hup"
+  2 | CONFIG /etc/a --template=a --reload=hup
+    |                                     ^^^
+  expected one of SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH
+  did you mean SIGHUP?`,
+  ],
+  [
     "a duration has a unit",
     `FROM debian:bookworm
 HEALTH tcp://a:1 --interval=5

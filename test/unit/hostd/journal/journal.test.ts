@@ -34,6 +34,10 @@ function begin(opened: Journal, requestId: string = crypto.randomUUID()): number
   return id;
 }
 
+function basis(declared: Record<string, string>, revision = 0) {
+  return { declared, revision };
+}
+
 function stage(opened: Journal, operation: number, digest = image): void {
   const about = { sequence: 1, version: "1.0.0", channel: "production", declared: {} };
   opened.slots.stage(operation, { app: "shop", image: digest, ...about, manifest, config });
@@ -112,10 +116,12 @@ describe("generations", () => {
 
   test("the same declared values are the same config version, whatever their order", () => {
     const opened = journal();
-    expect(opened.generations.configVersion("shop", { a: "1", b: "2" })).toBe(1);
-    expect(opened.generations.configVersion("shop", { a: "2" })).toBe(2);
-    expect(opened.generations.configVersion("shop", { b: "2", a: "1" })).toBe(1);
-    expect(opened.generations.config("shop", 2)).toEqual({ a: "2" });
+    expect(opened.generations.configVersion("shop", basis({ a: "1", b: "2" }))).toBe(1);
+    expect(opened.generations.configVersion("shop", basis({ a: "2" }))).toBe(2);
+    expect(opened.generations.configVersion("shop", basis({ b: "2", a: "1" }))).toBe(1);
+    expect(opened.generations.configVersion("shop", basis({ a: "2" }, 4))).toBe(3);
+    expect(opened.generations.config("shop", 2)).toEqual(basis({ a: "2" }));
+    expect(() => opened.generations.config("shop", 9)).toThrow("shop has no config version 9");
   });
 });
 

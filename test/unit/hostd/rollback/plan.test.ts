@@ -65,6 +65,24 @@ describe("planRollback", () => {
     expect(planRollback(situation(), { withData: "before-g2" }).restore).toBe("before-g2");
   });
 
+  test("config alone goes back to the one before, or to a version, and the image stays", () => {
+    const given = situation({
+      current: { number: 3, image: B, config: 3 },
+      generations: [
+        { number: 3, image: B, config: 3, state: "good" },
+        { number: 2, image: B, config: 2, state: "failed" },
+        ...situation().generations.slice(1),
+      ],
+    });
+    expect(planRollback(given, { to: "current", withConfig: true })).toMatchObject({ image: B, config: 1 });
+    expect(planRollback(given, { to: "current", withConfig: 2 })).toMatchObject({ image: B, config: 2 });
+    expect(planRollback(given, { to: "current", withConfig: 2 })).not.toHaveProperty("quarantine");
+    expect(planRollback(given, { withConfig: 7 })).toMatchObject({ image: A, config: 7 });
+    expect(() => planRollback(situation({ generations: [] }), { to: "current", withConfig: true })).toThrow(
+      expect.objectContaining({ code: "no-rollback-target" }),
+    );
+  });
+
   test.each([
     ["goes back to the version whose data it is", 1, {}, A],
     ["keeps the version that runs where it is that one's", 2, {}, B],

@@ -1,0 +1,66 @@
+import { EXIT_CODES, Failure, type FailureDocument, toFailureDocument } from "../../manifests/failure.ts";
+import type { OperationDocument } from "../../manifests/node.ts";
+import type { Answer, Verb } from "../../terminal/verb.ts";
+import { answerOf, clientOf, OPERATION_OPTIONS, text } from "./answer.ts";
+
+export const verb: Verb = {
+  name: "config apply",
+  summary: "switch to the config that the layers say: only apps whose files change are told, by signal or a start",
+  arguments: [{ name: "[app]", summary: "one app (default: each that runs with something else)" }],
+  options: [
+    ...OPERATION_OPTIONS,
+    { flags: "--revision <number>", summary: "as the layers and secrets were at that revision (default: now)" },
+  ],
+  examples: ["hostd config apply", "hostd config apply shop --revision 4"],
+  async run(invocation) {
+    const client = clientOf(invocation);
+    const [only, id] = [text(invocation.arguments[0]), text(invocation.options["requestId"])];
+    const { revision, apps } = await client.config();
+    const wanted = revisionOf(text(invocation.options["revision"])) ?? revision;
+    const behind = apps.filter(({ config }) => (config?.drift.length ?? 0) > 0).map(({ app }) => app);
+    // All are begun before the first is waited for: one change, and one revision for everybody.
+    const begun: (OperationDocument | Refused)[] = [];
+    for (const app of only === undefined ? behind : [only]) {
+      const requestId = id === undefined ? {} : { requestId: only === undefined ? `${id}.${app}` : id };
+      begun.push(await client.begin(app, "configure", { revision: wanted, ...requestId }).catch(refusedOf(app)));
+    }
+    const answers: Answer[] = [];
+    for (const one of begun) {
+      if ("refused" in one) answers.push(answerOfRefused(one));
+      else if (invocation.options["wait"] === false) answers.push(answerOf(one));
+      else answers.push(answerOf(await client.wait(one, invocation.progress, invocation.signal)));
+    }
+    return {
+      json: { schema: 1, revision: wanted, operations: answers.map(({ json }) => json) },
+      text: answers.length === 0 ? "every app runs with what is declared" : answers.map((one) => one.text).join("\n"),
+      exitCode: Math.max(0, ...answers.map(({ exitCode }) => exitCode ?? 0)),
+    };
+  },
+};
+
+interface Refused {
+  app: string;
+  refused: FailureDocument;
+}
+
+/** What stands in one app's way is told beside what becomes of the others. */
+function refusedOf(app: string): (error: unknown) => Refused {
+  return (error) => {
+    if (!(error instanceof Failure) || error.code === "not-running") throw error;
+    return { app, refused: toFailureDocument(error) };
+  };
+}
+
+function answerOfRefused({ app, refused }: Refused): Answer {
+  const hint = refused.hint === undefined ? [] : [`  hint: ${refused.hint}`];
+  const lines = [`${app}: ${refused.message}`, ...hint];
+  return { json: { app, error: refused }, text: lines.join("\n"), exitCode: EXIT_CODES[refused.outcome] };
+}
+
+function revisionOf(given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  if (/^\d{1,9}$/.test(given)) return Number(given);
+  throw new Failure("usage", "bad-option", `--revision: expected a number, got ${given}`, {
+    hint: "hostd config history lists them",
+  });
+}

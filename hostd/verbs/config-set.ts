@@ -1,0 +1,37 @@
+import { readFile } from "node:fs/promises";
+import { unlessMissing } from "../../effects/errno.ts";
+import { Failure } from "../../manifests/failure.ts";
+import type { Verb } from "../../terminal/verb.ts";
+import { argument, clientOf, SOCKET_OPTION } from "./answer.ts";
+import { readInput } from "./input.ts";
+import { driftLines } from "./show-config.ts";
+
+export const verb: Verb = {
+  name: "config set",
+  summary: "set a layer of this node's config to a YAML or JSON file; nothing that runs changes before it is applied",
+  arguments: [
+    { name: "<layer>", summary: "global, site, group, node or app/NAME, the weakest first" },
+    { name: "<file>", summary: "the whole layer; - reads standard input" },
+  ],
+  options: [SOCKET_OPTION],
+  examples: ["hostd config set site site.yaml", "hostd config set app/shop shop.yaml"],
+  async run(invocation) {
+    const [layer, file] = [argument(invocation, 0), argument(invocation, 1)];
+    const text = file === "-" ? await readInput() : await readText(file);
+    const config = await clientOf(invocation).setLayer(layer, file, text);
+    return {
+      json: config,
+      text: [`revision ${config.revision}`, ...config.warnings, ...driftLines(config)].join("\n"),
+    };
+  },
+};
+
+async function readText(file: string): Promise<string> {
+  const bytes = await unlessMissing(readFile(file));
+  if (bytes === undefined) throw new Failure("usage", "file-missing", `${file}: expected a file, found none`);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new Failure("usage", "not-text", `${file}: expected UTF-8 text`, { cause });
+  }
+}

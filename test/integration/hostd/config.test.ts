@@ -1,0 +1,307 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import type { ConfigFile } from "../../../manifests/app.ts";
+import { type Rig, readJson, withRig } from "../../hostd/rig.ts";
+import { describeWith } from "../../needs.ts";
+
+const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
+const GREETING: ConfigFile = { path: "/etc/shop/greeting", template: '{{ greeting | default "hello" }}' };
+const RELOADED: ConfigFile = { ...GREETING, reload: "SIGHUP" };
+
+describeWith(NEEDS, "config in layers", () => {
+  test("what is set changes nothing that runs; applied, the app is started with it, image and data as they were", () =>
+    withRig(async (rig) => {
+      await live(rig, { declared: {} });
+      await rig.record();
+      await set(rig, "global", "greeting: from global\n");
+      await set(rig, "site", "greeting: from site\n");
+      await set(rig, "node", "# nothing but this\n");
+      expect(await rig.get("/config")).toBe("hello");
+      const status = await rig.client.app("shop");
+      expect(status.config).toEqual({ declared: 3, applied: 0, drift: ["/etc/shop/greeting"] });
+      const diff = await rig.client.configDiff("shop");
+      expect(diff).toMatchObject({ version: 1, from: 0, to: 3, how: "restart" });
+      expect(diff.files[0]?.diff).toContain("-hello\n\\ No newline at end of file\n+from site");
+
+      const applied = await rig.operate("configure");
+      expect(applied).toMatchObject({ kind: "configure", state: "done", from: 1, to: 2 });
+      expect(applied.notes[0]).toContain("config 1 → 2:\n--- a/etc/shop/greeting");
+      expect(await rig.get("/config")).toBe("from site");
+      expect(await rig.records()).toEqual(["0 by 1.0.0"]);
+      const { current, snapshots, config } = await rig.client.app("shop");
+      expect(current).toMatchObject({
+        number: 2,
+        image: status.current?.image,
+        config: 2,
+        configRevision: 3,
+        state: "good",
+      });
+      expect(config).toEqual({ declared: 3, applied: 3, drift: [] });
+      expect(snapshots).toEqual([]);
+      expect(await rig.operate("configure")).toMatchObject({ state: "done", notes: ["runs with that config already"] });
+      expect((await rig.client.appConfig("shop")).values).toEqual([
+        { path: "greeting", value: "from site", layer: "site", file: "site.yaml", line: 1, used: true },
+      ]);
+    }));
+
+  test("what the release declares is below every layer, and an app's own layer above them all", () =>
+    withRig(async (rig) => {
+      await live(rig, { declared: { greeting: "of the release" } });
+      expect(await rig.get("/config")).toBe("of the release");
+      for (const [layer, text] of [
+        ["app/shop", "greeting: own\n"],
+        ["node", "greeting: node\n"],
+        ["group", "greeting: group\n"],
+      ] as const) {
+        await set(rig, layer, text);
+      }
+      await rig.operate("configure");
+      expect(await rig.get("/config")).toBe("own");
+      await set(rig, "app/shop", "greeting: null\n");
+      await set(rig, "site", "greeting: site\n");
+      const missing = await rig.operate("configure");
+      expect(missing.state).toBe("done");
+      expect(await rig.get("/config")).toBe("hello");
+    }));
+
+  test("a value that is missing is refused before anything is touched, with where it is asked for", () =>
+    withRig(async (rig) => {
+      await live(rig, { declared: { greeting: "hi" }, config: [{ ...GREETING, template: "\n  {{ greeting }}" }] });
+      await set(rig, "app/shop", "greeting:\n  of: all\n");
+      await expect(rig.client.begin("shop", "configure", {})).rejects.toMatchObject({
+        code: "config-value",
+        message: expect.stringContaining("{{ greeting }} at /etc/shop/greeting:2:3 (a map"),
+      });
+      await set(rig, "app/shop", "greeting: null\n");
+      await expect(rig.client.begin("shop", "configure", {})).rejects.toMatchObject({ code: "config-value" });
+      expect((await rig.client.app("shop")).config).toMatchObject({
+        problem: expect.stringContaining("expected a value"),
+      });
+      expect((await rig.client.changes({ app: "shop" })).changes).toHaveLength(1);
+      await expect(set(rig, "site", "a: [\n")).rejects.toMatchObject({ code: "config-layer", outcome: "usage" });
+      await expect(set(rig, "nowhere", "a: 1\n")).rejects.toMatchObject({ code: "bad-request" });
+      expect((await rig.client.config()).revision).toBe(2);
+    }));
+
+  test("config that makes the app sick is taken back by itself; a deploy keeps away from it, and condemns no image for it", () =>
+    withRig(async (rig) => {
+      await live(rig, {});
+      await set(rig, "site", "greeting: sick\n");
+      const failed = await rig.operate("configure");
+      expect(failed).toMatchObject({
+        state: "failed",
+        reverted: true,
+        reason: { code: "unhealthy" },
+        afterwards: { healthy: true },
+      });
+      expect(await rig.get("/config")).toBe("hello");
+      const status = await rig.client.app("shop");
+      expect(status).toMatchObject({
+        current: { number: 1 },
+        config: { declared: 1, applied: 0, problem: "it failed its trial here" },
+      });
+      expect(status.slots.map(({ state }) => state)).toEqual(["good"]);
+
+      await rig.publish({ version: "1.1.0", declared: {}, config: [GREETING], stable: 100 });
+      const deployed = await rig.operate("deploy");
+      expect(deployed).toMatchObject({ state: "done", version: "1.1.0" });
+      expect(deployed.notes.join()).toContain("kept config revision 0, not 1: it failed its trial here");
+      await set(rig, "site", "greeting: better\n");
+      await rig.publish({ version: "1.2.0", declared: {}, config: [GREETING], stable: 100 });
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      expect(await rig.get("/config")).toBe("better");
+    }));
+
+  test("config alone is rolled back, to the one before or to a version, and the binaries stay", () =>
+    withRig(async (rig) => {
+      await live(rig, {});
+      const { current } = await rig.client.app("shop");
+      for (const word of ["one", "two"]) {
+        await set(rig, "site", `greeting: ${word}\n`);
+        await rig.operate("configure");
+      }
+      const back = await rig.operate("rollback", { to: "current", withConfig: true });
+      expect(back).toMatchObject({ state: "done", image: current?.image });
+      expect(await rig.get("/config")).toBe("one");
+      expect((await rig.client.status()).quarantine).toEqual([]);
+      await rig.operate("rollback", { to: "current", withConfig: 1 });
+      expect(await rig.get("/config")).toBe("hello");
+      expect(await rig.client.app("shop")).toMatchObject({ current: { config: 1, image: current?.image } });
+      await expect(rig.client.begin("shop", "rollback", { withConfig: 9 })).rejects.toMatchObject({
+        code: "unknown-config",
+      });
+      expect(await rig.operate("activate")).toMatchObject({
+        state: "done",
+        notes: [expect.stringContaining("it was taken back here"), "1.0.0 runs already"],
+      });
+      await rig.operate("configure", { revision: 1 });
+      expect(await rig.get("/config")).toBe("one");
+    }));
+
+  test("a file with a signal is replaced under the running process, which goes on; files without are not touched", () =>
+    withRig(async (rig) => {
+      const note: ConfigFile = { path: "/etc/shop/note", template: '{{ note | default "first" }}' };
+      await live(rig, { config: [RELOADED, note] });
+      const pid = await pidOf(rig);
+      await set(rig, "site", "greeting: told\n");
+      expect(await rig.client.configDiff("shop")).toMatchObject({ how: "reload" });
+      expect(await rig.operate("configure")).toMatchObject({ kind: "reload", state: "done", from: 1, to: 2 });
+      expect([await rig.get("/config"), await rig.get("/etc/greeting"), await rig.get("/etc/note")]).toEqual([
+        "told",
+        "told",
+        "first",
+      ]);
+      expect(await pidOf(rig)).toBe(pid);
+      const before = await rig.client.app("shop");
+      expect(before).toMatchObject({ health: "healthy", current: { number: 2, state: "good" } });
+      expect((await rig.client.logs("shop")).log).toContain("shop 1.0.0 begins as good");
+
+      await rig.kill();
+      await rig.start();
+      expect((await rig.client.app("shop")).process).toEqual(before.process);
+      await set(rig, "site", "greeting: told\nnote: second\n");
+      expect(await rig.operate("configure")).toMatchObject({ kind: "configure", state: "done", to: 3 });
+      expect([await rig.get("/config"), await rig.get("/etc/note")]).toEqual(["told", "second"]);
+      expect(await pidOf(rig)).not.toBe(pid);
+    }));
+
+  test("a reload that makes the app sick is taken back in the same process; one that ends it, by a start", () =>
+    withRig(async (rig) => {
+      await live(rig, { config: [RELOADED] });
+      const pid = await pidOf(rig);
+      await set(rig, "site", "greeting: sick\n");
+      expect(await rig.operate("configure")).toMatchObject({ kind: "reload", state: "failed", reverted: true });
+      expect([await rig.get("/config"), await rig.get("/etc/greeting"), await pidOf(rig)]).toEqual([
+        "hello",
+        "hello",
+        pid,
+      ]);
+      await set(rig, "site", "greeting: die\n");
+      const ended = await rig.operate("configure");
+      expect(ended).toMatchObject({ state: "failed", reverted: true, afterwards: { healthy: true } });
+      expect(ended.reason?.message).toContain("the app ended");
+      expect([await rig.get("/config"), await rig.get("/etc/greeting")]).toEqual(["hello", "hello"]);
+      expect(readJson(join(rig.state, "failures", `${ended.id}.json`))).toMatchObject({
+        log: expect.stringContaining("bad greeting"),
+        processes: [expect.objectContaining({ exited: expect.anything() })],
+      });
+      expect(await rig.client.app("shop")).toMatchObject({ health: "healthy", current: { number: 1 } });
+    }));
+
+  test("a reloaded app that is started again has the config it was told of", () =>
+    withRig(async (rig) => {
+      await live(rig, { config: [RELOADED] });
+      await set(rig, "site", "greeting: told\n");
+      await rig.operate("configure");
+      await rig.reboot();
+      await rig.start();
+      expect(await rig.get("/config")).toBe("told");
+      await set(rig, "site", "greeting: told again\n");
+      expect(await rig.operate("configure")).toMatchObject({ kind: "reload", state: "done" });
+      expect(await rig.get("/config")).toBe("told again");
+      expect(await rig.operate("rollback", { to: "current", withConfig: true })).toMatchObject({ state: "done" });
+      expect(await rig.get("/config")).toBe("told");
+    }));
+});
+
+const SECRET = "s3cr3t-of-the-shop";
+const ROTATED = "another-s3cr3t";
+
+describeWith(NEEDS, "secrets", () => {
+  test("a secret is in the app's file and in no answer, no history, no database and no other file", () =>
+    withRig(async (rig) => {
+      const file: ConfigFile = { path: "/etc/shop/key", template: "key={{ secret.key }}\n" };
+      await rig.publish({ version: "1.0.0", declared: {}, config: [GREETING, file], stable: 100 });
+      await rig.start();
+      expect(await rig.operate("deploy")).toMatchObject({
+        reason: { code: "config-value", hint: expect.stringContaining("hostd secret set key") },
+      });
+      await rig.client.setSecret("key", "wrong");
+      await rig.client.setSecret("shop/key", SECRET);
+      await rig.operate("activate");
+      expect(await rig.get("/etc/key")).toBe(`key=${SECRET}\n`);
+      await rig.client.setSecret("shop/key", ROTATED);
+      const diff = await rig.client.configDiff("shop");
+      expect(diff.files.map((one) => one.diff).join()).toContain(
+        "-key=(secret shop/key, revision 2)\n+key=(secret shop/key, revision 3)",
+      );
+      await rig.operate("configure");
+      expect(await rig.get("/etc/key")).toBe(`key=${ROTATED}\n`);
+      await set(rig, "site", "greeting: sick\n");
+      const failed = await rig.operate("configure");
+      expect(failed).toMatchObject({ state: "failed", reverted: true });
+      expect(await rig.get("/etc/key")).toBe(`key=${ROTATED}\n`);
+      await rig.operate("rollback", { to: "current", withConfig: true });
+      expect(await rig.get("/etc/key")).toBe(`key=${SECRET}\n`);
+
+      const told = [
+        await rig.client.config(),
+        await rig.client.appConfig("shop"),
+        await rig.client.configHistory({}),
+        await rig.client.status(),
+        await rig.client.changes({}),
+        await rig.client.failure(failed.id),
+        await rig.client.collect(),
+        await rig.client.metrics(),
+        await rig.client.health(),
+        await rig.client.logs("shop"),
+        diff,
+      ];
+      for (const secret of [SECRET, ROTATED]) {
+        expect(JSON.stringify(told)).not.toContain(secret);
+        expect(rig.log()).not.toContain(secret);
+        expect(filesWith(rig.state, secret)).toEqual([]);
+        expect(filesWith(rig.state, Buffer.from(secret).toString("base64").slice(0, 12))).toEqual([]);
+      }
+      const [own] = filesWith(rig.run, SECRET).filter((path) => path.endsWith("/etc/shop/key"));
+      const { mode, uid } = statSync(own ?? "");
+      expect([mode & 0o777, uid]).toEqual([0o400, 61_184]);
+      for (const name of readdirSync(join(rig.state, "secrets"))) {
+        expect(statSync(join(rig.state, "secrets", name)).mode & 0o777).toBe(0o600);
+      }
+      expect(statSync(join(rig.state, "secrets")).mode & 0o777).toBe(0o700);
+    }));
+
+  test("one that was forgotten is kept for what was made with it, and refused to what would be", () =>
+    withRig(async (rig) => {
+      await rig.publish({
+        version: "1.0.0",
+        declared: {},
+        config: [{ path: "/etc/shop/greeting", template: "{{ secret.key }}" }],
+      });
+      await rig.start();
+      await rig.client.setSecret("key", SECRET);
+      await rig.operate("deploy");
+      await rig.client.forgetSecret("key");
+      await expect(rig.client.begin("shop", "configure", {})).rejects.toMatchObject({ code: "config-value" });
+      await expect(rig.client.forgetSecret("key")).rejects.toMatchObject({ code: "unknown-secret" });
+      await rig.reboot();
+      await rig.start();
+      expect(await rig.get("/config")).toBe(SECRET);
+      await expect(rig.client.setSecret("a b", "x")).rejects.toMatchObject({ code: "bad-request" });
+      await expect(rig.client.setSecret("a/b/c", "x")).rejects.toMatchObject({ code: "bad-request" });
+    }));
+});
+
+/** Files below a directory whose bytes hold a text. */
+function filesWith(directory: string, text: string): string[] {
+  const found = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return found.map((entry) => join(entry.parentPath, entry.name)).filter((path) => readFileSync(path).includes(text));
+}
+
+/** As the node sees it: in its own namespace every app is the same number. */
+async function pidOf(rig: Rig): Promise<number | undefined> {
+  return (await rig.client.app("shop")).process?.pid;
+}
+
+async function set(rig: Rig, layer: string, text: string) {
+  return await rig.client.setLayer(layer, `${layer}.yaml`, text);
+}
+
+/** Publishes 1.0.0, deploys it and expects it to be good. */
+async function live(rig: Rig, options: Partial<Parameters<Rig["publish"]>[0]>) {
+  await rig.publish({ version: "1.0.0", declared: {}, config: [GREETING], within: 1_500, stable: 200, ...options });
+  await rig.start();
+  expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+}
