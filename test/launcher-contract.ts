@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createConnection, createServer } from "node:net";
 import { afterAll, afterEach, beforeEach, expect, test } from "vitest";
-import type { NodeSystem, StartSpec } from "../hostd/system/node.ts";
+import type { ConfigFileBytes, NodeSystem, StartSpec } from "../hostd/system/node.ts";
 import type { Health } from "../manifests/app.ts";
 import { allCommands, eventually, freePort, serverSpec, shellSpec } from "./integration/hostd/system/fixture.ts";
 import type { RemoteNode } from "./lab/remote-node.ts";
@@ -329,6 +329,56 @@ export function describeLauncherContract(place: Place): void {
     expect(checked).toMatchObject({ ok: true, detail: expect.stringMatching(/^exit code 0: 61\d+ \/opt value$/) });
     const hook = await node.runHook({ ...shell(2, "echo hook; exit 4"), timeoutMs: 10_000 });
     expect(hook).toEqual({ exitCode: 4, output: "hook\n", timedOut: false });
+  });
+
+  test("files are replaced below a running app, which is told by a signal; also where the image has a file", async () => {
+    const node = await open();
+    await node.ensureHolder(app, []);
+    const files = (word: string): ConfigFileBytes[] => [
+      { path: "/etc/live/deep/one", bytes: word, reload: "SIGHUP" },
+      { path: "/opt/server.pl", bytes: `${word} too`, reload: "SIGUSR1", secret: true },
+      { path: "/etc/still", bytes: "still" },
+      { path: "/etc/hidden", bytes: "hidden", secret: true },
+    ];
+    const said = 'echo "$(cat /etc/live/deep/one), $(cat /opt/server.pl), $(cat /etc/still), $(cat /etc/hidden)"';
+    const script = `trap '${said}' HUP USR1; cd /opt; ${said}
+      for f in /etc/live/deep/one /opt/server.pl /etc/hidden; do
+        (echo mine > $f) 2>/dev/null && echo "may write $f"
+        perl -e 'exit !chmod 0600, $ARGV[0]' $f && echo "may change $f"
+      done
+      perl -e 'exit !(symlink("x", "/run/config/current/x") || unlink("/run/config/current"))' && echo "may link"
+      echo ready; while :; do sleep 0.05; done`;
+    await node.start(shell(1, script, await node.writeConfig(app, 1, files("old"))));
+    const first = "old, old too, still, hidden\nready\n";
+    await logged(node, 1, (text) => text === first);
+
+    for (const [generation, word, signal] of [
+      [2, "new", "SIGHUP"],
+      [3, "newer", "SIGUSR1"],
+      [1, "old", "SIGHUP"],
+    ] as const) {
+      await node.replaceConfig(app, { process: 1, generation, files: files(word) });
+      await node.replaceConfig(app, { process: 1, generation, files: files(word) });
+      await node.signal(app, 1, signal);
+      await logged(node, 1, (text) => text.endsWith(`\n${word}, ${word} too, still, hidden\n`));
+    }
+    await node.stop(app, 1, 5000);
+    await node.signal(app, 1, "SIGHUP");
+    const hook = await node.runHook({
+      ...shell(4, said, await node.writeConfig(app, 4, files("hooked"))),
+      timeoutMs: 10_000,
+    });
+    expect(hook).toMatchObject({ exitCode: 0, output: "hooked, hooked too, still, hidden\n" });
+  });
+
+  test("a link of the image on the way to a file that may be replaced is refused, since it would be hidden", async () => {
+    const node = await open();
+    await node.ensureHolder(app, []);
+    const files: ConfigFileBytes[] = [{ path: "/link/one", bytes: "x", reload: "SIGHUP" }];
+    await expect(node.start(shell(1, "sleep 1", await node.writeConfig(app, 1, files)))).rejects.toMatchObject({
+      code: "start-failed",
+      message: expect.stringContaining("/link: expected a directory or nothing in the image"),
+    });
   });
 
   test("what is removed leaves no process, no socket and no record", async () => {

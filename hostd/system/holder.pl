@@ -261,6 +261,7 @@ sub quit {
         kill_all($g);
         waitpid($g->{monitor}, 0) == $g->{monitor} and ended($g, $?);
     }
+    close $_ for values %sockets; # whoever is answered finds them closed
     unlink "holder.sock";
     answer($client, "ok");
     exit 0;

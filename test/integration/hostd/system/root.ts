@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
@@ -60,6 +60,7 @@ export function makeRoot(directory: string): void {
   mkdirSync(join(directory, "bin"));
   copy("/usr/bin/dash", directory, "/bin/sh");
   mkdirSync(join(directory, "opt"));
+  symlinkSync("opt", join(directory, "link"));
   writeFileSync(join(directory, "opt/server.pl"), SERVER);
 }
 
