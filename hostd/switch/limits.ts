@@ -2,11 +2,14 @@ import type { Limits } from "../../manifests/app.ts";
 import type { LimitDocument } from "../../manifests/node.ts";
 import type { Engine } from "../engine.ts";
 import { launchable } from "../operations/context.ts";
+import { processNumber } from "./process.ts";
 
 /** What an image declares against what the kernel holds its living process to; nothing where it declares none. */
 export async function limitsOf(engine: Engine, app: string, number: number): Promise<LimitDocument[]> {
   const declared = launchable(engine, app, number).app.limits;
-  return declared === undefined ? [] : compareLimits(declared, await engine.node.limitsInForce(app, number));
+  return declared === undefined
+    ? []
+    : compareLimits(declared, await engine.node.limitsInForce(app, await processNumber(engine, app, number)));
 }
 
 /** A limit is held where what is in force is no more than what was declared. */

@@ -18,6 +18,8 @@ const PROBE = "/run/shop.sock";
 
 /** How a version of the app under test behaves and what it declares. */
 export interface VersionOptions {
+  /** Another product than shop. */
+  name?: string;
   version: string;
   sequence: number;
   how?: "good" | "sick" | "crash" | "turns-sick" | "ends" | "half" | "greedy";
@@ -97,7 +99,7 @@ export async function openPublisher(directory: string): Promise<Publisher> {
         { directory: repository, signers: allSigners, now: new Date() },
         {
           schema: 1,
-          product: "shop",
+          product: options.name ?? "shop",
           channel: "production",
           sequence: options.sequence,
           version: options.version,
@@ -158,7 +160,7 @@ function appOf(options: VersionOptions): App {
   const { port, format = 1, reads } = options;
   return {
     schema: 1,
-    name: "shop",
+    name: options.name ?? "shop",
     listen: options.bindsItself === true ? [] : [{ port, address: "127.0.0.1" }],
     health: [
       {
@@ -204,7 +206,7 @@ function hooksOf({ format = 1, port, migrate, quiesce, resume }: VersionOptions)
 function envelopesOf(image: Digest, options: VersionOptions) {
   const now = new Date();
   const built = provenanceStatement(image, {
-    name: "shop",
+    name: options.name ?? "shop",
     recipe: { name: "shop.recipe", digest: image },
     commit: "0".repeat(40),
     clean: true,
@@ -217,7 +219,7 @@ function envelopesOf(image: Digest, options: VersionOptions) {
     finishedOn: now,
   });
   const tested = testResultStatement(image, {
-    name: "shop",
+    name: options.name ?? "shop",
     suites: [{ name: "shop", digest: image }],
     passed: options.red === true ? [] : ["it works"],
     failed: options.red === true ? ["it works"] : [],

@@ -39,7 +39,9 @@ export interface Rig {
   reached(): Promise<void>;
   goOn(): void;
   /** Publishes a version with the next sequence. */
-  publish(options: Omit<VersionOptions, "sequence" | "port"> & { sequence?: number }): Promise<Published>;
+  publish(
+    options: Omit<VersionOptions, "sequence" | "port"> & { sequence?: number; port?: number },
+  ): Promise<Published>;
   /**
    * Starts the daemon and waits until it answers; with a fault it may be gone before that. It takes its versions from
    * the served repository unless another is given, such as the publisher's directory.
@@ -108,7 +110,7 @@ export async function withRig(
     goOn: () => writeFileSync(join(faults, "go"), ""),
     publish(options) {
       sequence = options.sequence ?? sequence + 1;
-      return publisher.publish({ ...options, sequence, port });
+      return publisher.publish({ port, ...options, sequence });
     },
     async start({ fault, repository, reserve = 1, options: more = [] } = {}) {
       const options = ["--state", state, "--run", run, "--repository", repository ?? server.url, ...machine, ...more];

@@ -1,10 +1,13 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { ConfigFile } from "../../../manifests/app.ts";
 import { type Rig, readJson, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
+import { freePort } from "./system/fixture.ts";
 
+const root = join(import.meta.dirname, "../../..");
 const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
 const GREETING: ConfigFile = { path: "/etc/shop/greeting", template: '{{ greeting | default "hello" }}' };
 const RELOADED: ConfigFile = { ...GREETING, reload: "SIGHUP" };
@@ -189,6 +192,109 @@ describeWith(NEEDS, "config in layers", () => {
       expect(await rig.client.app("shop")).toMatchObject({ health: "healthy", current: { number: 1 } });
     }));
 
+  test("a change that all share reaches every app that reads it, as one revision, and nothing else is started", () =>
+    withRig(async (rig) => {
+      const mail = { name: "mail", port: await freePort() };
+      const news = { name: "news", port: await freePort() };
+      const other: ConfigFile = { ...GREETING, template: '{{ other | default "none" }}' };
+      await live(rig, {});
+      for (const [app, config] of [
+        [mail, RELOADED],
+        [news, other],
+      ] as const) {
+        await rig.publish({ version: "1.0.0", declared: {}, stable: 100, config: [config], ...app });
+        await operate(rig, app.name, "deploy");
+      }
+      const before = await pids(rig);
+      await rig.client.setSecret("unread", "x");
+      await set(rig, "app/news", "greeting: for nobody\n");
+      const { apps, revision, warnings } = await set(rig, "global", "greeting: all\n");
+      expect(apps.map(({ app, config }) => [app, config?.drift])).toEqual([
+        ["mail", ["/etc/shop/greeting"]],
+        ["news", []],
+        ["shop", ["/etc/shop/greeting"]],
+      ]);
+      expect(warnings).toEqual(["app/news.yaml:1: no template on this node reads greeting (app/news)"]);
+
+      const applied = hostd(rig, ["config", "apply"]);
+      expect(applied.status).toBe(0);
+      expect(applied.json).toMatchObject({
+        revision,
+        operations: [
+          { app: "mail", kind: "reload", state: "done" },
+          { app: "shop", kind: "configure", state: "done" },
+        ],
+      });
+      const after = await pids(rig);
+      expect(after["mail"]).toBe(before["mail"]);
+      expect(after["news"]).toBe(before["news"]);
+      expect(after["shop"]).not.toBe(before["shop"]);
+      const status = (await rig.client.status()).apps;
+      expect(status.map(({ app, current }) => [app, current?.number, current?.configRevision])).toEqual([
+        ["mail", 2, revision],
+        ["news", 1, 0],
+        ["shop", 2, revision],
+      ]);
+      expect(status.map(({ config }) => config?.drift)).toEqual([[], [], []]);
+      for (const port of [rig.port, mail.port]) expect(await ask(port, "/config")).toBe("all");
+      expect(hostd(rig, ["config", "apply"]).json).toMatchObject({ operations: [] });
+      expect(await rig.client.metrics()).toContain(`hostd_app_config_revision{app="mail"} ${revision}`);
+    }));
+
+  test("where the image starts first, another config is proven beside the old one", () =>
+    withRig(async (rig) => {
+      await live(rig, { startFirst: true });
+      await set(rig, "site", "greeting: sick\n");
+      const failed = await rig.operate("configure");
+      expect(failed).toMatchObject({ state: "failed", reverted: true });
+      expect(failed.steps.filter(({ started }) => started !== undefined).map(({ name }) => name)).toEqual([
+        ...["plan", "mount", "beside", "prove"],
+      ]);
+      await set(rig, "site", "greeting: well\n");
+      expect(await rig.operate("configure")).toMatchObject({ state: "done" });
+      expect(await rig.get("/config")).toBe("well");
+    }));
+
+  test("the commands: documents from a file, secrets from standard input, tables for people", () =>
+    withRig(async (rig) => {
+      await live(rig, {
+        config: [{ ...GREETING, template: "{{ greeting }}: {{ secret.key }}" }],
+        declared: { greeting: "hi" },
+      }).catch(() => {});
+      const file = join(rig.directory, "site.yaml");
+      writeFileSync(file, "smtp:\n  port: 1.10\n");
+      const refused = hostd(rig, ["config", "set", "site", file]);
+      expect(refused.status).toBe(2);
+      expect(refused.error).toContain(`${file}:2:9: 1.10 would be written 1.1`);
+      expect(refused.error).toContain("  2 |   port: 1.10\n    |         ^^^^");
+      writeFileSync(file, "greeting: good day\nsmtp: {port: 25}\n");
+      expect(hostd(rig, ["config", "set", "site", file, "--no-json"]).text).toContain(
+        "no template on this node reads smtp.port",
+      );
+      expect(hostd(rig, ["config", "set", "site", join(rig.directory, "none")]).status).toBe(2);
+      expect(hostd(rig, ["secret", "set", "key", "--no-json"], `${SECRET}\n`).text).toContain("set key: revision 2");
+      expect(hostd(rig, ["activate", "shop"]).status).toBe(0);
+      expect(await rig.get("/config")).toBe(`good day: ${SECRET}`);
+      const shown = hostd(rig, ["config", "show", "shop", "--origin", "--no-json"]).text;
+      expect(shown).toMatch(/greeting +"good day" +site +\S+site.yaml:1/);
+      expect(shown).toMatch(/key +2/);
+      writeFileSync(file, "greeting: good night\n");
+      hostd(rig, ["config", "set", "site", file]);
+      expect(hostd(rig, ["config", "diff", "shop", "--no-json"]).text).toMatch(
+        /shop: config 2, revision 2 → 3; shop is started again\n--- a\/etc\/shop\/greeting.*-good day: \(secret key, revision 2\).*\+good night: \(secret key/s,
+      );
+      expect(hostd(rig, ["status", "shop", "--no-json"]).text).toContain("shop runs with revision 2, declared is 3");
+      expect(hostd(rig, ["config", "apply", "shop", "--no-json"]).text).toContain("+good night");
+      expect(hostd(rig, ["config", "history", "--no-json"]).text).toMatch(/3 .* site .*\n +2 .* secret key +set/);
+      expect(hostd(rig, ["rollback", "shop", "--to", "current", "--with-config"]).status).toBe(0);
+      expect(await rig.get("/config")).toBe(`good day: ${SECRET}`);
+      expect(hostd(rig, ["rollback", "shop", "--to", "current", "--with-config", "3"]).status).toBe(0);
+      expect(await rig.get("/config")).toBe(`good night: ${SECRET}`);
+      expect(hostd(rig, ["secret", "list", "--no-json"]).text).toMatch(/key +2/);
+      expect(hostd(rig, ["secret", "forget", "key"]).status).toBe(0);
+      expect(hostd(rig, ["secret", "forget", "key"]).status).toBe(2);
+    }));
+
   test("a reloaded app that is started again has the config it was told of", () =>
     withRig(async (rig) => {
       await live(rig, { config: [RELOADED] });
@@ -297,6 +403,28 @@ async function pidOf(rig: Rig): Promise<number | undefined> {
 
 async function set(rig: Rig, layer: string, text: string) {
   return await rig.client.setLayer(layer, `${layer}.yaml`, text);
+}
+
+function hostd(rig: Rig, words: string[], input = "") {
+  const socket = ["--socket", join(rig.run, "hostd.sock")];
+  const options = { encoding: "utf8", timeout: 60_000, input } as const;
+  const { status, stdout: text, stderr: error } = spawnSync(join(root, "bin/hostd"), [...words, ...socket], options);
+  return { status, text, error, json: text.startsWith("{") ? (JSON.parse(text) as unknown) : undefined };
+}
+
+async function operate(rig: Rig, app: string, verb: string) {
+  const begun = await rig.client.begin(app, verb, {});
+  const ended = await rig.client.wait(begun, () => {}, AbortSignal.timeout(60_000));
+  expect(ended).toMatchObject({ app, state: "done" });
+}
+
+async function pids(rig: Rig): Promise<Record<string, number | undefined>> {
+  const { apps } = await rig.client.status();
+  return Object.fromEntries(apps.map(({ app, process }) => [app, process?.pid]));
+}
+
+async function ask(port: number, path: string): Promise<string> {
+  return await (await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: "close" } })).text();
 }
 
 /** Publishes 1.0.0, deploys it and expects it to be good. */
