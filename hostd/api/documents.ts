@@ -109,7 +109,7 @@ export async function toStatus(engine: Engine): Promise<StatusDocument> {
       state: engine.stateDirectory,
       repository: engine.source.location,
     },
-    verity: "checked-before-mount",
+    verity: await engine.node.protection(),
     data: await engine.node.dataStore(),
     apps: await Promise.all(apps.map(({ app }) => toAppStatus(engine, app))),
     quarantine: engine.journal.quarantine.list(),

@@ -11,8 +11,8 @@ export async function room(context: Context): Promise<string> {
   const { node, settings, journal } = engine;
   if (switchOf(context).snapshot === undefined) return "no data yet";
   refuseFullPool((await node.dataStore()).pool);
-  const [cost, free] = [await node.snapshotCost(app), await node.freeBytes()];
   const limits = settings.snapshots;
+  const [cost, free] = [await node.snapshotCost(app, limits.bytes !== undefined), await node.freeBytes()];
   const measured = limits.bytes !== undefined || cost > free ? await node.snapshotSizes(app) : {};
   const sizes = Object.fromEntries(Object.entries(measured).map(([id, size]) => [id, size.exclusive ?? size.bytes]));
   const kept = protectedOf(engine, app);

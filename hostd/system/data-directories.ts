@@ -13,7 +13,7 @@ export interface DirectoryMaker {
   remove(directory: string): Promise<void>;
   createdAt(directory: string): Promise<Date>;
   size(directory: string): Promise<TreeSize>;
-  costOfCopy(directory: string): Promise<number>;
+  costOfCopy(directory: string, exact: boolean): Promise<number>;
 }
 
 /** A tree under this prefix is being made; found at start, it is a leftover. */
@@ -70,8 +70,8 @@ export function directoriesDriver(paths: Paths, maker: DirectoryMaker): DataDriv
     },
     show: async (tree) => pathOf(tree),
     hide: async () => {},
-    createdAt: (tree) => maker.createdAt(pathOf(tree)),
-    size: (tree) => maker.size(pathOf(tree)),
-    costOfCopy: (tree) => maker.costOfCopy(pathOf(tree)),
+    createdAt: (trees) => Promise.all(trees.map((tree) => maker.createdAt(pathOf(tree)))),
+    sizes: (trees) => Promise.all(trees.map((tree) => maker.size(pathOf(tree)))),
+    costOfCopy: (tree, exact) => maker.costOfCopy(pathOf(tree), exact),
   };
 }

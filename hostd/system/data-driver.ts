@@ -40,10 +40,11 @@ export interface DataDriver {
   /** Makes the tree a directory of the node, until `hide`; both may be repeated. */
   show(tree: Tree): Promise<string>;
   hide(tree: Tree): Promise<void>;
-  createdAt(tree: Tree): Promise<Date>;
-  size(tree: Tree): Promise<TreeSize>;
-  /** Bytes that a copy takes at once; 0 where it shares all. */
-  costOfCopy(tree: Tree): Promise<number>;
+  /** Of several at once, in their order: one question may tell of all. */
+  createdAt(trees: readonly Tree[]): Promise<Date[]>;
+  sizes(trees: readonly Tree[]): Promise<TreeSize[]>;
+  /** Bytes that a copy takes at once, 0 where it shares all; unless it must be exact, also 0 where any would fit. */
+  costOfCopy(tree: Tree, exact: boolean): Promise<number>;
   /** Absent where the trees lie on the state's own file system. */
   pool?(): Promise<PoolUse>;
 }

@@ -32,70 +32,66 @@ const SOUND: ReadonlySet<number | undefined> = new Set([0, 1]);
  */
 export async function lvmDriver(paths: Paths, pool: Pool): Promise<DataDriver> {
   const pathOf = ({ app, kind, id }: Tree) => join(paths.data(app), kind, id);
-  await requirePool(pool);
-  await run(failWhenFullArgs(pool));
+  const { failsWhenFull } = poolIn(await report(pool), pool);
+  if (!failsWhenFull) await run(failWhenFullArgs(pool));
 
-  async function volume(name: string): Promise<Volume | undefined> {
-    return (await report(pool)).find((one) => one.name === name);
-  }
-
-  async function remove(name: string): Promise<void> {
-    if ((await volume(name)) !== undefined) await run(removeArgs(pool, name));
-  }
-
-  async function hide(tree: Tree): Promise<void> {
+  async function unmountTree(tree: Tree): Promise<void> {
     const directory = pathOf(tree);
     while (mountAt(await readMounts(), directory) !== undefined) await unmount(directory);
     await removeMountPoint(directory);
-    if (tree.kind === "snapshots" && (await volume(volumeName(tree)))?.active === true) {
-      await run(activateArgs(pool, volumeName(tree), false));
-    }
   }
 
   return {
     name: "lvm",
     list: async (app, kind) => idsOf(await report(pool), app, kind),
     async create(tree, user) {
-      if ((await volume(volumeName(tree))) !== undefined) return;
-      const half = volumeName({ ...tree, kind: "half" });
-      await remove(half);
-      await run(createArgs(pool, half, (await requirePool(pool)).size));
+      const volumes = await report(pool);
+      const [half, whole] = [volumeName({ ...tree, kind: "half" }), volumeName(tree)];
+      if (find(volumes, whole) !== undefined) return;
+      if (find(volumes, half) !== undefined) await run(removeArgs(pool, half));
+      await run(createArgs(pool, half, poolIn(volumes, pool).size));
       await makeFileSystem(devicePath(pool, half), user);
-      await run(renameArgs(pool, half, volumeName(tree)));
+      await run(renameArgs(pool, half, whole));
     },
     async copy(from, to) {
-      if ((await volume(volumeName(to))) !== undefined) return;
+      if (find(await report(pool), volumeName(to)) !== undefined) return;
       await run(snapshotArgs(pool, volumeName(from), volumeName(to), to.kind === "snapshots"));
     },
     async remove(tree) {
-      await hide(tree);
-      await remove(volumeName(tree));
+      await unmountTree(tree);
+      if (find(await report(pool), volumeName(tree)) !== undefined) await run(removeArgs(pool, volumeName(tree)));
     },
     async removeHalfMade(app) {
-      for (const id of idsOf(await report(pool), app, "half")) await remove(volumeName({ app, kind: "half", id }));
+      for (const id of idsOf(await report(pool), app, "half")) {
+        await run(removeArgs(pool, volumeName({ app, kind: "half", id })));
+      }
     },
     async show(tree) {
       const directory = pathOf(tree);
       const mounted = mountAt(await readMounts(), directory);
       if (mounted !== undefined && !(await isBroken(tree, mounted))) return directory;
       await mkdir(directory, { recursive: true });
-      await run(activateArgs(pool, volumeName(tree), true));
       const device = devicePath(pool, volumeName(tree));
+      await run(activateArgs(pool, volumeName(tree), true));
       if (tree.kind === "versions") await checkFileSystem(device);
       await run(["mount", "-t", "ext4", "-o", mountOptions(tree), device, directory]);
       return directory;
     },
-    hide,
-    async createdAt(tree) {
-      return (await volume(volumeName(tree)))?.created ?? new Date(0);
+    async hide(tree) {
+      await unmountTree(tree);
+      if (tree.kind === "snapshots") await run(activateArgs(pool, volumeName(tree), false));
     },
-    async size(tree) {
-      const found = await volume(volumeName(tree));
-      return { bytes: Math.round((found?.size ?? 0) * (found?.data ?? 0)) };
+    async createdAt(trees) {
+      const volumes = await report(pool);
+      return trees.map((tree) => find(volumes, volumeName(tree))?.created ?? new Date(0));
+    },
+    async sizes(trees) {
+      const volumes = await report(pool);
+      return trees.map((tree) => ({ bytes: mappedBytes(find(volumes, volumeName(tree))) }));
     },
     costOfCopy: async () => 0,
     async pool(): Promise<PoolUse> {
-      const { data, metadata } = await requirePool(pool);
+      const { data, metadata } = poolIn(await report(pool), pool);
       return { name: `${pool.group}/${pool.pool}`, data: data ?? 1, metadata: metadata ?? 1 };
     },
   };
@@ -122,11 +118,19 @@ async function report(pool: Pool): Promise<Volume[]> {
   return parseReport((await run(reportArgs(pool))).stdout);
 }
 
-async function requirePool(pool: Pool): Promise<Volume> {
-  const found = (await report(pool)).find(({ name }) => name === pool.pool);
+function find(volumes: readonly Volume[], name: string): Volume | undefined {
+  return volumes.find((volume) => volume.name === name);
+}
+
+function mappedBytes(volume: Volume | undefined): number {
+  return Math.round((volume?.size ?? 0) * (volume?.data ?? 0));
+}
+
+function poolIn(volumes: readonly Volume[], { group, pool }: Pool): Volume {
+  const found = find(volumes, pool);
   if (found !== undefined) return found;
-  throw new NodeError("data-missing", `${pool.group}/${pool.pool}: expected a thin pool, found none`, {
-    hint: `lvcreate --type thin-pool --extents 80%FREE --name ${pool.pool} ${pool.group}`,
+  throw new NodeError("data-missing", `${group}/${pool}: expected a thin pool, found none`, {
+    hint: `lvcreate --type thin-pool --extents 80%FREE --name ${pool} ${group}`,
   });
 }
 

@@ -72,11 +72,13 @@ export async function openData(
       inTurn(async () => {
         const tree: Tree = { app, kind: "snapshots", id: checkId(id) };
         await driver.copy(await requireLive(paths, app), tree);
-        return describe(driver, tree);
+        const [createdAt = new Date(0)] = await driver.createdAt([tree]);
+        return { id, createdAt: createdAt.toISOString() };
       }),
     async snapshots(app) {
-      const ids = await driver.list(app, "snapshots");
-      const found = await Promise.all(ids.map((id) => describe(driver, { app, kind: "snapshots", id })));
+      const trees = await snapshotsOf(driver, app);
+      const times = await driver.createdAt(trees);
+      const found = trees.map(({ id }, index) => ({ id, createdAt: (times[index] ?? new Date(0)).toISOString() }));
       return found.sort((one, other) => one.createdAt.localeCompare(other.createdAt) || (one.id < other.id ? -1 : 1));
     },
     withSnapshot,
@@ -88,7 +90,7 @@ export async function openData(
       }),
     digestSnapshot: (app, id, pace) => withSnapshot(app, id, (directory) => digestTree(directory, pace)),
     snapshotSizes: (app) => inTurn(() => sizesOf(driver, app)),
-    snapshotCost: (app) => inTurn(() => costOf(driver, paths, app)),
+    snapshotCost: (app, exact) => inTurn(() => costOf(driver, paths, app, exact)),
     async dataStore() {
       const pool = await driver.pool?.();
       return { driver: driver.name, ...(pool === undefined ? {} : { pool }) };
@@ -124,14 +126,14 @@ async function restore(driver: DataDriver, paths: Paths, app: string, id: string
 }
 
 async function sizesOf(driver: DataDriver, app: string): Promise<Record<string, TreeSize>> {
-  const ids = await driver.list(app, "snapshots");
-  const sizes = ids.map(async (id) => [id, await driver.size({ app, kind: "snapshots", id })] as const);
-  return Object.fromEntries(await Promise.all(sizes));
+  const trees = await snapshotsOf(driver, app);
+  const sizes = await driver.sizes(trees);
+  return Object.fromEntries(trees.map(({ id }, index) => [id, sizes[index] ?? { bytes: 0 }]));
 }
 
-async function costOf(driver: DataDriver, paths: Paths, app: string): Promise<number> {
+async function costOf(driver: DataDriver, paths: Paths, app: string, exact: boolean): Promise<number> {
   const live = await liveVersion(paths, app);
-  return live === undefined ? 0 : await driver.costOfCopy({ app, kind: "versions", id: live });
+  return live === undefined ? 0 : await driver.costOfCopy({ app, kind: "versions", id: live }, exact);
 }
 
 async function wipe(driver: DataDriver, paths: Paths, app: string): Promise<void> {
@@ -175,8 +177,8 @@ async function removeLeftovers(driver: DataDriver, paths: Paths, app: string): P
   await rm(join(paths.data(app), ".live"), { force: true });
 }
 
-async function describe(driver: DataDriver, tree: Tree) {
-  return { id: tree.id, createdAt: (await driver.createdAt(tree)).toISOString() };
+async function snapshotsOf(driver: DataDriver, app: string): Promise<Tree[]> {
+  return (await driver.list(app, "snapshots")).map((id) => ({ app, kind: "snapshots", id }));
 }
 
 /**

@@ -28,3 +28,9 @@ export class NodeError extends Failure {
     super("failed", code, message, options);
   }
 }
+
+export function missingLayer(file: string): NodeError {
+  return new NodeError("layer-missing", `${file}: expected a laid-down layer, got no file`, {
+    hint: "hostd stage IMAGE lays it down again",
+  });
+}

@@ -4,7 +4,7 @@ import { unlessMissing } from "../../effects/errno.ts";
 import { verifyErofs } from "../../images/verity.ts";
 import { Failure } from "../../manifests/failure.ts";
 import { type LayerVerity, verityOf } from "../../manifests/image.ts";
-import { NodeError } from "./failure.ts";
+import { missingLayer } from "./failure.ts";
 import { layDownApart } from "./laydown.ts";
 import type { NodeSystem } from "./node.ts";
 import type { Paths } from "./paths.ts";
@@ -37,7 +37,7 @@ export async function openLayers(paths: Paths): Promise<LayerFiles> {
   ): Promise<void> {
     const file = paths.layerFile(verity.root);
     const before = await look(file);
-    if (before === undefined) throw missing(file);
+    if (before === undefined) throw missingLayer(file);
     const record = await unlessMissing(readFile(paths.layerChecked(verity.root), "utf8"));
     if (record !== undefined && isKnown(record, before)) return;
     await rm(paths.layerChecked(verity.root), { force: true });
@@ -109,10 +109,4 @@ async function removeHalfMade(directory: string, prefix = "."): Promise<void> {
   for (const name of await readdir(directory)) {
     if (TEMPORARY_NAME.test(name) && name.startsWith(prefix)) await rm(`${directory}/${name}`, { force: true });
   }
-}
-
-function missing(file: string): NodeError {
-  return new NodeError("layer-missing", `${file}: expected a laid-down layer, got no file`, {
-    hint: "hostd stage IMAGE lays it down again",
-  });
 }

@@ -20,6 +20,8 @@ export interface Volume {
   metadata: number | undefined;
   created: Date;
   active: boolean;
+  /** A pool that is full answers with an error. */
+  failsWhenFull: boolean;
 }
 
 /** Names of LVM hold these, and no hyphen first (lvm(8), VALID NAMES). */
@@ -52,7 +54,7 @@ export function idsOf(volumes: readonly Volume[], app: string, kind: TreeKind | 
   return volumes.filter(({ name }) => name.startsWith(prefix)).map(({ name }) => name.slice(prefix.length));
 }
 
-const REPORT = "lv_name,lv_size,data_percent,metadata_percent,lv_time,lv_active";
+const REPORT = "lv_name,lv_size,data_percent,metadata_percent,lv_time,lv_active,lv_when_full";
 
 export const reportArgs = ({ group }: Pool): string[] => [
   "lvs",
@@ -121,6 +123,7 @@ const reportSchema = z.object({
           metadata_percent: number,
           lv_time: z.string(),
           lv_active: z.string(),
+          lv_when_full: z.string(),
         }),
       ),
     }),
@@ -137,5 +140,6 @@ export function parseReport(text: string): Volume[] {
     metadata: found.metadata_percent === undefined ? undefined : found.metadata_percent / 100,
     created: new Date(Number(found.lv_time) * 1000),
     active: found.lv_active !== "",
+    failsWhenFull: found.lv_when_full === "error",
   }));
 }

@@ -24,6 +24,15 @@ export async function mountLayerFile(file: string, directory: string): Promise<v
   }
 }
 
+/** Mounts a layer that is a block device already. */
+export async function mountLayerDevice(device: string, directory: string): Promise<void> {
+  try {
+    await run(["mount", "-t", "erofs", "-o", "ro,nodev,nosuid", device, directory]);
+  } catch (error) {
+    throw mountFailed(device, error);
+  }
+}
+
 /**
  * Stacks layers read-only, the uppermost first, as names relative to `cwd` so that many fit into the one page of
  * mount options. `label` stands in mountinfo as the source. At least two layers are needed (overlayfs without upper).

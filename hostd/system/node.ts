@@ -141,10 +141,15 @@ export interface NodeSystem {
   /** Verity roots of all layers laid down. */
   layers(): Promise<string[]>;
 
-  /** Checks every layer, mounts each once and stacks them read-only; answers the slot's path. */
+  /**
+   * Mounts each layer once and stacks them read-only; answers the slot's path. Where the kernel has dm-verity it checks
+   * every read from then on; elsewhere each file is checked whole before.
+   */
   mountSlot(input: { app: string; image: Digest; layers: readonly LayerVerity[] /* base first */ }): Promise<string>;
   /** Also unmounts layers that no slot needs any more. */
   unmountSlot(app: string, image: Digest): Promise<void>;
+  /** What holds for all layers mounted now. */
+  protection(): Promise<"every-read" | "checked-before-mount">;
   mountedSlots(): Promise<{ app: string; image: Digest }[]>;
   /** Bytes that may still be written to the state directory. */
   freeBytes(): Promise<number>;
@@ -192,8 +197,8 @@ export interface NodeSystem {
   digestSnapshot(app: string, id: string, pace?: (bytes: number) => Promise<void>): Promise<TreeDigest>;
   /** What each snapshot takes, by id; plain copies are walked for it. */
   snapshotSizes(app: string): Promise<Readonly<Record<string, TreeSize>>>;
-  /** Bytes that one more snapshot takes at once. */
-  snapshotCost(app: string): Promise<number>;
+  /** Bytes that one more snapshot takes at once; unless it must be exact, 0 where any would fit. */
+  snapshotCost(app: string, exact: boolean): Promise<number>;
   dataStore(): Promise<DataStore>;
   /** Removes versions and snapshots of every app; none runs. */
   wipeData(): Promise<void>;

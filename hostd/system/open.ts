@@ -10,6 +10,7 @@ import { pathsOf } from "./paths.ts";
 import { sendSignal } from "./proc.ts";
 import { openSlots } from "./slots.ts";
 import { openUsers } from "./users.ts";
+import { openVerityDevices } from "./verity.ts";
 
 /** Opens a node's effects on two directories; removes what a killed daemon left half made, and starts nothing. */
 export async function openNode(options: NodeOptions): Promise<NodeSystem> {
@@ -18,8 +19,10 @@ export async function openNode(options: NodeOptions): Promise<NodeSystem> {
   await mkdir(options.runDirectory, { recursive: true, mode: 0o755 });
   const userOf = openUsers(paths);
   await removeHalfMadeConfig(paths);
+  const devices = await openVerityDevices(options.runDirectory);
+  await devices?.closeLeftovers();
   const { deleteLayer, ...layers } = await openLayers(paths);
-  const { unmountLayer, ...slots } = openSlots(paths, layers.checkLayer);
+  const { unmountLayer, ...slots } = openSlots(paths, layers.checkLayer, devices);
   const apps = await openLauncher(paths, options.runDirectory, userOf, options.launcher ?? "bubblewrap");
   return {
     ...layers,

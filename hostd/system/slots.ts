@@ -1,20 +1,21 @@
-import { mkdir, realpath, rmdir } from "node:fs/promises";
+import { mkdir, realpath, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, relative } from "node:path";
 import { hasErrno, unlessMissing } from "../../effects/errno.ts";
 import { digestFromHex, isDigest } from "../../manifests/digest.ts";
 import type { Digest, LayerVerity } from "../../manifests/image.ts";
-import { NodeError } from "./failure.ts";
+import { missingLayer, NodeError } from "./failure.ts";
 import { backingFile } from "./losetup.ts";
-import { mountLayerFile, mountOverlay, unmount } from "./mount.ts";
+import { mountLayerDevice, mountLayerFile, mountOverlay, unmount } from "./mount.ts";
 import { type MountEntry, mountAt, readMounts } from "./mountinfo.ts";
 import type { NodeSystem } from "./node.ts";
 import type { Paths } from "./paths.ts";
 import { createQueue } from "./queue.ts";
+import type { VerityDevices } from "./verity.ts";
 
 /** Bytes of mount options on kernels up to 6.4: one page, less the words around `lowerdir=`. */
 const OPTIONS_LIMIT = 4096 - 64;
 
-type Slots = Pick<NodeSystem, "mountSlot" | "unmountSlot" | "mountedSlots"> & {
+type Slots = Pick<NodeSystem, "mountSlot" | "unmountSlot" | "mountedSlots" | "protection"> & {
   /** Unmounts a layer; refuses `layer-in-use` while a slot is stacked on it. */
   unmountLayer(root: string): Promise<void>;
 };
@@ -23,12 +24,22 @@ type Slots = Pick<NodeSystem, "mountSlot" | "unmountSlot" | "mountedSlots"> & {
  * Layers and slots as mounts. The kernel's mount table is the only record, so a killed daemon leaves nothing to
  * repair: each call looks what is there and does the rest. Calls run one after the other.
  */
-export function openSlots(paths: Paths, checkLayer: NodeSystem["checkLayer"]): Slots {
+export function openSlots(
+  paths: Paths,
+  checkLayer: NodeSystem["checkLayer"],
+  devices: VerityDevices | undefined,
+): Slots {
   const inTurn = createQueue();
+  const node: LayerMounts = { paths, checkLayer, devices };
   return {
-    mountSlot: (input) => inTurn(() => mountSlot(paths, checkLayer, input)),
-    unmountSlot: (app, image) => inTurn(() => unmountSlot(paths, app, image)),
-    unmountLayer: (root) => inTurn(() => unmountLayer(paths, root)),
+    mountSlot: (input) => inTurn(() => mountSlot(node, input)),
+    unmountSlot: (app, image) => inTurn(() => unmountSlot(node, app, image)),
+    unmountLayer: (root) => inTurn(() => unmountLayer(node, root)),
+    async protection() {
+      const layers = layersIn(paths, await readMounts());
+      const onEveryRead = devices !== undefined && layers.every(({ source }) => devices.isOwn(source));
+      return onEveryRead ? "every-read" : "checked-before-mount";
+    },
     async mountedSlots() {
       return slotsOf(paths, await readMounts()).map(({ mountPoint, source }) => ({
         app: basename(dirname(mountPoint)),
@@ -38,16 +49,26 @@ export function openSlots(paths: Paths, checkLayer: NodeSystem["checkLayer"]): S
   };
 }
 
+interface LayerMounts {
+  paths: Paths;
+  checkLayer: NodeSystem["checkLayer"];
+  /** Absent where the kernel checks no reads: then files are checked whole before they are mounted. */
+  devices: VerityDevices | undefined;
+}
+
 async function mountSlot(
-  paths: Paths,
-  checkLayer: NodeSystem["checkLayer"],
+  node: LayerMounts,
   { app, image, layers }: { app: string; image: Digest; layers: readonly LayerVerity[] },
 ): Promise<string> {
+  const { paths, checkLayer, devices } = node;
   const slot = paths.slot(app, image);
   const lower = lowerOf(layers);
-  for (const layer of layers) await checkLayer(layer);
+  for (const layer of layers) {
+    await (devices === undefined ? checkLayer(layer) : requireFile(paths.layerFile(layer.root)));
+  }
   await mkdir(paths.emptyLayer, { recursive: true });
-  for (const root of new Set(layers.map((layer) => layer.root))) await mountLayer(paths, root);
+  const once = new Map(layers.map((layer) => [layer.root, layer]));
+  for (const layer of once.values()) await mountLayer(node, layer);
 
   const mounted = mountAt(await readMounts(), slot);
   if (mounted !== undefined && lowerIn(mounted) === lower.join(":") && mounted.source === image) return slot;
@@ -55,6 +76,10 @@ async function mountSlot(
   await mkdir(slot, { recursive: true });
   await mountOverlay(image, lower, slot, paths.layerMounts);
   return slot;
+}
+
+async function requireFile(file: string): Promise<void> {
+  if ((await unlessMissing(stat(file))) === undefined) throw missingLayer(file);
 }
 
 /** Uppermost first; the empty one below makes two of a single layer. A layer twice in an image counts where it is upper. */
@@ -72,26 +97,39 @@ function lowerOf(layers: readonly LayerVerity[]): string[] {
   );
 }
 
-async function mountLayer(paths: Paths, root: string): Promise<void> {
+async function mountLayer(node: LayerMounts, verity: LayerVerity): Promise<void> {
+  const { paths, devices } = node;
+  const { root } = verity;
   const directory = paths.layerMount(root);
   const mounts = await readMounts();
   const mounted = mountAt(mounts, directory);
   if (mounted !== undefined) {
-    if (await isCurrent(paths, root, mounted)) return;
+    if (await isCurrent(node, root, mounted)) return;
     // The file under it was replaced: whoever runs on it keeps it, nobody new gets it.
     for (const slot of slotsOf(paths, mounts)) if (uses(slot, root)) await unmount(slot.mountPoint, { lazy: true });
     await unmount(directory, { lazy: true });
+    await devices?.close(mounted.source);
   }
   await mkdir(directory, { recursive: true });
-  await mountLayerFile(paths.layerFile(root), directory);
+  const file = paths.layerFile(root);
+  if (devices === undefined) return mountLayerFile(file, directory);
+  const device = await devices.open(file, verity);
+  try {
+    await mountLayerDevice(device, directory);
+  } catch (error) {
+    await devices.close(device);
+    throw error;
+  }
 }
 
-async function isCurrent(paths: Paths, root: string, mounted: MountEntry): Promise<boolean> {
+async function isCurrent({ paths, devices }: LayerMounts, root: string, mounted: MountEntry): Promise<boolean> {
   const file = await realpath(paths.layerFile(root));
+  if (devices !== undefined) return devices.isOf(mounted.source, file, root);
   return mounted.type === "erofs" && (await backingFile(mounted.source)) === file;
 }
 
-async function unmountSlot(paths: Paths, app: string, image: Digest): Promise<void> {
+async function unmountSlot(node: LayerMounts, app: string, image: Digest): Promise<void> {
+  const { paths } = node;
   const slot = paths.slot(app, image);
   const mounts = await readMounts();
   const mounted = mountAt(mounts, slot);
@@ -99,13 +137,14 @@ async function unmountSlot(paths: Paths, app: string, image: Digest): Promise<vo
   await removeEmpty(slot);
   await removeEmpty(dirname(slot));
   const rest = slotsOf(paths, await readMounts());
-  for (const layer of mounts.filter((mount) => dirname(mount.mountPoint) === paths.layerMounts)) {
+  for (const layer of layersIn(paths, mounts)) {
     const root = basename(layer.mountPoint);
-    if (!rest.some((other) => uses(other, root))) await dropLayer(paths, root);
+    if (!rest.some((other) => uses(other, root))) await dropLayer(node, root);
   }
 }
 
-async function unmountLayer(paths: Paths, root: string): Promise<void> {
+async function unmountLayer(node: LayerMounts, root: string): Promise<void> {
+  const { paths } = node;
   const mounts = await readMounts();
   const user = slotsOf(paths, mounts).find((slot) => uses(slot, root));
   if (user !== undefined) {
@@ -114,13 +153,22 @@ async function unmountLayer(paths: Paths, root: string): Promise<void> {
       `layer ${root}: slot ${relative(paths.slots, user.mountPoint)} is stacked on it`,
     );
   }
-  await dropLayer(paths, root);
+  await dropLayer(node, root);
 }
 
-async function dropLayer(paths: Paths, root: string): Promise<void> {
+async function dropLayer({ paths, devices }: LayerMounts, root: string): Promise<void> {
   const directory = paths.layerMount(root);
-  while (mountAt(await readMounts(), directory) !== undefined) await unmount(directory);
+  for (;;) {
+    const mounted = mountAt(await readMounts(), directory);
+    if (mounted === undefined) break;
+    await unmount(directory);
+    await devices?.close(mounted.source);
+  }
   await removeEmpty(directory);
+}
+
+function layersIn(paths: Paths, mounts: readonly MountEntry[]): MountEntry[] {
+  return mounts.filter((mount) => dirname(mount.mountPoint) === paths.layerMounts);
 }
 
 function slotsOf(paths: Paths, mounts: readonly MountEntry[]): MountEntry[] {

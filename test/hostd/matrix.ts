@@ -41,8 +41,8 @@ function casesOf(kind: SwitchKind, fault: Fault): Case[] {
 /**
  * The end that each case must have. What ends hostd leaves the journal at the step: its rule for a crash decides, be it
  * a kill, a power cut or a disk that took no more writes before the reboot. A clock decides nothing. A full disk takes
- * the switch back; once the pointer leads to the new version, all depends on the room that is left in files; and once it
- * is blessed it stays, since a report that cannot be written reverts nothing.
+ * the switch back; from the moment that nothing but the journal is written until the flip, all depends on the room that
+ * is left in its files; and once the new version is blessed it stays, since a report that cannot be written reverts nothing.
  */
 function endOf({ step, moment, fault }: Case): End {
   switch (fault) {
@@ -55,7 +55,7 @@ function endOf({ step, moment, fault }: Case): End {
       return "new";
     case "full disk":
       if (step === "commit" && moment === "after") return "new";
-      return POINTS.has(step) || (step === "flip" && moment === "after") ? "either" : "old";
+      return POINTS.has(step) || step === "flip" || (step === "config" && moment === "after") ? "either" : "old";
   }
 }
 

@@ -111,11 +111,21 @@ poweroff -f
 `;
 
 /** A program and the libraries that its loader would take, each at its own path. */
-async function copyProgram(program: string, root: string): Promise<void> {
+export async function copyProgram(program: string, root: string): Promise<void> {
   const found = program.includes("/") ? program : (await run(["which", program])).stdout.trim();
-  const copies = new Map([[join("bin", basename(program)), await realpath(found)]]);
-  const { stdout } = await run(["ldd", found]).catch(() => ({ stdout: "" }));
+  await copyAll(new Map([[join("bin", basename(program)), await realpath(found)]]), root);
+  await copyLibraries(found, root);
+}
+
+/** What the loader would take for a program or a library. */
+export async function copyLibraries(binary: string, root: string): Promise<void> {
+  const copies = new Map<string, string>();
+  const { stdout } = await run(["ldd", binary]).catch(() => ({ stdout: "" }));
   for (const [, library = ""] of stdout.matchAll(/(\/\S+) \(0x/g)) copies.set(library, await realpath(library));
+  await copyAll(copies, root);
+}
+
+async function copyAll(copies: ReadonlyMap<string, string>, root: string): Promise<void> {
   for (const [target, source] of copies) {
     const path = join(root, target);
     await mkdir(dirname(path), { recursive: true });

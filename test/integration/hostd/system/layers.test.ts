@@ -17,43 +17,14 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { backingFile } from "../../../../hostd/system/losetup.ts";
 import { mountAt, readMounts } from "../../../../hostd/system/mountinfo.ts";
-import { packLayer } from "../../../../images/layer/pack.ts";
-import { walkDirectory } from "../../../../images/layer/walk.ts";
-import { openStore } from "../../../../images/store.ts";
-import { digestFromHex } from "../../../../manifests/digest.ts";
-import { type Descriptor, type Digest, verityOf } from "../../../../manifests/image.ts";
+import { type Digest, digestFromHex } from "../../../../manifests/digest.ts";
 import { describeWith } from "../../../needs.ts";
-import { type Fixture, makeDirectory, withNode } from "./fixture.ts";
+import { makeDirectory, withNode } from "./fixture.ts";
+import { layDownAll } from "./made-layer.ts";
 
 const ONE = digestFromHex("11".repeat(32));
 const TWO = digestFromHex("22".repeat(32));
 const OPERATE = fileURLToPath(new URL("./operate.ts", import.meta.url));
-
-interface Made {
-  blob: string;
-  layer: Descriptor;
-  diffId: Digest;
-  root: string;
-}
-
-/** A layer from files given as path -> content. */
-async function makeLayer({ directory }: Fixture, name: string, files: Record<string, string>): Promise<Made> {
-  const tree = makeDirectory(directory, "trees", name);
-  for (const [path, content] of Object.entries(files)) {
-    makeDirectory(tree, path, "..");
-    writeFileSync(join(tree, path), content);
-  }
-  const store = await openStore(join(directory, "store"));
-  const { descriptor, diffId } = await packLayer(store, await walkDirectory(tree), { section: "deploy" });
-  return { blob: store.pathOf(descriptor.digest), layer: descriptor, diffId, root: verityOf(descriptor).root };
-}
-
-async function layDownAll(fixture: Fixture) {
-  const base = await makeLayer(fixture, "base", { "etc/name": "base", "usr/big": "x".repeat(50_000) });
-  const top = await makeLayer(fixture, "top", { "etc/name": "top" });
-  for (const made of [base, top]) await fixture.node.layDownLayer(made);
-  return { base, top, baseVerity: verityOf(base.layer), topVerity: verityOf(top.layer) };
-}
 
 async function mountCount(directory: string): Promise<number> {
   return (await readMounts()).filter((mount) => mount.mountPoint.startsWith(`${directory}/`)).length;

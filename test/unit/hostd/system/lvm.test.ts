@@ -46,7 +46,15 @@ describe("names", () => {
   });
 });
 
-const volume = { name: "x", size: 0, data: undefined, metadata: undefined, created: new Date(0), active: true };
+const volume = {
+  name: "x",
+  size: 0,
+  data: undefined,
+  metadata: undefined,
+  created: new Date(0),
+  active: true,
+  failsWhenFull: false,
+};
 
 test("argument lists of the LVM tools", () => {
   expect(createArgs(pool, "hostd.shop.m.first", 4096)).toEqual([
@@ -77,9 +85,10 @@ test("parseReport: what lvs says, and refuses what it never says", () => {
     metadata_percent: "10.94",
     lv_time: "1795792742",
     lv_active: "active",
+    lv_when_full: "error",
     ...change,
   });
-  const inactive = line({ lv_name: "s", data_percent: "", metadata_percent: "", lv_active: "" });
+  const inactive = line({ lv_name: "s", data_percent: "", metadata_percent: "", lv_active: "", lv_when_full: "" });
   expect(parseReport(JSON.stringify({ report: [{ lv: [line({}), inactive] }] }))).toEqual([
     {
       name: "pool",
@@ -88,6 +97,7 @@ test("parseReport: what lvs says, and refuses what it never says", () => {
       metadata: 0.1094,
       created: new Date(1_795_792_742_000),
       active: true,
+      failsWhenFull: true,
     },
     { ...volume, name: "s", size: 104_857_600, created: new Date(1_795_792_742_000), active: false },
   ]);
