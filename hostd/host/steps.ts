@@ -168,6 +168,8 @@ export async function arm(context: Context): Promise<string> {
   await esp.rename(entry.name, trialName(entry));
   await files.setTrial({ root: plan.root, deadline: plan.deadline });
   await machine.bootOnce(`${entryStem(entry)}*`);
+  const detail = { entry: trialName(entry), deadline: plan.deadline };
+  context.engine.journal.events.append("host.armed", { app: context.app, operation: context.id, detail });
   return `${trialName(entry)}, deadline ${plan.deadline} s`;
 }
 

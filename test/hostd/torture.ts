@@ -197,7 +197,7 @@ function tableOf(rounds: readonly Round[]): string {
 }
 
 /** The same numbers for the same seed (mulberry32). */
-function randomFrom(seed: number): () => number {
+export function randomFrom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -138,6 +138,25 @@ describeWith(NEEDS, "hostd and the system it runs on", () => {
       expect((await rig.client.app("shop")).hold).toBeUndefined();
     }));
 
+  test("what does not fit on the ESP is refused before the first blob; with room again it goes through", () =>
+    withHost(async (host) => {
+      const { rig, firmware } = host;
+      await host.publishHost({ version: "2.0.0", padding: 2_000 });
+      const giveBack = firmware.fill(5 * 1024 * 1024);
+      const refused = await host.upgrade("deploy");
+      expect(refused).toMatchObject({
+        state: "failed",
+        reverted: false,
+        reason: { outcome: "refused", code: "no-space" },
+      });
+      expect(refused.reason?.message).toMatch(/^the ESP: expected \d+ bytes free/);
+      expect(refused.steps.find(({ name }) => name === "fetch")?.started).toBeUndefined();
+      expect(readdirSync(join(rig.state, "host/parts"))).toEqual([]);
+      giveBack();
+      expect((await host.upgrade("deploy")).state).toBe("done");
+      await isGood(host, "2.0.0");
+    }));
+
   test("nobody confirms: taken back. hostd confirm in the new system: blessed", () =>
     withHost(async (host) => {
       const { rig, first } = host;
