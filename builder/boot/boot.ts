@@ -70,12 +70,11 @@ async function makeRecovery(
   input: BootInput,
   { stub, linux, kernel }: { stub: Buffer; linux: Buffer; kernel: string },
 ): Promise<BootFile | undefined> {
-  const { declared, store, tree } = input;
+  const { declared, store } = input;
   if (declared.recovery === undefined) return undefined;
   const own = bootFile(declared.recovery, input);
   const first = Buffer.concat([own, Buffer.alloc(-own.length & 511)]);
-  const added =
-    declared.recoveryFiles === undefined ? Buffer.alloc(0) : recoveryArchive(tree, toBinary(declared.recoveryFiles));
+  const added = declared.recoveryFiles === undefined ? Buffer.alloc(0) : addedFiles(declared.recoveryFiles, input);
   const osRelease = osReleaseOf(input, kernel).replace("IMAGE_ID=ostler", `IMAGE_ID=${RECOVERY_SORT_KEY}`);
   const commandLine = `ostler.recovery=1 panic=10 ${declared.cmdline}`.trim();
   const initrd = Buffer.concat([first, added]);
@@ -105,6 +104,15 @@ async function signedLoader({ recipe, tree, store }: BootInput, signer: Signer):
   const file = await signEfi(loader, signer);
   await writeParts(store, [file]);
   return blobOf(file);
+}
+
+function addedFiles(path: string, { recipe, declared, tree }: BootInput): Buffer {
+  const directory = tree.resolve(toBinary(path));
+  if (tree.at(directory)?.type === "directory") return recoveryArchive(tree, directory);
+  throw new BuildError(
+    "boot-file",
+    `${recipe.file}:${declared.position.line}: BOOT: expected the directory ${path} in the image, got none`,
+  );
 }
 
 /** Paths that go into no layer: what BOOT names, and the links that lead there. */
