@@ -10,8 +10,11 @@ import { createFrameWalker } from "./frames.ts";
 
 export type Compression = "zstd" | "gzip";
 
-/** Bytes of output made at once: with the default of 16 KiB zstd takes up to three times as long. */
+/** Bytes of compressed output made at once. */
 const OUTPUT_SIZE = READ_SIZE;
+
+/** Bytes unpacked at once: with the default of 16 KiB zstd takes up to three times as long, 1 MiB costs memory alone, less makes the two threads wait for each other on a busy machine. */
+const UNPACKED_SIZE = 256 * 1024;
 
 /** Pinned, since they decide a layer's digest. */
 const ZSTD_LEVEL = 3;
@@ -53,7 +56,7 @@ export async function* decompress(
   const count = { input: 0 };
   const input = counted(source, count);
   const pieces = compression === "zstd" ? frames(input) : input;
-  const engine = compression === "zstd" ? createZstdDecompress({ chunkSize: OUTPUT_SIZE }) : createGunzip(GUNZIP);
+  const engine = compression === "zstd" ? createZstdDecompress({ chunkSize: UNPACKED_SIZE }) : createGunzip(GUNZIP);
   let output = 0;
   for await (const chunk of through(engine, pieces)) {
     output += chunk.length;
@@ -67,7 +70,7 @@ export async function* decompress(
   }
 }
 
-const GUNZIP = { chunkSize: OUTPUT_SIZE };
+const GUNZIP = { chunkSize: UNPACKED_SIZE };
 
 function compressorOf(compression: Compression): Transform {
   if (compression === "gzip") return createGzip({ level: GZIP_LEVEL, chunkSize: OUTPUT_SIZE });

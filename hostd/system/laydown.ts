@@ -7,7 +7,10 @@ import { verityOf } from "../../manifests/image.ts";
 import type { Ended, Report, Task } from "./laydown-main.ts";
 
 /** Images above this many bytes are laid down by a process of their own. */
-const APART_ABOVE = 32 * 1024 * 1024;
+const APART_ABOVE = 8 * 1024 * 1024;
+
+/** bin/hostd-bundled gives every freed buffer back at once: right for a daemon that waits, slow for this. */
+const WITHOUT_DAEMONS_MALLOC = { MALLOC_MMAP_THRESHOLD_: undefined, MALLOC_TRIM_THRESHOLD_: undefined };
 
 /** Buffers of a megabyte each are freed soon where young objects have little room: a third less memory. */
 const SMALL_HEAP = ["--max-semi-space-size=1"];
@@ -31,7 +34,7 @@ export async function layDownApart(
     else onBytes?.(report.read);
   });
   const onOutput = (text: string, from: string) => from === "stdout" && onLine(text);
-  const env = { ...process.env, NODE_COMPILE_CACHE: getCompileCacheDir() };
+  const env = { ...process.env, ...WITHOUT_DAEMONS_MALLOC, NODE_COMPILE_CACHE: getCompileCacheDir() };
   await run(layDownCommand(process.execPath), { input: JSON.stringify(task), signal, env, onOutput });
   const [end] = ends;
   if (end === undefined) throw new Failure("failed", "internal", "expected the end of laying a layer down, got none");
