@@ -13,7 +13,10 @@ export type Compression = "zstd" | "gzip";
 /** Bytes of compressed output made at once. */
 const OUTPUT_SIZE = READ_SIZE;
 
-/** Bytes unpacked at once: with the default of 16 KiB zstd takes up to three times as long, 1 MiB costs memory alone, less makes the two threads wait for each other on a busy machine. */
+/**
+ * Bytes unpacked at once: with the default of 16 KiB zstd takes up to three times as long, and with less than this two
+ * threads wait for each other on a busy machine; more only costs memory.
+ */
 const UNPACKED_SIZE = 256 * 1024;
 
 /** Pinned, since they decide a layer's digest. */
