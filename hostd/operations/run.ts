@@ -8,6 +8,7 @@ import { keepFailure } from "../rollback/bundle.ts";
 import { isUpgrade, lockOf, stepRule, TRANSITION_LIMIT } from "../states.ts";
 import { type Context, END, openContext } from "./context.ts";
 import { EXECUTORS } from "./executors.ts";
+import { giveUp, mustGiveUp } from "./give-up.ts";
 
 /** Kinds that never touch what runs: the watch goes on beside them. */
 const STAGES_ONLY: ReadonlySet<string> = new Set(["stage", "prune", "forget"]);
@@ -105,6 +106,7 @@ async function close(context: Context, done: () => void): Promise<void> {
 async function goBack(context: Context, reason: FailureDocument): Promise<void> {
   const { journal, log, closing } = context.engine;
   context.failure = reason.code;
+  if (mustGiveUp(context)) return await giveUp(context, reason);
   if (begunSteps(context).length === 0) {
     return await insist(context, () => journal.operations.fail(context.id, { reason, reverted: false }));
   }

@@ -67,8 +67,18 @@ export async function mount(context: Context): Promise<void> {
   await mountSlot(engine, app, plan.image);
 }
 
-/** Ends the trial without success. Only a version at fault is condemned, and never the one that goes on running. */
+/** Ends the trial without success, and with it what it needed. */
 export async function endTrial(context: Context): Promise<void> {
+  const { engine, app } = context;
+  const { from, image } = switchOf(context);
+  const old = from === undefined ? undefined : launchable(engine, app, from);
+  closeTrial(context);
+  if (old?.slot.image !== image) await engine.node.unmountSlot(app, image);
+  if (old === undefined) await engine.node.removeHolder(app);
+}
+
+/** Writes that the trial ended without success. Only a version at fault is condemned, and never the one that goes on running. */
+export function closeTrial(context: Context): void {
   const { engine, app } = context;
   const { slots, quarantine, apps, operations, generations } = engine.journal;
   const plan = switchOf(context);
@@ -89,8 +99,6 @@ export async function endTrial(context: Context): Promise<void> {
       apps.setTarget(context.id, app, { image, version, sequence });
     }
   });
-  if (old?.slot.image !== plan.image) await engine.node.unmountSlot(app, plan.image);
-  if (old === undefined) await engine.node.removeHolder(app);
 }
 
 /** The first half of a start-first switch: the old generation goes on serving, on the same sockets. */
@@ -194,6 +202,11 @@ export async function flip(context: Context): Promise<void> {
 }
 
 export async function flipBack(context: Context): Promise<void> {
+  pointBack(context);
+}
+
+/** The pointer leads to the old generation again, where it led to the new one. */
+export function pointBack(context: Context): void {
   const { engine, app } = context;
   const { apps } = engine.journal;
   const plan = switchOf(context);
