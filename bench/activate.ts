@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { run } from "../effects/process.ts";
 import { canConnect } from "../hostd/system/connect.ts";
 import type { OperationDocument } from "../manifests/node.ts";
 import { table } from "../terminal/table.ts";
@@ -54,6 +55,7 @@ async function measureRig(rig: Rig, size: number, startFirst: boolean) {
     await rig.publish({ version, startFirst, stable: 0, interval: 1_000, ...bulk });
     await timed(rig, "deploy", {}, 600_000);
   }
+  await run(["sync"]); // what was written to make the image is not the switch's own
   const activations: number[] = [];
   const rollbacks: number[] = [];
   let last: OperationDocument | undefined;

@@ -14,6 +14,7 @@ export interface Place {
   root(): string;
 }
 
+const WINDOW = { interval: 1000, timeout: 5000, within: 1000, stable: 0 };
 const at = (port: number, address = "127.0.0.1") => ({ address, port });
 const ask = async (port: number, path = "/") => (await fetch(`http://127.0.0.1:${port}${path}`)).text();
 
@@ -39,6 +40,11 @@ export function describeLauncherContract(place: Place): void {
     shellSpec(place.root(), generation, script, { app, ...options });
   const logged = (node: NodeSystem, generation: number, accept: (text: string) => boolean) =>
     eventually(() => node.logs(app, generation), accept);
+  const answers = (node: NodeSystem, health: Health, generation: number, probe: string) =>
+    eventually(
+      () => node.check(health, { app, generation, probe }),
+      ({ detail }) => !detail.includes("not there yet"),
+    );
   const ended = (node: NodeSystem) =>
     eventually(
       () => node.running(app),
@@ -202,6 +208,37 @@ export function describeLauncherContract(place: Place): void {
     }
     expect(await load.end()).toEqual([]);
     expect(load.answers()).toBeGreaterThan(200);
+  });
+
+  test("two generations run on the same sockets, a probe reaches the one that is meant, and either may stop under load", async () => {
+    const node = await open();
+    const port = await freePort();
+    await node.ensureHolder(app, [at(port)]);
+    const probe = "/run/probe.sock";
+    const both = (number: number) =>
+      spec(number, { command: ["/usr/bin/perl", "/opt/server.pl", `v${number}`, "drain", probe] });
+    await node.start(both(1));
+    const load = startLoad(port);
+    await node.start(both(2));
+    const sick: Health = { kind: "http", url: `http://127.0.0.1:${port}/sick`, ...WINDOW };
+    for (let n = 0; n < 10; n++) {
+      for (const generation of [1, 2]) {
+        if (n === 0) await answers(node, sick, generation, probe);
+        const { detail } = await node.check(sick, { app, generation, probe });
+        expect(detail).toBe(`503 Sick: v${generation}`);
+      }
+    }
+    const tcp: Health = { kind: "tcp", host: "127.0.0.1", port, ...WINDOW };
+    expect(await node.check(tcp, { app, generation: 2, probe })).toMatchObject({ ok: true });
+    const missing = await node.check(sick, { app, generation: 2, probe: "/run/other.sock" });
+    expect(missing).toMatchObject({ ok: false, detail: "/run/other.sock is not there yet" });
+    expect((await node.check(sick, { app, generation: 2, probe: "/opt/server.pl" })).detail).toContain("is no socket");
+    await node.stop(app, 1, 5000);
+    expect(await ask(port)).toBe("v2");
+    await node.start(both(1));
+    await node.stop(app, 2, 5000);
+    expect(await ask(port)).toBe("v1");
+    expect(await load.end()).toEqual([]);
   });
 
   test("sockets come in the order given; a changed set keeps a kept one open, adds and closes others", async () => {

@@ -159,6 +159,9 @@ sub start {
     return answer($client, "error", "already-running", "generation $n runs already") if $old && !$old->{ended};
     return answer($client, "error", "protocol", "expected $count sockets, got " . @order) if $count > @order;
     my @command = splice @rest, 0, $argc;
+    # Before anything runs in it: an app may be killed before it is known. Its cgroups stand after `prepare` (launch.ts).
+    my ($killfile) = grep { -e } map { ("$_/memory.oom_control", "$_/memory.events") } grep { /\@$n$/ } @command;
+    my $kills = defined $killfile ? kills($killfile) : 0;
     open(my $spec, "+>", "spec.$n") or return answer($client, "error", "start-failed", "spec.$n: $!");
     unlink "spec.$n";
     my $bytes = join "\0", @rest;
@@ -172,6 +175,7 @@ sub start {
     $generations{$n} = {
         generation => $n, monitor => $pid, report => $report, told => "", pipe => $pipe, client => $client,
         log => $log, limit => $limit, started => now(), waiters => [], pid => 0, start => 0, init => 0, initstart => 0,
+        killfile => $killfile, kills => $kills, owncgroup => defined $killfile,
     };
 }
 

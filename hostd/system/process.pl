@@ -30,13 +30,14 @@ sub identify {
     $g->{initstart} = start_time($g->{init} //= 0);
     ($g->{pid}) = children($g->{init});
     $g->{start} = start_time($g->{pid} //= 0);
-    count_kills($g);
+    count_kills($g, $g->{pid}) if !$g->{killfile};
 }
 
-# Kills for want of memory in the app's cgroup so far. Where that is not its own, only its own SIGKILL is put down to them.
+# Kills for want of memory so far, in the cgroup of a process. Where that is not the app's own, only the app's own SIGKILL
+# is put down to them.
 sub count_kills {
-    my ($g) = @_;
-    open(my $file, "<", "/proc/$g->{pid}/cgroup") or return;
+    my ($g, $pid) = @_;
+    open(my $file, "<", "/proc/$pid/cgroup") or return;
     my ($v1, $v2);
     while (<$file>) { if (/^\d+:(?:\S*,)?memory(?:,[^:]*)?:(.*)/) { $v1 = $1 } elsif (/^0::(.*)/) { $v2 = $1 } }
     my ($path, $type, $counter) = defined $v1 ? ($v1, "cgroup", "memory.oom_control") : ($v2, "cgroup2", "memory.events");

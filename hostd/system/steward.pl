@@ -34,6 +34,7 @@ my $monitor = fork // die "fork: $!\n";
 become_sandbox(\*STDOUT, \*STDERR, \@sockets, $spec, $reporter, @command) if $monitor == 0;
 close $_ for $reporter, $spec, @sockets;
 my $g = { generation => $n, monitor => $monitor, started => now(), map { $_ => 0 } qw(pid start init initstart) };
+count_kills($g, $$);
 serve() while 1;
 
 # One turn: wait for the report, a child's end, SIGTERM or the deadline, then do what is due.

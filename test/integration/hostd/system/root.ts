@@ -9,20 +9,30 @@ const PROGRAMS = ["/usr/bin/perl", "/usr/bin/dash", "/usr/bin/sleep", "/usr/bin/
 
 /**
  * The app of these tests. Serves HTTP on its first inherited socket; `/pid` answers its pid, other paths the version.
- * argv: version, what to do at SIGTERM (`drain` exits 0, `ignore` goes on).
+ * argv: version, what to do at SIGTERM (`drain` exits 0, `ignore` goes on), a unix socket to serve too.
  */
 const SERVER = String.raw`
-use strict; use warnings; use Errno; use Socket;
-my ($version, $at_term) = @ARGV;
+use strict; use warnings; use Errno; use Fcntl; use Socket;
+my ($version, $at_term, $probe) = @ARGV;
 my $draining = 0;
+$SIG{PIPE} = "IGNORE"; # a check may connect and go
 $SIG{TERM} = $at_term eq "ignore" ? "IGNORE" : sub { print "draining\n"; $draining = 1 };
 $| = 1;
 open(my $listen, "+<&=", 3) or die "no socket: $!";
+fcntl($listen, F_SETFL, O_NONBLOCK); # another generation may take what both were told of
+my @sockets = ($listen);
+if ($probe) {
+    socket(my $own, AF_UNIX, SOCK_STREAM, 0) or die "$probe: $!";
+    bind($own, pack_sockaddr_un($probe)) && listen($own, 64) or die "$probe: $!";
+    push @sockets, $own;
+}
 print "serving $version as $$ $ENV{LISTEN_FDS} $ENV{LISTEN_PID}\n";
 while (!$draining) {
-    vec(my $ready = "", 3, 1) = 1;
+    my $ready = "";
+    vec($ready, fileno $_, 1) = 1 for @sockets;
     select($ready, undef, undef, 0.05) > 0 or next;
-    accept(my $client, $listen) or next;
+    my ($socket) = grep { vec($ready, fileno $_, 1) } reverse @sockets;
+    accept(my $client, $socket) or next;
     my $request = "";
     1 while !defined sysread($client, $request, 4096) && $!{EINTR};
     my $body = $request =~ m{^GET /pid } ? $$ : $version;
