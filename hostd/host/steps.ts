@@ -256,9 +256,11 @@ export async function unbless(context: Context): Promise<void> {
   await files.setGood(plan.from);
 }
 
+/** What is sick already says nothing about a new system. */
 function appsThatRun(engine: Engine, host: string): { app: string; generation: number }[] {
   return engine.journal.apps.list().flatMap(({ app, current, hold }) => {
-    if (app === host || current === undefined || hold !== undefined) return [];
+    const isSick = engine.board.health(app) === "unhealthy";
+    if (app === host || current === undefined || hold !== undefined || isSick) return [];
     return [{ app, generation: current }];
   });
 }

@@ -21,7 +21,7 @@ export const verb: Verb = {
 /** Lines of the log that people see; --json holds all that was kept. */
 const SHOWN_LINES = 30;
 
-function showFailure({ operation, checks, hostChecks, processes, machine, log }: FailureBundle): string {
+function showFailure({ operation, checks, hostChecks, processes, machine, log, boot }: FailureBundle): string {
   const results = [
     ...checks.map(({ check, ok, detail }) => [check, ok ? "ok" : "bad", detail]),
     ...hostChecks.map(({ check, outcome, detail }) => [check, outcome, detail]),
@@ -37,8 +37,27 @@ function showFailure({ operation, checks, hostChecks, processes, machine, log }:
     showSteps(operation),
     ...(results.length === 0 ? [] : [table(["CHECK", "RESULT", "DETAIL"], results)]),
     [...ends, ...room].join("\n"),
-    log === "" ? "it wrote no log" : `the end of its log:\n${lines.map((line) => `  ${line}`).join("\n")}`,
+    ...(boot === undefined ? [] : bootLines(boot)),
+    log === ""
+      ? boot === undefined
+        ? "it wrote no log"
+        : ""
+      : `the end of its log:\n${lines.map((line) => `  ${line}`).join("\n")}`,
   ]
     .filter((part) => part !== "")
     .join("\n\n");
+}
+
+/** What the boot of a host's trial left behind: who ended it, the kernel's last words, the end of its journal. */
+function bootLines({ root, journal, records, log }: NonNullable<FailureBundle["boot"]>): string[] {
+  const parts = [
+    ["initrd and guard said", log.join("\n")],
+    ["the kernel's last words", records],
+    ["the end of its journal", journal],
+  ] as const;
+  const told = parts.flatMap(([title, text]) => {
+    const lines = text.trimEnd().split("\n").slice(-SHOWN_LINES);
+    return text === "" ? [] : [`${title}:\n${lines.map((line) => `  ${line}`).join("\n")}`];
+  });
+  return [`boot of root ${root.slice(0, 12)}${told.length === 0 ? " left nothing behind" : ""}`, ...told];
 }
