@@ -1,3 +1,46 @@
-import { cpSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chmodSync, constants, copyFileSync, mkdirSync, rmSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import about from "./package.json" with { type: "json" };
 
-cpSync("/tmp/boot/dist", process.argv[2] ?? "", { recursive: true });
+// npm run bundle [DIRECTORY]: hostd as a node runs it, with its Node and no npm package beside it. The same sources make the same bytes.
+
+const root = import.meta.dirname;
+const SYSTEM = join(root, "hostd/system");
+
+/** What is bundled, each into one file of this name. */
+const ENTRIES = { hostd: "hostd/main.ts", laydown: "hostd/system/laydown-main.ts" };
+
+/** Programs that hostd starts as they are (hostd/system/programs.ts). */
+const SCRIPTS = ["enter.pl", "holder.pl", "process.pl", "steward.pl"].map((name) => join(SYSTEM, name));
+
+const NEEDED = about.devDependencies.node.split(".")[0];
+
+/** CommonJS loads quicker and takes less memory than a module, and has no import.meta. A wrong Node is named first of all. */
+const BANNER = `
+const BUNDLE_URL = require("node:url").pathToFileURL(__filename).href;
+if (process.versions.node.split(".")[0] !== "${NEEDED}") {
+  process.stderr.write("error: hostd: expected Node ${NEEDED}, got " + process.version + " (" + process.execPath + ")\\n");
+  process.stderr.write("hint: put a Node ${NEEDED} beside " + __filename + ", named node\\n");
+  process.exit(1);
+}`.trim();
+
+const directory = resolve(process.argv[2] ?? join(root, "dist"));
+rmSync(directory, { recursive: true, force: true });
+mkdirSync(directory, { recursive: true });
+execFileSync(
+  join(root, "node_modules/.bin/esbuild"),
+  [
+    ...Object.entries(ENTRIES).map(([name, file]) => `${name}=${file}`),
+    ...["--bundle", "--platform=node", "--target=node24", "--format=cjs", "--out-extension:.js=.cjs"],
+    ...["--minify-syntax", "--minify-whitespace", "--line-limit=120", "--legal-comments=none", "--log-level=warning"],
+    ...["--define:HOSTD_BUNDLED=true", "--define:import.meta.url=BUNDLE_URL", `--banner:js=${BANNER}`],
+    `--outdir=${directory}`,
+  ],
+  { cwd: root, stdio: "inherit" },
+);
+for (const script of SCRIPTS) copyFileSync(script, join(directory, basename(script)));
+copyFileSync(join(root, "bin/hostd-bundled"), join(directory, "hostd"));
+chmodSync(join(directory, "hostd"), 0o755);
+copyFileSync(process.execPath, join(directory, "node"), constants.COPYFILE_FICLONE);
+process.stdout.write(`${directory}\n`);

@@ -1,8 +1,10 @@
 #!/usr/bin/env node
-import { enableCompileCache } from "node:module";
+import { BUNDLED } from "./bundled.ts";
 
-enableCompileCache();
-const { runProgram } = await import("../terminal/program.ts");
-const { PROGRAM } = await import("./program.ts");
+void main();
 
-process.exitCode = await runProgram(PROGRAM, process.argv.slice(2));
+async function main(): Promise<void> {
+  if (!BUNDLED) (await import("node:module")).enableCompileCache(); // the bundle is one file, loaded by now
+  const [{ runProgram }, { PROGRAM }] = await Promise.all([import("../terminal/program.ts"), import("./program.ts")]);
+  process.exitCode = await runProgram(PROGRAM, process.argv.slice(2));
+}

@@ -1,8 +1,7 @@
-import { mkdir, readFile, stat } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { unlessMissing } from "../effects/errno.ts";
 import { openSource } from "../effects/source.ts";
-import { seedTrust } from "../keys/trust.ts";
 import { seedPath } from "../keys/truststate.ts";
 import { Failure, toFailureDocument } from "../manifests/failure.ts";
 import { serveApi } from "./api/server.ts";
@@ -11,7 +10,6 @@ import { parseTtl } from "./data/ttl.ts";
 import { type Engine, ON_SICK, openEngine, type Settings } from "./engine.ts";
 import { logToStderr } from "./log.ts";
 import { recover } from "./recover/recover.ts";
-import { openExaminer } from "./stage/examine.ts";
 import { parseRate } from "./stage/pace.ts";
 import { openHost } from "./system/host/open.ts";
 import type { LauncherChoice } from "./system/node.ts";
@@ -66,7 +64,10 @@ export async function serve(options: ServeOptions): Promise<void> {
     settings,
     clock: systemClock,
     log: logToStderr,
-    examine: openExaminer({ source, trustDirectory, now: systemClock.date }),
+    examine: async (asked) => {
+      const { openExaminer } = await import("./stage/examine.ts"); // only a staging needs its memory
+      return await openExaminer({ source, trustDirectory, now: systemClock.date })(asked);
+    },
     node: await openNode({ stateDirectory, runDirectory, launcher, data: options.data }),
     host: await openHost({ root: resolve(options.machine), stateDirectory, runDirectory }),
   });
@@ -86,7 +87,8 @@ export async function serve(options: ServeOptions): Promise<void> {
 
 async function seed(stateDirectory: string, root: string | undefined): Promise<string> {
   const directory = join(stateDirectory, "trust");
-  const seeded = (await unlessMissing(stat(seedPath(directory)))) !== undefined;
+  const present = await unlessMissing(readFile(seedPath(directory)));
+  const seeded = present !== undefined;
   if (root === undefined && seeded) return directory;
   if (root === undefined) {
     throw new Failure("usage", "no-root", `${directory}: expected a trusted root, found none`, {
@@ -96,6 +98,8 @@ async function seed(stateDirectory: string, root: string | undefined): Promise<s
   const bytes = await unlessMissing(readFile(root));
   if (bytes === undefined && seeded) return directory;
   if (bytes === undefined) throw new Failure("usage", "no-root", `${root}: expected a root.json, found no file`);
+  if (present?.equals(bytes)) return directory;
+  const { seedTrust } = await import("../keys/trust.ts");
   await seedTrust(directory, bytes);
   return directory;
 }

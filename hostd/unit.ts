@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { PROGRAMS } from "./system/programs.ts";
 import { quoteCommandLine } from "./system/systemd/quote.ts";
 import { unitText } from "./system/systemd/units.ts";
 
@@ -9,14 +9,13 @@ const WATCHDOG = 30;
 const START_LIMIT = 600;
 
 const DEFAULT_STATE = "/var/lib/hostd";
-const PROGRAM = join(import.meta.dirname, "..", "bin", "hostd");
 
 /**
  * The text of hostd.service. `serve` are the arguments of `hostd serve` beyond the launcher. Apps are units of their
  * own, so nothing of hostd's cgroup has to outlive it. It has the node's own mount namespace: what it mounts, apps use.
  */
 export function hostdUnit(stateDirectory: string, serve: readonly string[]): string {
-  const command = [PROGRAM, "serve", "--launcher", "systemd", "--state", stateDirectory, ...serve];
+  const command = [PROGRAMS.hostd, "serve", "--launcher", "systemd", "--state", stateDirectory, ...serve];
   return unitText({
     Unit: [
       "Description=ostler's node daemon",

@@ -1,24 +1,39 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
+/** Longest that a caller may wait in one request for an operation to move, milliseconds. */
+export const LONGEST_WAIT = 60_000;
+
+/** Connections at once, and milliseconds from a connection's start until its headers, and its whole request, are here. */
+interface CallerLimits {
+  connections: number;
+  headersTimeout: number;
+  requestTimeout: number;
+}
+
 /**
  * Keeps the number of open connections below a limit, so that nobody who holds many keeps others out: where one more
  * comes, the oldest goes that asks nothing, has not asked to the end, or does not take its answer; where all are being
- * worked for, the new one does.
+ * worked for, the new one does. Who does not ask in time goes too: Node's own limits would wake an idle hostd for ever.
  */
-export function limitCallers(server: Server, limit: number): void {
-  const open = new Set<Socket>();
+export function limitCallers(server: Server, limits: CallerLimits): void {
+  const open = new Map<Socket, Deadlines>();
   const asked = new Map<Socket, Exchange>();
 
   server.on("connection", (socket: Socket) => {
-    if (open.size >= limit) {
-      const oldest = oldestOf(open, asked);
+    if (open.size >= limits.connections) {
+      const oldest = oldestOf(open.keys(), asked);
       if (oldest === undefined) return void socket.destroy();
       open.delete(oldest);
       oldest.destroy();
     }
-    open.add(socket);
+    const [headers, request] = [limits.headersTimeout, limits.requestTimeout].map((limit) =>
+      setTimeout(() => socket.destroy(), limit),
+    );
+    open.set(socket, { headers, request });
     socket.once("close", () => {
+      clearTimeout(headers);
+      clearTimeout(request);
       open.delete(socket);
       asked.delete(socket);
     });
@@ -26,11 +41,19 @@ export function limitCallers(server: Server, limit: number): void {
 
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
+    clearTimeout(open.get(socket)?.headers);
+    request.once("close", () => clearTimeout(open.get(socket)?.request));
     asked.set(socket, { request, response });
     response.once("close", () => {
       if (asked.get(socket)?.request === request) asked.delete(socket);
     });
   });
+}
+
+/** What ends a connection whose caller does not ask in time. */
+interface Deadlines {
+  headers: NodeJS.Timeout | undefined;
+  request: NodeJS.Timeout | undefined;
 }
 
 interface Exchange {
@@ -39,7 +62,7 @@ interface Exchange {
 }
 
 /** The connection that is open longest among those that hostd is not working for. */
-function oldestOf(open: ReadonlySet<Socket>, asked: ReadonlyMap<Socket, Exchange>): Socket | undefined {
+function oldestOf(open: Iterable<Socket>, asked: ReadonlyMap<Socket, Exchange>): Socket | undefined {
   for (const socket of open) {
     const exchange = asked.get(socket);
     if (exchange === undefined || !exchange.request.complete || exchange.response.writableEnded) return socket;

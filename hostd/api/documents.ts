@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
 import type { SnapshotsDocument } from "../../manifests/care.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import type { FailureDocument } from "../../manifests/failure.ts";
 import type { AppStatus, OperationDocument, StatusDocument, UnderWay } from "../../manifests/node.ts";
+import about from "../../package.json" with { type: "json" };
 import { configState } from "../config/choose.ts";
 import { protectedOf } from "../data/forget.ts";
 import type { Engine } from "../engine.ts";
@@ -17,7 +17,7 @@ import { limitsOf } from "../switch/limits.ts";
 import { runningOf } from "../switch/process.ts";
 import { situationOf } from "../switch/situation.ts";
 
-const VERSION = String(JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version);
+const VERSION = about.version;
 const STARTED = new Date().toISOString();
 
 /** An operation as it crosses the socket: what the journal says, and progress while it runs. */

@@ -15,13 +15,11 @@ import {
 import { HostdError } from "../error.ts";
 import { verdictOf } from "../health/verdict.ts";
 import { bundlePath } from "../rollback/bundle.ts";
+import { LONGEST_WAIT } from "./callers.ts";
 import { toAppStatus, toOperationDocument, toStatus } from "./documents.ts";
 import { readLogOf } from "./logs.ts";
 import { empty, idParameter, nothing, ofApp } from "./parts.ts";
 import { route } from "./route.ts";
-
-/** Longest that a caller may wait in one request for an operation to move, milliseconds. */
-export const LONGEST_WAIT = 60_000;
 
 const limit = z.coerce.number().int().min(1).max(1_000).default(50);
 const reads = { method: "GET", status: 200 } as const;

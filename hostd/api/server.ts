@@ -8,9 +8,7 @@ import { DOCUMENT_LIMITS, DocumentError } from "../../manifests/document.ts";
 import { type FailureDocument, toFailureDocument } from "../../manifests/failure.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
-import { limitCallers } from "./callers.ts";
-import { LONGEST_WAIT } from "./read-routes.ts";
-import { ROUTES } from "./routes.ts";
+import { LONGEST_WAIT, limitCallers } from "./callers.ts";
 import { findRoute, parseTarget } from "./target.ts";
 
 /** What one caller may take, so that none can stop hostd from serving the others. Milliseconds where times. */
@@ -21,8 +19,8 @@ const LIMITS = {
   requestTimeout: 15_000,
   idle: LONGEST_WAIT + 15_000,
   connections: 128,
-  /** How often late callers are looked for. */
-  late: 5_000,
+  /** How often Node looks for late callers, as seldom as it can: limitCallers lets them go without waking hostd. */
+  late: 2 ** 31 - 1,
 } as const;
 
 /** Longest message about a request, characters: it may quote what was sent. */
@@ -42,11 +40,9 @@ export async function serveApi(engine: Engine, socket: string): Promise<{ close(
       });
     },
   );
-  server.headersTimeout = LIMITS.headersTimeout;
-  server.requestTimeout = LIMITS.requestTimeout;
   server.timeout = LIMITS.idle;
   server.maxRequestsPerSocket = 1; // nobody queues up requests behind each other
-  limitCallers(server, LIMITS.connections);
+  limitCallers(server, LIMITS);
   await listen(server, socket);
   return {
     async close() {
@@ -61,6 +57,7 @@ export async function serveApi(engine: Engine, socket: string): Promise<{ close(
 async function answer(engine: Engine, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
     const { words, query } = parseTarget(request.url ?? "");
+    const { ROUTES } = await import("./routes.ts"); // their schemas take more memory than all of an idle hostd's state
     const { found, parameters } = findRoute(ROUTES, request.method ?? "", words);
     if (found.method === "GET") refuseBody(request);
     const call = {

@@ -1,4 +1,4 @@
-import semver from "semver";
+import satisfies from "semver/functions/satisfies.js";
 import type { App } from "../../manifests/app.ts";
 import type { SnapshotDocument } from "../../manifests/snapshot.ts";
 
@@ -6,7 +6,7 @@ import type { SnapshotDocument } from "../../manifests/snapshot.ts";
 export function canRead(app: App, format: number | undefined): boolean {
   const [data] = app.data;
   if (data === undefined || format === undefined) return true;
-  return semver.satisfies(`${format}.0.0`, data.reads ?? `${data.format}.0.0`);
+  return satisfies(`${format}.0.0`, data.reads ?? `${data.format}.0.0`);
 }
 
 /** The format of the data once the image has run on it: an image may raise it, and never lowers it. */

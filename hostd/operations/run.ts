@@ -5,9 +5,9 @@ import { faultPoint } from "../fault.ts";
 import type { StepRow } from "../journal/operations.ts";
 import { judgeAfterwards } from "../rollback/afterwards.ts";
 import { keepFailure } from "../rollback/bundle.ts";
-import { isUpgrade, lockOf, stepRule, TRANSITION_LIMIT } from "../states.ts";
+import { isUpgrade, lockOf, type StepName, stepRule, TRANSITION_LIMIT } from "../states.ts";
 import { type Context, END, openContext } from "./context.ts";
-import { EXECUTORS } from "./executors.ts";
+import type { Executor } from "./executors.ts";
 import { giveUp, mustGiveUp } from "./give-up.ts";
 
 /** Kinds that never touch what runs: the watch goes on beside them. */
@@ -61,7 +61,7 @@ async function goForward(context: Context): Promise<void> {
     beginStep(context, step, ended);
     context.report(stepRule(step.name).does);
     faultPoint(`${context.kind}.${step.name}.before`);
-    const result = await EXECUTORS[step.name].run(context);
+    const result = await (await executor(step.name)).run(context);
     faultPoint(`${context.kind}.${step.name}.after`);
     const detail = typeof result === "string" ? result : undefined;
     ended = () => operations.mark(context.id, step.position, "done", detail);
@@ -136,6 +136,12 @@ async function goBack(context: Context, reason: FailureDocument): Promise<void> 
   context.engine.watch.follow(context.app);
 }
 
+/** Loaded with the first operation: an idle hostd does without. */
+async function executor(step: StepName): Promise<Executor> {
+  const { EXECUTORS } = await import("./executors.ts");
+  return EXECUTORS[step];
+}
+
 function begunSteps(context: Context): StepRow[] {
   return context.engine.journal.operations
     .steps(context.id)
@@ -148,7 +154,7 @@ async function undoStep(context: Context, step: StepRow): Promise<void> {
   context.report(`undo ${step.name}: ${stepRule(step.name).undo}`);
   faultPoint(`${context.kind}.${step.name}.undo.before`);
   try {
-    await EXECUTORS[step.name].undo?.(context);
+    await (await executor(step.name)).undo?.(context);
     faultPoint(`${context.kind}.${step.name}.undo.after`);
     journal.operations.mark(context.id, step.position, "undone");
   } catch (error) {

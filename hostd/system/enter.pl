@@ -10,13 +10,19 @@
 use strict;
 use warnings;
 no warnings "exec";    # a failed exec is reported, not printed
-use Fcntl qw(F_SETFD FD_CLOEXEC);
-use POSIX ();
+use Config;    # nothing more is loaded: POSIX alone would take longer than all the rest of a start
 
 use constant { NOFILE => 7, MNT_DETACH => 2, PDEATHSIG => 1, CAPBSET_DROP => 24, NO_NEW_PRIVS => 38, CAPABILITY_VERSION_3 => 0x20080522 };
-my %X86 = (pivot_root => 155, umount2 => 166, prctl => 157, capset => 126, setns => 308, prlimit => 302);
-my %ARM = (pivot_root => 41,  umount2 => 39,  prctl => 167, capset => 91,  setns => 268, prlimit => 261);
-my %CALL = (POSIX::uname())[4] eq "x86_64" ? %X86 : %ARM;
+use constant { F_SETFD => 2, FD_CLOEXEC => 1 };
+my %X86 = (
+    pivot_root => 155, umount2 => 166, prctl => 157, capset => 126, setns => 308, prlimit => 302,
+    close => 3, setuid => 105, setgid => 106, exit => 231,
+);
+my %ARM = (
+    pivot_root => 41, umount2 => 39, prctl => 167, capset => 91, setns => 268, prlimit => 261,
+    close => 57, setuid => 146, setgid => 144, exit => 94,
+);
+my %CALL = $Config{archname} =~ /^x86_64/ ? %X86 : %ARM;
 
 my ($spec_fd, $report_fd, $beside) = @ARGV;
 open(my $report, ">&=", $report_fd) or die "report: $!\n";
@@ -62,7 +68,7 @@ sub join_namespaces {
     return if $child == 0;
     close $report;
     waitpid($child, 0);
-    POSIX::_exit(POSIX::WIFEXITED($?) ? POSIX::WEXITSTATUS($?) : 128 + POSIX::WTERMSIG($?));
+    leave($? & 127 ? 128 + ($? & 127) : $? >> 8);
 }
 
 # A program beside an app goes when hostd is gone; what it forked goes with the app at the latest. A change of user
@@ -74,7 +80,7 @@ sub close_others {
     my ($count) = @_;
     opendir(my $open, "/proc/self/fd") or fail("/proc/self/fd: $!");
     my @extra = grep { /^\d+$/ && $_ >= 3 + $count && $_ != fileno $report } readdir $open;
-    POSIX::close($_) for @extra;
+    syscall($CALL{close}, $_ + 0) for @extra;
 }
 
 # More than the node allows this process is not to be had; hostd tells what is in force.
@@ -90,11 +96,11 @@ sub limit_files {
 }
 
 sub drop_privileges {
-    my ($id) = @_;
+    my $id = $_[0] + 0;
     for my $capability (0 .. 63) { last if syscall($CALL{prctl}, CAPBSET_DROP, $capability, 0, 0, 0) != 0 }
     $) = "$id $id";
-    POSIX::setgid($id) or fail("setgid: $!");
-    POSIX::setuid($id) or fail("setuid: $!");
+    syscall($CALL{setgid}, $id) == 0 or fail("setgid: $!");
+    syscall($CALL{setuid}, $id) == 0 or fail("setuid: $!");
     syscall($CALL{prctl}, NO_NEW_PRIVS, 1, 0, 0, 0) == 0 or fail("no_new_privs: $!");
     my $none = pack("L6", (0) x 6);
     my $head = pack("Ll", CAPABILITY_VERSION_3, 0);
@@ -104,5 +110,8 @@ sub drop_privileges {
 
 sub fail {
     syswrite($report, $_[0]);
-    POSIX::_exit(127);
+    leave(127);
 }
+
+# At once: nothing of this process is to be tidied up.
+sub leave { syscall($CALL{exit}, $_[0]) }

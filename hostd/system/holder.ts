@@ -3,21 +3,19 @@ import { mkdir, open } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { dirname } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { hasErrno } from "../../effects/errno.ts";
 import type { Listen } from "../../manifests/app.ts";
 import { NodeError } from "./failure.ts";
 import { decodeAnswer, encodeFields } from "./holder-protocol.ts";
 import type { Paths } from "./paths.ts";
 import { portInUse, whoListens } from "./port.ts";
+import { PROGRAMS } from "./programs.ts";
 
 /** Linux keeps a unix socket's path in 108 bytes with its end. */
 const SOCKET_PATH_LIMIT = 107;
 
 /** A holder listens milliseconds after it took its lock; this long means that it cannot work. */
 const START_LIMIT_MS = 10_000;
-
-const HOLDER = fileURLToPath(new URL("./holder.pl", import.meta.url));
 
 /** Starts an app's holder unless one lives, and gives it these sockets. */
 export async function ensureHolder(paths: Paths, app: string, listen: readonly Listen[]): Promise<void> {
@@ -56,7 +54,7 @@ async function startHolder(paths: Paths, app: string): Promise<void> {
   await mkdir(dirname(paths.holderLog(app)), { recursive: true });
   const log = await open(paths.holderLog(app), "a");
   try {
-    const child = spawn("perl", [HOLDER, paths.appRun(app)], {
+    const child = spawn("perl", [PROGRAMS.holder, paths.appRun(app)], {
       cwd: "/",
       detached: true,
       stdio: ["ignore", "pipe", log.fd],

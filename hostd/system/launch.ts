@@ -1,8 +1,5 @@
-import { fileURLToPath } from "node:url";
 import type { Mount, StartSpec } from "./node.ts";
-
-/** The script that bwrap runs last: see enter.pl. */
-const ENTER = fileURLToPath(new URL("./enter.pl", import.meta.url));
+import { PROGRAMS } from "./programs.ts";
 
 /** For programs named without a slash in images that set no PATH, as OCI runtimes have it. */
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -61,7 +58,7 @@ export function launchCommand(sandbox: Sandbox, listenFds: number, cgroups: read
     ...["bwrap", "--die-with-parent", "--new-session"],
     ...["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
     ...["--ro-bind", "/usr", "/usr", "--ro-bind-try", "/lib", "/lib", "--ro-bind-try", "/lib64", "/lib64"],
-    ...["--ro-bind", ENTER, "/enter.pl", "--ro-bind", sandbox.at, "/app"],
+    ...["--ro-bind", PROGRAMS.enter, "/enter.pl", "--ro-bind", sandbox.at, "/app"],
     ...["--proc", "/app/proc", "--dev", "/app/dev"],
     ...["/app/tmp", "/app/run", "/app/dev/shm"].flatMap((path) => ["--perms", "1777", "--tmpfs", path]),
     ...(live === undefined ? [] : ["--ro-bind", live.source, `/app${LIVE_POINT}`]),
@@ -75,7 +72,7 @@ export function launchCommand(sandbox: Sandbox, listenFds: number, cgroups: read
 /** The command line that runs something beside a living process, in its namespaces and its root. */
 export function besideCommand(pid: number): string[] {
   const { spec, report } = descriptorsOf(0);
-  return ["/usr/bin/perl", ENTER, String(spec), String(report), String(pid)];
+  return ["/usr/bin/perl", PROGRAMS.enter, String(spec), String(report), String(pid)];
 }
 
 /**

@@ -1,10 +1,9 @@
 import { getCompileCacheDir } from "node:module";
-import { fileURLToPath } from "node:url";
 import { run } from "../../effects/process.ts";
-import { layDown } from "../../images/layer/laydown.ts";
 import { Failure } from "../../manifests/failure.ts";
 import { verityOf } from "../../manifests/image.ts";
 import type { Ended, Report, Task } from "./laydown-main.ts";
+import { PROGRAMS } from "./programs.ts";
 
 /** Images above this many bytes are laid down by a process of their own. */
 const APART_ABOVE = 8 * 1024 * 1024;
@@ -26,7 +25,10 @@ export async function layDownApart(
   const { signal, onBytes } = options;
   signal?.throwIfAborted();
   const { blob, layer, diffId, destination } = task;
-  if (verityOf(layer).size <= APART_ABOVE) return await layDown(blob, layer, diffId, destination, onBytes);
+  if (verityOf(layer).size <= APART_ABOVE) {
+    const { layDown } = await import("../../images/layer/laydown.ts");
+    return await layDown(blob, layer, diffId, destination, onBytes);
+  }
   const ends: Ended[] = [];
   const onLine = byLine((line) => {
     const report = JSON.parse(line) as Report;
@@ -55,7 +57,6 @@ function byLine(onLine: (line: string) => void): (text: string) => void {
 
 /** The process: Node with little room for garbage, killed when its parent ends. */
 function layDownCommand(node: string): string[] {
-  const program = fileURLToPath(new URL("./laydown-main.ts", import.meta.url));
   const quiet = "--disable-warning=ExperimentalWarning";
-  return ["setpriv", "--pdeathsig", "KILL", node, quiet, ...SMALL_HEAP, program];
+  return ["setpriv", "--pdeathsig", "KILL", node, quiet, ...SMALL_HEAP, PROGRAMS.laydown];
 }

@@ -15,6 +15,9 @@ import type { VerityDevices } from "./verity.ts";
 /** Bytes of mount options on kernels up to 6.4: one page, less the words around `lowerdir=`. */
 const OPTIONS_LIMIT = 4096 - 64;
 
+/** The lower directory that makes two of a single layer. */
+const EMPTY = "empty";
+
 type Slots = Pick<NodeSystem, "mountSlot" | "unmountSlot" | "mountedSlots" | "protection"> & {
   /** Unmounts a layer; refuses `layer-in-use` while a slot is stacked on it. */
   unmountLayer(root: string): Promise<void>;
@@ -63,9 +66,10 @@ async function mountSlot(
   const { paths, checkLayer, devices } = node;
   const slot = paths.slot(app, image);
   const lower = lowerOf(layers);
-  for (const layer of layers) {
-    await (devices === undefined ? checkLayer(layer) : requireFile(paths.layerFile(layer.root)));
-  }
+  const check = (layer: LayerVerity) =>
+    devices === undefined ? checkLayer(layer) : requireFile(paths.layerFile(layer.root));
+  await Promise.all(layers.map(check));
+  if (await isMounted(node, slot, image, lower)) return slot;
   await mkdir(paths.emptyLayer, { recursive: true });
   const once = new Map(layers.map((layer) => [layer.root, layer]));
   for (const layer of once.values()) await mountLayer(node, layer);
@@ -82,10 +86,23 @@ async function requireFile(file: string): Promise<void> {
   if ((await unlessMissing(stat(file))) === undefined) throw missingLayer(file);
 }
 
+/** Whether the slot stands as it should, on layers whose files are still theirs: one look at the mount table. */
+async function isMounted(node: LayerMounts, slot: string, image: Digest, lower: readonly string[]): Promise<boolean> {
+  const mounts = await readMounts();
+  const mounted = mountAt(mounts, slot);
+  if (mounted === undefined || lowerIn(mounted) !== lower.join(":") || mounted.source !== image) return false;
+  const roots = lower.filter((root) => root !== EMPTY);
+  const current = roots.map((root) => {
+    const layer = mountAt(mounts, node.paths.layerMount(root));
+    return layer !== undefined && isCurrent(node, root, layer);
+  });
+  return (await Promise.all(current)).every((one) => one);
+}
+
 /** Uppermost first; the empty one below makes two of a single layer. A layer twice in an image counts where it is upper. */
 function lowerOf(layers: readonly LayerVerity[]): string[] {
   const roots = layers.map((layer) => layer.root).reverse();
-  const lower = [...new Set(roots), "empty"];
+  const lower = [...new Set(roots), EMPTY];
   const size = lower.join(":").length;
   if (size <= OPTIONS_LIMIT) return lower;
   throw new NodeError(

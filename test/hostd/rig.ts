@@ -65,12 +65,13 @@ export interface Rig {
   acknowledge(): Promise<string>;
   records(): Promise<string[]>;
   log(): string;
+  pid(): number;
 }
 
-/** A rig for as long as `use` runs; its processes and mounts are undone by pid and path, whatever happens. */
+/** A rig for as long as `use` runs; its processes and mounts are undone by pid and path. `program`: another hostd than the sources'. */
 export async function withRig(
   use: (rig: Rig) => Promise<void>,
-  options: { disk?: DiskKind; machine?: boolean } = {},
+  options: { disk?: DiskKind; machine?: boolean; program?: string } = {},
 ): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "rig-"));
   const [state, run, faults] = [join(directory, "state"), join(directory, "run"), join(directory, "faults")];
@@ -86,6 +87,7 @@ export async function withRig(
   // A machine of its own (test/hostd/firmware.ts), and the programs that act on it.
   const machine = options.machine === true ? ["--machine", join(directory, "machine")] : [];
   const PATH = options.machine === true ? `${join(directory, "bin")}:${process.env["PATH"]}` : process.env["PATH"];
+  const faulty = { HOSTD_FAULTS: faults, NODE_OPTIONS: `--import=${FAULTS}` };
 
   const rig: Rig = {
     directory,
@@ -97,6 +99,7 @@ export async function withRig(
     client,
     disk,
     log: () => output,
+    pid: () => daemon?.pid ?? 0,
     arm(armed) {
       rmSync(join(faults, "reached"), { force: true });
       writeFileSync(join(faults, "armed"), JSON.stringify(armed));
@@ -113,15 +116,15 @@ export async function withRig(
       return publisher.publish({ port, ...options, sequence });
     },
     async start({ fault, repository, reserve = 1, options: more = [] } = {}) {
-      const options = ["--state", state, "--run", run, "--repository", repository ?? server.url, ...machine, ...more];
+      const words = ["--state", state, "--run", run, "--repository", repository ?? server.url, ...machine];
       rmSync(join(faults, "armed"), { force: true });
       rmSync(join(faults, "go"), { force: true });
       if (fault !== undefined) rig.arm({ point: fault, action: "kill" });
       const started = spawn(
-        join(root, "bin/hostd"),
-        ["serve", ...options, "--root", publisher.rootFile, "--reserve", String(reserve), ...more],
+        options.program ?? join(root, "bin/hostd"),
+        ["serve", ...words, "--root", publisher.rootFile, "--reserve", String(reserve), ...more],
         {
-          env: { ...process.env, PATH, HOSTD_FAULTS: faults, NODE_OPTIONS: `--import=${FAULTS}` },
+          env: { ...process.env, PATH, ...(options.program === undefined ? faulty : {}) },
           stdio: ["ignore", "ignore", "pipe"],
         },
       );

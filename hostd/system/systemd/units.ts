@@ -1,13 +1,12 @@
-import { fileURLToPath } from "node:url";
 import type { Limits, Listen } from "../../../manifests/app.ts";
 import { SANDBOX_TASKS } from "../launch.ts";
 import { instanceOf } from "../paths.ts";
+import { PROGRAMS } from "../programs.ts";
 import { quoteCommandLine } from "./quote.ts";
 
 /** Runtime units: systemd forgets them at a reboot, and hostd makes them again. */
 export const UNIT_DIRECTORY = "/run/systemd/system";
 
-const STEWARD = fileURLToPath(new URL("../steward.pl", import.meta.url));
 const DEFAULT_RUN = "/run/hostd";
 
 /** Milliseconds beyond an app's own stop timeout after which systemd kills its steward too. */
@@ -80,7 +79,7 @@ function socketName({ address, port }: Listen): string {
 export function serviceUnit(spec: ServiceSpec, names: UnitNames): string {
   const { app, generation, directory, sockets, stopTimeout, limits = {} } = spec;
   const order = sockets.map(socketName).join(":");
-  const steward = ["/usr/bin/perl", STEWARD, directory, String(generation), String(stopTimeout), order];
+  const steward = ["/usr/bin/perl", PROGRAMS.steward, directory, String(generation), String(stopTimeout), order];
   return unitText({
     Unit: [`Description=${app}, generation ${generation}`, "CollectMode=inactive-or-failed", "StartLimitIntervalSec=0"],
     Service: [

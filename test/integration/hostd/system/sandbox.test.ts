@@ -235,7 +235,7 @@ describeWith(NEEDS, "health checks", () => {
         ok: true,
       });
       await node.stop("shop", 1, 5000);
-      expect(await node.check(http("/"), at)).toMatchObject({ ok: false, detail: "ended with exit code 0" });
+      expect(await node.check(http("/"), at)).toMatchObject({ ok: false, detail: "ended: exit code 0" });
       expect(await node.check(http("/"), { app: "shop", generation: 2 })).toMatchObject({
         ok: false,
         detail: "not running",

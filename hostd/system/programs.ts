@@ -1,0 +1,16 @@
+import { fileURLToPath } from "node:url";
+import { BUNDLED } from "../bundled.ts";
+
+/** Programs that hostd starts and that are files of their own, beside its sources or beside its bundle (bundle.ts). */
+export const PROGRAMS = {
+  /** What a unit starts: picks the Node and its flags. */
+  hostd: beside(BUNDLED ? "./hostd" : "../../bin/hostd"),
+  holder: beside("./holder.pl"),
+  steward: beside("./steward.pl"),
+  enter: beside("./enter.pl"),
+  laydown: beside(BUNDLED ? "./laydown.cjs" : "./laydown-main.ts"),
+} as const;
+
+function beside(path: string): string {
+  return fileURLToPath(new URL(path, import.meta.url));
+}
