@@ -78,8 +78,9 @@ export function startQemu(options: QemuOptions, onConsole: (chunk: Buffer) => vo
   let reason: RunEnd | undefined;
   child.stdout?.on("data", onConsole);
   child.stderr?.on("data", onConsole);
-  monitor.on("error", () => {}); // the other end dies with QEMU; its exit tells
-  createInterface({ input: monitor }).on("line", (line) => {
+  const lines = createInterface({ input: monitor });
+  for (const end of [monitor, lines]) end.on("error", () => {}); // the other end dies with QEMU; its exit tells
+  lines.on("line", (line) => {
     const { event, data } = JSON.parse(line) as { event?: string; data?: { reason?: string } };
     if (event === "SHUTDOWN") reason = data?.reason === "guest-reset" ? "reset" : "off";
   });
