@@ -20,7 +20,7 @@ describeWith(
         const disk = join(directory, "disk.img");
         await host.makeDisk(disk, "node-1");
         await withMachine({ name: "recovery", disk, sshKey: host.sshKey }, async (machine) => {
-          const say = async (command: string) => (await machine.ssh(command, { timeout: 120_000 })).stdout.trim();
+          const say = async (command: string) => (await machine.ssh(command, { timeout: 600_000 })).stdout.trim();
           const identity =
             "cat /etc/hostname /etc/machine-id /var/lib/hostd/host/identity/etc/ssh/ssh_host_ed25519_key.pub; date +%Z";
 
