@@ -92,7 +92,7 @@ async function wipeNode(): Promise<void> {
 async function prepare(): Promise<void> {
   heading("a project and its keys");
   say("a small web shop with an SQLite database, in a git repository of its own:");
-  await openProject(join(root, "recipes"), place.directory);
+  await openProject(join(root, "recipes"), "shop", place.directory);
   for (const part of ["keys", "repository", "store", "trust"]) {
     await rm(join(directory, "home", part), { recursive: true, force: true });
   }
@@ -117,7 +117,7 @@ async function firstVersion(): Promise<void> {
 
 async function migration(): Promise<void> {
   heading("version 2: a data migration, while requests keep coming");
-  await editProject(join(root, "recipes"), place.directory, "2-totals", "shop: orders have totals");
+  await editProject(join(root, "recipes", "shop"), place.directory, "2-totals", "shop: orders have totals");
   await act("build and test version 2", "green", () => type(place, "ostler ci shop.recipe", 0));
   await type(place, "ostler promote shop --to production --version 2.0.0 --set greeting=welcome", 0);
   const load = await act("switch 1 → 2 under load", "no request lost", () =>
@@ -128,7 +128,7 @@ async function migration(): Promise<void> {
 
 async function redVersion(): Promise<void> {
   heading("version 3: its own test fails, so it is red and goes nowhere");
-  await editProject(join(root, "recipes"), place.directory, "3-red", "shop: discounts");
+  await editProject(join(root, "recipes", "shop"), place.directory, "3-red", "shop: discounts");
   await act("build and test version 3", "red", () => type(place, "ostler ci shop.recipe", 1));
   await type(place, "ostler promote shop --to production --version 3.0.0", 3);
   await revertProject(place.directory);
@@ -136,7 +136,7 @@ async function redVersion(): Promise<void> {
 
 async function sickVersion(): Promise<void> {
   heading("version 4: green, but it turns sick on the node, and is taken back by itself");
-  await editProject(join(root, "recipes"), place.directory, "4-sick", "shop: connection pool");
+  await editProject(join(root, "recipes", "shop"), place.directory, "4-sick", "shop: connection pool");
   await act("build and test version 4", "green", () => type(place, "ostler ci shop.recipe", 0));
   await type(place, "ostler promote shop --to production --version 4.0.0 --set greeting=welcome", 0);
   const before = await countOrders(PORT);

@@ -1,0 +1,194 @@
+import { mkdirSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { withLock } from "../effects/lock.ts";
+import { run } from "../effects/process.ts";
+import { Failure, toFailureDocument } from "../manifests/failure.ts";
+import { table } from "../terminal/table.ts";
+import { bootMachine, type Machine } from "../test/vm/machine.ts";
+import { heading, type Place, say, type } from "./console.ts";
+import { makeKey, type Reach, reachNode } from "./node.ts";
+import { editProject, openProject } from "./project.ts";
+import { countOrders, placeOrders } from "./traffic.ts";
+
+// The night from end to end, on a real machine in QEMU: a host is made, upgrades itself to a good version, then to one
+// that panics, takes itself back, and is laid down again when everything on it is destroyed. Public commands only.
+
+const root = join(import.meta.dirname, "..");
+const directory = join(root, ".ostler", "demo-host");
+const recipes = join(root, "recipes");
+const project = join(directory, "host");
+const shop = join(directory, "shop");
+const interrupted = new AbortController();
+const environment = { PATH: `${join(root, "bin")}:${process.env["PATH"]}`, OSTLER_HOME: join(directory, "home") };
+const place: Place = { directory: project, interrupted: interrupted.signal, environment };
+const inShop: Place = { ...place, directory: shop };
+const results: { act: string; took: number; outcome: string }[] = [];
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => interrupted.abort(new Failure("failed", "interrupted", `interrupted by ${signal}`)));
+}
+mkdirSync(directory, { recursive: true });
+try {
+  await withLock(join(directory, "running"), story, 0);
+  const rows = results.map(({ act, took, outcome }) => [act, (took / 1000).toFixed(0), outcome]);
+  process.stdout.write(`\n${table(["what happened", "seconds", "outcome"], rows)}\n`);
+} catch (error) {
+  const failure = toFailureDocument(error);
+  process.stderr.write(`error: the demo stopped: ${failure.message}\n`);
+  process.stderr.write(
+    `hint: ${failure.hint ?? `the machine's console is ${join(root, ".ostler", "vm", "demo.log")}`}\n`,
+  );
+  process.exitCode = 1;
+}
+
+async function story(): Promise<void> {
+  await prepare();
+  await firstHost();
+  const disk = join(directory, "node-1.img");
+  const machine = await bootMachine({ name: "demo", disk, vars: `${disk}.vars`, sshKey: join(directory, "key") });
+  const node = await reachNode(directory, machine.sshPort);
+  try {
+    await firstBoot(machine);
+    await firstApp(node);
+    await goodUpgrade(machine, node);
+    await badUpgrade(machine, node);
+    await recovery(machine, node);
+    heading("what happened, as the node tells it");
+    await onNode("hostd changes");
+    await onNode("hostd status");
+  } finally {
+    await node.close();
+    await machine.powerCut();
+  }
+}
+
+async function prepare(): Promise<void> {
+  heading("two projects and their keys");
+  say("the host, a Debian with a kernel, sshd, QEMU and hostd; and a small shop that will run on it");
+  await openProject(recipes, "host", project, () =>
+    run([process.execPath, "bundle.ts", join(project, "dist")], { cwd: root }),
+  );
+  await openProject(recipes, "shop", shop);
+  await run(["rm", "-rf", ...["keys", "repository", "store", "trust"].map((part) => join(directory, "home", part))]);
+  process.stdout.write(
+    `$ cd ${project}\n$ export PATH=${join(root, "bin")}:$PATH OSTLER_HOME=${environment.OSTLER_HOME}\n`,
+  );
+  await type(place, "ostler keys init", 0);
+}
+
+async function firstHost(): Promise<void> {
+  heading("a host: built, booted in a throw-away machine, green, released, a disk made of it");
+  await act("build version 1 of the host", "host.recipe.lock", () => type(place, "ostler build host.recipe", 0));
+  await type(place, "git add host.recipe.lock && git commit --quiet -m 'pin the base'", 0);
+  await release(place, "host", "1.0.0", "boot it and test it in a throw-away machine");
+  const key = await makeKey(directory);
+  const identity = {
+    schema: 1,
+    hostName: "node-1",
+    authorizedKeys: { root: [key] },
+    repository: { address: "/var/lib/hostd/repository", channel: "production" },
+  };
+  await writeFile(join(directory, "node-1.json"), `${JSON.stringify(identity, undefined, 2)}\n`);
+  await act("make the disk of node-1", "bootable", () =>
+    type(place, "ostler disk host --output ../node-1.img --size 12G --identity ../node-1.json", 0),
+  );
+}
+
+async function firstBoot(machine: Machine): Promise<void> {
+  heading("an empty machine starts from that disk");
+  await act("first boot, to hostd answering over SSH", "no step by hand", () =>
+    machine.waitForSsh("hostd health", 600_000),
+  );
+  await onNode("hostd status");
+}
+
+async function firstApp(node: Reach): Promise<void> {
+  heading("an app on it");
+  await release(inShop, "shop", "1.0.0", "build and test the shop", "--set greeting=welcome");
+  await act("shop pushed and switched on", "running", () =>
+    type(inShop, "ostler push shop --to node-1 --ssh-config ../ssh_config --activate", 0),
+  );
+  await node.open();
+  await placeOrders(node.port, 10);
+  say(`10 orders placed; the shop's database holds ${await countOrders(node.port)}`);
+}
+
+async function goodUpgrade(machine: Machine, node: Reach): Promise<void> {
+  heading("version 2 of the host: good");
+  await editProject(join(recipes, "host"), project, "2-swap", "host: machines stay in memory");
+  await release(place, "host", "2.0.0", "build version 2 and boot it");
+  const resets = machine.resets;
+  await act("upgrade 1 → 2, confirmed over a new connection", "blessed", () => pushHost(0));
+  await onNode("sysctl vm.swappiness");
+  await node.open();
+  say(`${machine.resets - resets} reset; the shop's database holds ${await countOrders(node.port)} orders`);
+}
+
+async function badUpgrade(machine: Machine, node: Reach): Promise<void> {
+  heading("version 3 of the host: green, and it panics on this node");
+  await editProject(join(recipes, "host"), project, "3-panics", "host: offload of flows");
+  await release(place, "host", "3.0.0", "build version 3 and boot it");
+  const resets = machine.resets;
+  await act("upgrade 2 → 3 and back, nobody at hand", "reverted", () => pushHost(1));
+  await node.open();
+  say(`${machine.resets - resets} resets; the shop's database holds ${await countOrders(node.port)} orders`);
+  const { stdout } = await run([
+    "ssh",
+    "-F",
+    join(directory, "ssh_config"),
+    "node-1",
+    "hostd changes host --limit 1 --json",
+  ]);
+  const id = (JSON.parse(stdout) as { changes: { id: number }[] }).changes[0]?.id;
+  await onNode(`hostd failure ${id} --no-json | head -n 60`);
+}
+
+async function recovery(machine: Machine, node: Reach): Promise<void> {
+  heading("everything destroyed: each layer of each version is overwritten, and the power goes");
+  const before = await countOrders(node.port);
+  await onNode(
+    "for layer in /var/lib/hostd/layers/*.erofs; do dd if=/dev/zero of=$layer bs=1M count=8 conv=notrunc status=none; done; sync",
+  );
+  await machine.powerCut();
+  await act("start of the recovery system", "nothing bootable, waiting on port 22", async () => {
+    machine.powerOn();
+    await machine.waitForSsh("test -e /run/hostd-recovery/waiting", 600_000);
+  });
+  const inbox = "/var/lib/hostd/repository";
+  await act("known good image pushed, verified, laid down", "default again", async () => {
+    const unpack = `mkdir -p ${inbox} && tar -x -C ${inbox}`;
+    await type(place, `tar -C ../home/repository -c . | ssh -F ../ssh_config node-1 '${unpack}'`, 0);
+    await onNode(`hostd recover ${inbox} && { (sleep 1; reboot -f) >/dev/null 2>&1 & }`);
+  });
+  await act("back, with its data", "healthy", () => machine.waitForSsh("hostd health", 600_000));
+  await node.open();
+  const after = await countOrders(node.port);
+  if (after !== before) throw new Error(`expected the ${before} orders to be kept, found ${after}`);
+  say(`the shop's database holds ${after} orders, as before`);
+}
+
+function pushHost(expected: number): Promise<number> {
+  return type(
+    place,
+    "ostler push host --to node-1 --ssh-config ../ssh_config --activate --confirm-within 600",
+    expected,
+  );
+}
+
+/** Tests, marks and releases what a project holds. */
+async function release(where: Place, product: string, version: string, what: string, ...more: string[]): Promise<void> {
+  await act(what, "green", () => type(where, `ostler ci ${product}.recipe`, 0));
+  await type(where, ["ostler", "promote", product, "--to production --version", version, ...more].join(" "), 0);
+}
+
+function onNode(command: string): Promise<number> {
+  return type(place, `ssh -F ../ssh_config node-1 '${command}'`, 0);
+}
+
+async function act<T>(name: string, outcome: string, work: () => Promise<T>): Promise<T> {
+  const started = Date.now();
+  const value = await work();
+  results.push({ act: name, took: Date.now() - started, outcome });
+  return value;
+}

@@ -1,0 +1,72 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { run } from "../effects/process.ts";
+
+/** A way to an app on the node: its port there stands open on this machine's loopback, over SSH. */
+export interface Reach {
+  readonly port: number;
+  /** Opens it, anew where the node has started anew. */
+  open(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const APP_PORT = 8080;
+
+/** Makes the operator's key and answers its public half. */
+export async function makeKey(directory: string): Promise<string> {
+  const file = join(directory, "key");
+  for (const name of [file, `${file}.pub`]) await rm(name, { force: true });
+  await run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "demo", "-f", file]);
+  return (await readFile(`${file}.pub`, "utf8")).trim();
+}
+
+/** Writes the ssh_config in which the machine is `node-1`, and prepares the way to the app on it. */
+export async function reachNode(directory: string, sshPort: number): Promise<Reach> {
+  const [config, known] = [join(directory, "ssh_config"), join(directory, "known_hosts")];
+  await rm(known, { force: true });
+  const lines = [
+    "Host node-1",
+    " HostName 127.0.0.1",
+    ` Port ${sshPort}`,
+    " User root",
+    ` IdentityFile ${join(directory, "key")}`,
+    " IdentitiesOnly yes",
+    ` UserKnownHostsFile ${known}`,
+    " StrictHostKeyChecking accept-new",
+    " LogLevel ERROR",
+  ];
+  await writeFile(config, `${lines.join("\n")}\n`);
+  const port = await freePort();
+  let tunnel: ChildProcess | undefined;
+  const close = async () => {
+    if (tunnel === undefined || tunnel.exitCode !== null || tunnel.signalCode !== null) return;
+    tunnel.kill();
+    await once(tunnel, "exit");
+  };
+  return {
+    port,
+    close,
+    async open() {
+      await close();
+      const forward = ["-N", "-o", "ExitOnForwardFailure=yes", "-L", `127.0.0.1:${port}:127.0.0.1:${APP_PORT}`];
+      tunnel = spawn("ssh", ["-F", config, ...forward, "node-1"], { stdio: "ignore" });
+      for (let tries = 0; tries < 100; tries++) {
+        const answer = await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => undefined);
+        if (answer?.ok === true) return;
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      }
+      throw new Error("expected the shop to answer over SSH within 30 s");
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
