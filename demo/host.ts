@@ -182,8 +182,10 @@ async function release(where: Place, product: string, version: string, what: str
   await type(where, ["ostler", "promote", product, "--to production --version", version, ...more].join(" "), 0);
 }
 
+/** Types a command on the node; hostd's answers as a person reads them. */
 function onNode(command: string): Promise<number> {
-  return type(place, `ssh -F ../ssh_config node-1 '${command}'`, 0);
+  const shown = command.replace(/^(hostd (?:status|changes).*)$/, "$1 --no-json");
+  return type(place, `ssh -F ../ssh_config node-1 '${shown}'`, 0);
 }
 
 async function act<T>(name: string, outcome: string, work: () => Promise<T>): Promise<T> {
