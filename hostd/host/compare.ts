@@ -1,3 +1,4 @@
+import { Failure, toFailureDocument } from "../../manifests/failure.ts";
 import { verityOf } from "../../manifests/image.ts";
 import type { Engine } from "../engine.ts";
 import type { SlotRow } from "../journal/slots.ts";
@@ -12,6 +13,9 @@ export async function compareVersions(engine: Engine, from: SlotRow | undefined,
   return differenceOf(requireBoot(from), requireBoot(to), await changedPaths(engine, from, to));
 }
 
+/** What a look at a layer may fail with: no reason to refuse the version. */
+const NOT_MOUNTED: ReadonlySet<string> = new Set(["mount-failed", "no-loop-device"]);
+
 /** Paths in which two roots differ, layer by layer; undefined where their layers cannot be told apart that way. */
 async function changedPaths(engine: Engine, from: SlotRow, to: SlotRow): Promise<string[] | undefined> {
   const [before, after] = [from, to].map((slot) => slot.manifest.layers.map((layer) => verityOf(layer).root));
@@ -20,7 +24,13 @@ async function changedPaths(engine: Engine, from: SlotRow, to: SlotRow): Promise
   for (const [index, root] of before.entries()) {
     const other = after[index];
     if (other === undefined || other === root) continue;
-    paths.push(...(await hostOf(engine).compareLayers(root, other)));
+    try {
+      paths.push(...(await hostOf(engine).compareLayers(root, other)));
+    } catch (error) {
+      if (!(error instanceof Failure) || !NOT_MOUNTED.has(error.code)) throw error;
+      engine.log("error", "versions not compared", { from: from.version, to: to.version, ...toFailureDocument(error) });
+      return undefined; // a reboot is always right
+    }
   }
   return paths;
 }

@@ -1,4 +1,5 @@
 import { syncFilesystem } from "../../effects/durable.ts";
+import { bootOf } from "../../manifests/boot.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import { type Descriptor, parseImageConfig, parseManifest, verityOf } from "../../manifests/image.ts";
@@ -117,8 +118,9 @@ export async function record(context: Context): Promise<void> {
   await mountAhead(context, found.image);
 }
 
-/** So that the switch has nothing to mount. What hinders it now may be gone then; the switch has the last word. */
+/** So that the switch has nothing to mount. What hinders it now may be gone then; the switch has the last word. A host's is mounted by its boot. */
 async function mountAhead(context: Context, image: Digest): Promise<void> {
+  if (bootOf(context.engine.journal.slots.require(context.app, image).manifest) !== undefined) return;
   try {
     await mountSlot(context.engine, context.app, image);
   } catch (error) {

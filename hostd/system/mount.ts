@@ -16,11 +16,25 @@ export async function mountLayerFile(file: string, directory: string): Promise<v
       return void (await run(command));
     } catch (error) {
       if (!(error instanceof ProcessError)) throw error;
+      if (/already mounted or mount point busy/.test(error.output)) return await mountApart(file, directory);
       const made = await makeLoopNodes();
       const noLoop = made || /loop device/.test(error.output) || !(await hasLoopControl());
       if (!noLoop) throw mountFailed(file, error);
       if (left === 0) throw noLoopDevice(file, error);
     }
+  }
+}
+
+/**
+ * As above, for a file whose loop device somebody else holds: dm-verity does, of the layers that this system was booted
+ * from, and mount(8) takes no second device for the same file by itself.
+ */
+async function mountApart(file: string, directory: string): Promise<void> {
+  const device = (await run(["losetup", "--find", "--show", "--read-only", file])).stdout.trim();
+  try {
+    await mountLayerDevice(device, directory);
+  } finally {
+    await run(["losetup", "--detach", device]); // the kernel gives it back at unmount, at once where it is not mounted
   }
 }
 
