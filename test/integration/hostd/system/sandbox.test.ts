@@ -103,7 +103,7 @@ describeWith(NEEDS, "the sandbox", () => {
       const { output } = await hook(fixture, script);
       expect(output).not.toContain("secret\n");
       expect(output).not.toContain("root:");
-      expect(output).toMatch(/\n1 2\n\/bin \/dev \/etc \/lib \/lib64 \/opt \/proc \/run \/tmp \/usr\n$/);
+      expect(output).toMatch(/\n1 2\n\/bin \/dev \/etc \/lib \/lib64 \/link \/opt \/proc \/run \/tmp \/usr\n$/);
     }));
 
   test("names resolve in an image made from scratch", () =>
