@@ -85,7 +85,7 @@ describeWith(NEEDS, "snapshots", () => {
       await rig.operate("snapshot");
       const id = (await rig.client.app("shop")).snapshots[0]?.id ?? "";
       const first = await rig.client.verifySnapshot("shop", id);
-      expect(first).toMatchObject({ outcome: "recorded", found: { files: 1 } });
+      expect(first).toMatchObject({ outcome: "recorded", found: { files: 2 } }); // its records, and their lock
       expect(first.recorded).toBeUndefined();
       const second = await rig.client.verifySnapshot("shop", id);
       expect(second).toMatchObject({ outcome: "same", recorded: first.found, found: { value: first.found.value } });
