@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { enableCompileCache } from "node:module";
+import { join } from "node:path";
 
-enableCompileCache();
+enableCompileCache(join(import.meta.dirname, "../.ostler/compile-cache")); // the default below /tmp is anybody's to make
 const { runProgram } = await import("../terminal/program.ts");
 const { homeDirectory } = await import("./home.ts");
 
