@@ -81,7 +81,7 @@ test("a rate of the request's own holds a staging back, and its progress shows i
     const begun = await rig.client.begin("shop", "stage", { rate: String(Math.ceil(size / 2)) });
     const seen = await eventually(
       () => rig.client.operation(begun.id),
-      ({ progress }) => /^fetch [\d.]+ k?B of [\d.]+ k?B$/.test(progress?.text ?? ""),
+      ({ progress }) => /^fetch [\d.]+ [kM]?B of [\d.]+ [kM]?B$/.test(progress?.text ?? ""),
     );
     expect(seen.state).toBe("running");
     const ended = await rig.client.wait(begun, () => {}, AbortSignal.timeout(30_000));
