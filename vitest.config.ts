@@ -26,11 +26,23 @@ export default defineConfig({
         test: {
           name: "vm",
           include: ["test/vm/**/*.test.ts"],
+          exclude: ["test/vm/**/*.long.test.ts"],
           testTimeout: 900_000,
           hookTimeout: 900_000,
           // a machine uses every core, and its time-outs are those of a real one: one at a time, after all others
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          // more machines than every run has time for: npm run vm
+          name: "vm-long",
+          include: ["test/vm/**/*.long.test.ts"],
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

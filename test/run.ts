@@ -16,7 +16,7 @@ const results = join(root, ".ostler", "tests.json");
 const [scope = "all", ...filters] = process.argv.slice(2);
 const checks =
   filters.length > 0 ? [] : [["tsc", "--noEmit"], ["biome", "check", "--error-on-warnings", "."], ["knip"]];
-const counts = [...checks.map(check), tests(scope === "check" ? ["--project", "unit"] : [])];
+const counts = [...checks.map(check), tests(scope === "check" ? ["unit"] : ["unit", "integration", "vm"])];
 const total = counts.reduce((sum, count) => ({ passed: sum.passed + count.passed, failed: sum.failed + count.failed }));
 process.stdout.write(`${total.passed} passed, ${total.failed} failed\n`);
 process.exitCode = total.failed > 0 ? 1 : 0;
@@ -27,11 +27,11 @@ function check([program = "", ...args]: string[]): Count {
   return ended ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
 }
 
-function tests(args: string[]): Count {
+function tests(projects: string[]): Count {
   mkdirSync(join(root, ".ostler"), { recursive: true });
   rmSync(results, { force: true });
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${results}`];
-  const ended = start("vitest", ["run", ...args, ...reporters, ...filters]);
+  const ended = start("vitest", ["run", ...projects.flatMap((name) => ["--project", name]), ...reporters, ...filters]);
   const report = JSON.parse(readFileSync(results, "utf8")) as { numPassedTests: number; numTotalTests: number };
   const failed = report.numTotalTests - report.numPassedTests;
   return { passed: report.numPassedTests, failed: ended ? failed : Math.max(1, failed) };
