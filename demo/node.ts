@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { run } from "../effects/process.ts";
 
 /** A way to an app on the node: its port there stands open on this machine's loopback, over SSH. */
@@ -14,6 +15,9 @@ export interface Reach {
 }
 
 const APP_PORT = 8080;
+/** Milliseconds: for the shop on an emulated machine to come up, and for one answer of it. */
+const COMING_UP = 240_000;
+const ANSWER = 10_000;
 
 /** Makes the operator's key and answers its public half. */
 export async function makeKey(directory: string): Promise<string> {
@@ -52,13 +56,15 @@ export async function reachNode(directory: string, sshPort: number): Promise<Rea
     async open() {
       await close();
       const forward = ["-N", "-o", "ExitOnForwardFailure=yes", "-L", `127.0.0.1:${port}:127.0.0.1:${APP_PORT}`];
-      tunnel = spawn("ssh", ["-F", config, ...forward, "node-1"], { stdio: "ignore" });
-      for (let tries = 0; tries < 100; tries++) {
-        const answer = await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => undefined);
+      const start = () => spawn("ssh", ["-F", config, ...forward, "node-1"], { stdio: "ignore" });
+      tunnel = start();
+      for (const end = Date.now() + COMING_UP; Date.now() < end; await delay(500)) {
+        const signal = AbortSignal.timeout(ANSWER);
+        const answer = await fetch(`http://127.0.0.1:${port}/healthz`, { signal }).catch(() => undefined);
         if (answer?.ok === true) return;
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        if (tunnel.exitCode !== null) tunnel = start();
       }
-      throw new Error("expected the shop to answer over SSH within 30 s");
+      throw new Error(`expected the shop to answer over SSH within ${COMING_UP / 1_000} s`);
     },
   };
 }
