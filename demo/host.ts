@@ -155,15 +155,14 @@ async function badUpgrade(machine: Machine, node: Reach): Promise<void> {
 }
 
 async function recovery(machine: Machine, node: Reach): Promise<void> {
-  heading("everything destroyed: each layer of each version is overwritten, and the power goes");
+  heading("everything destroyed: each layer and each list of each version is deleted, and the power goes");
   const before = await countOrders(node.port);
-  await onNode(
-    "for layer in /var/lib/hostd/layers/*.erofs; do dd if=/dev/zero of=$layer bs=1M count=8 conv=notrunc status=none; done; sync",
-  );
+  await onNode("rm /var/lib/hostd/layers/*.erofs /var/lib/hostd/host/roots/*; sync");
   await machine.powerCut();
   await act("start of the recovery system", "nothing bootable, waiting on port 22", async () => {
     machine.powerOn();
-    await machine.waitForSsh("test -e /run/hostd-recovery/waiting", 600_000);
+    await machine.console.waitFor("waiting on port 22", 600_000);
+    await machine.waitForSsh("true", 120_000);
   });
   const inbox = "/var/lib/hostd/repository";
   await act("known good image pushed, verified, laid down", "default again", async () => {
