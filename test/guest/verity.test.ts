@@ -1,4 +1,13 @@
-import { closeSync, openSync, readdirSync, readFileSync, statSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { run } from "../../effects/process.ts";
@@ -15,7 +24,9 @@ const IMAGE = digestFromHex("11".repeat(32));
 const devices = ({ run: runDirectory }: Fixture) =>
   readdirSync("/sys/block")
     .filter((name) => name.startsWith("dm-"))
-    .map((name) => readFileSync(`/sys/block/${name}/dm/name`, "utf8").trim())
+    .map((name) => join("/sys/block", name, "dm/name"))
+    .filter((file) => existsSync(file)) // one may go while it is looked at
+    .map((file) => readFileSync(file, "utf8").trim())
     .filter((name) => name.startsWith(devicePrefix(runDirectory)));
 const fileOf = ({ state }: Fixture, root: string) => join(state, "layers", `${root}.erofs`);
 const dropCaches = () => writeFileSync("/proc/sys/vm/drop_caches", "3");
