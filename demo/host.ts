@@ -157,6 +157,7 @@ async function badUpgrade(machine: Machine, node: Reach): Promise<void> {
 async function recovery(machine: Machine, node: Reach): Promise<void> {
   heading("everything destroyed: each layer and each list of each version is deleted, and the power goes");
   const before = await countOrders(node.port);
+  const { image: second } = (await askNode<{ current: { image: string } }>("hostd status host --json")).current;
   await onNode("rm /var/lib/hostd/layers/*.erofs /var/lib/hostd/host/roots/*; sync");
   await machine.powerCut();
   await act("start of the recovery system", "nothing bootable, waiting on port 22", async () => {
@@ -164,6 +165,8 @@ async function recovery(machine: Machine, node: Reach): Promise<void> {
     await machine.console.waitFor("waiting on port 22", 600_000);
     await machine.waitForSsh("true", 120_000);
   });
+  say("version 3 is the newest release, and this node has it in quarantine: version 2 is released again");
+  await type(place, `ostler promote ${second} --product host --to production --version 2.0.1`, 0);
   const inbox = "/var/lib/hostd/repository";
   await act("known good image pushed, verified, laid down", "default again", async () => {
     const unpack = `mkdir -p ${inbox} && tar -x -C ${inbox}`;
@@ -195,6 +198,11 @@ async function release(where: Place, product: string, version: string, what: str
 function onNode(command: string): Promise<number> {
   const shown = command.replace(/^(hostd (?:status|changes).*)$/, "$1 --no-json");
   return type(place, `ssh -F ../ssh_config node-1 '${shown}'`, 0);
+}
+
+async function askNode<T>(command: string): Promise<T> {
+  const { stdout } = await run(["ssh", "-F", join(directory, "ssh_config"), "node-1", command]);
+  return JSON.parse(stdout) as T;
 }
 
 async function act<T>(name: string, outcome: string, work: () => Promise<T>): Promise<T> {

@@ -17,6 +17,7 @@ import { fetchLayer } from "../stage/blob.ts";
 import { openExaminer } from "../stage/examine.ts";
 import { type Found, identify } from "../stage/identify.ts";
 import { layerProblem, type RecoveryDisk } from "./disk.ts";
+import { refuseQuarantined } from "./quarantine.ts";
 
 export interface InstallOptions {
   /** Directory that was pushed to this machine, or http(s) address. */
@@ -43,6 +44,7 @@ export async function installFrom(disk: RecoveryDisk, options: InstallOptions): 
   const found = await identify(source, product, release);
   const manifest = parseManifest(Buffer.from(found.manifest));
   const boot = requireHost(manifest, product, found);
+  refuseQuarantined(disk.stateDirectory, { product, image: found.image }, log);
   log(`${product} ${found.version}, sequence ${found.sequence}: verified`);
   const parts = join(disk.stateDirectory, "parts");
   await mkdir(parts, { recursive: true });

@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, w
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { dataFiles, espFiles } from "../../../../builder/disk/files.ts";
@@ -126,6 +127,21 @@ describeWith({ root: true, programs: ["setpriv"] }, "hostd recover", () => {
     } finally {
       await rm(other, { recursive: true, force: true });
     }
+  });
+
+  test("refuses what this node took back before; a journal that cannot be read refuses nothing", async () => {
+    rmSync(state("layers"), { recursive: true });
+    const database = new DatabaseSync(state("hostd.db"));
+    database.exec("CREATE TABLE quarantine (app TEXT, image TEXT, reason TEXT, lifted_at TEXT)");
+    database
+      .prepare("INSERT INTO quarantine (app, image, reason) VALUES ('host', ?, 'it panicked')")
+      .run(host.descriptor.digest);
+    database.close();
+    const refused = await recover(repository(), "--root", at("trust/root.json"));
+    expect(refused).toMatchObject({ exitCode: 3, stderr: expect.stringMatching(/quarantined.*it panicked/s) });
+    writeFileSync(state("hostd.db"), "no database");
+    expect(await recover(repository(), "--root", at("trust/root.json"))).toMatchObject({ exitCode: 0 });
+    rmSync(state("hostd.db"));
   });
 
   test("killed at any moment it goes on where it was, and never names a default that could not be booted", async () => {
