@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { run } from "../effects/process.ts";
+import { freePort } from "../test/free-port.ts";
 
 /** A way to an app on the node: its port there stands open on this machine's loopback, over SSH. */
 export interface Reach {
@@ -67,12 +67,4 @@ export async function reachNode(directory: string, sshPort: number): Promise<Rea
       throw new Error(`expected the shop to answer over SSH within ${COMING_UP / 1_000} s`);
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
 }

@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { createConnection, createServer } from "node:net";
+import { createConnection } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { run } from "../effects/process.ts";
+import { freePort } from "./free-port.ts";
 
 /** A real sshd on loopback that lets root in with one key. */
 export interface Sshd {
@@ -58,12 +59,4 @@ function answers(port: number): Promise<boolean> {
     socket.once("connect", () => resolve(true) ?? socket.destroy());
     socket.once("error", () => resolve(false));
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
 }

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -11,6 +10,7 @@ import { unmount } from "../../hostd/system/mount.ts";
 import { readMounts } from "../../hostd/system/mountinfo.ts";
 import { pathsOf } from "../../hostd/system/paths.ts";
 import type { OperationDocument } from "../../manifests/node.ts";
+import { freePort } from "../free-port.ts";
 import { type Disk, type DiskKind, makeDisk } from "./disk.ts";
 import type { Armed } from "./faults.ts";
 import { openPublisher, type Published, type Publisher, type VersionOptions } from "./publisher.ts";
@@ -212,14 +212,6 @@ async function ask(port: number, method: string, path: string): Promise<string> 
     signal: AbortSignal.timeout(10_000),
   });
   return await response.text();
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 /** Asks again until the answer is accepted; fails after `limit` milliseconds with the last one. */
