@@ -10,8 +10,6 @@ import { verityOf } from "../../manifests/image.ts";
 /** A file of a repository that a node needs for one product. Paths are relative to the repository's root. */
 export interface RepositoryFile {
   path: string;
-  /** Bytes; 0 where it does not matter. */
-  size: number;
   /** Named by its content or its version: whoever has it never needs it again. */
   immutable: boolean;
   /** Where a node that works on has the same content already, below its state directory: the blob is not needed then. */
@@ -37,14 +35,14 @@ export async function contentsOf(repository: string, image: Digest): Promise<Con
     blobOf(manifest.config),
     blobOf(descriptor),
   ];
-  const statements = { path: envelopesPath(image), size: 0, immutable: false };
+  const statements = { path: envelopesPath(image), immutable: false };
   const targets = await filesBelow(repository, "targets");
   const metadata = await filesBelow(repository, "metadata");
   return { files: [...blobs, statements, ...targets, ...metadata.sort(byFreshness)], host: boot !== undefined };
 }
 
-function blobOf({ digest, size }: { digest: Digest; size: number }): RepositoryFile {
-  return { path: `oci/blobs/sha256/${hexOf(digest)}`, size, immutable: true };
+function blobOf({ digest }: { digest: Digest }): RepositoryFile {
+  return { path: `oci/blobs/sha256/${hexOf(digest)}`, immutable: true };
 }
 
 /** Targets carry their hash in their name, metadata its version (TUF, consistent snapshots); the timestamp has neither. */
@@ -53,7 +51,7 @@ async function filesBelow(repository: string, directory: string): Promise<Reposi
   return entries
     .filter((entry) => entry.isFile() && !entry.name.startsWith("."))
     .map((entry) => join(entry.parentPath, entry.name).slice(repository.length + 1))
-    .map((path) => ({ path, size: 0, immutable: !path.endsWith("/timestamp.json") }))
+    .map((path) => ({ path, immutable: !path.endsWith("/timestamp.json") }))
     .sort((one, other) => (one.path < other.path ? -1 : 1));
 }
 

@@ -2,9 +2,9 @@ import { describe, expect, test } from "vitest";
 import type { RepositoryFile } from "../../../../fleet/push/contents.ts";
 import { directoriesFor, listBatch, missingFiles, parseListing, sendBatch } from "../../../../fleet/push/plan.ts";
 
-const layer: RepositoryFile = { path: "oci/blobs/sha256/aa", size: 7, immutable: true, laidDown: "layers/root.erofs" };
-const manifest: RepositoryFile = { path: "oci/blobs/sha256/bb", size: 7, immutable: true };
-const timestamp: RepositoryFile = { path: "metadata/timestamp.json", size: 0, immutable: false };
+const layer: RepositoryFile = { path: "oci/blobs/sha256/aa", immutable: true, laidDown: "layers/root.erofs" };
+const manifest: RepositoryFile = { path: "oci/blobs/sha256/bb", immutable: true };
+const timestamp: RepositoryFile = { path: "metadata/timestamp.json", immutable: false };
 const nothing = { repository: new Set<string>(), state: new Set<string>() };
 
 describe("missingFiles", () => {
