@@ -4,11 +4,13 @@ import { hasErrno } from "../effects/errno.ts";
 import { READ_SIZE } from "../effects/source.ts";
 import { type Digest, hexOf } from "../manifests/digest.ts";
 import { ErofsError } from "./erofs/error.ts";
+import { giveBack } from "./give-back.ts";
 
 /**
  * The bytes of a blob, the first of them after all were found to have this size and digest. The file is read twice;
  * each piece of the second reading must continue the hash as in the first, so nobody is given bytes that were not
- * verified, whoever may write to the file meanwhile. Throws ErofsError `blob-missing` or `blob-digest`.
+ * verified, whoever may write to the file meanwhile. A piece is good until the second one after it is asked for.
+ * Throws ErofsError `blob-missing` or `blob-digest`.
  */
 export async function* readVerified(path: string, blob: { digest: Digest; size: number }): AsyncIterable<Buffer> {
   const file = await open(path, "r").catch((cause: unknown) => {
@@ -17,9 +19,12 @@ export async function* readVerified(path: string, blob: { digest: Digest; size: 
   try {
     const known = await verify(file, path, blob);
     const hash = createHash("sha256");
+    const given: Buffer[] = [];
     for await (const piece of piecesOf(file, path, blob.size, Buffer.allocUnsafeSlow)) {
       if (markOf(hash.update(piece)) !== known.shift()) throw changed(path);
       yield piece;
+      given.push(piece);
+      if (given.length > 1) giveBack(given.shift() ?? piece);
     }
   } finally {
     await file.close();

@@ -9,6 +9,7 @@ import { ErofsError } from "../erofs/error.ts";
 import { hashLevelSizes } from "../erofs/hashtree.ts";
 import { BLOCK_SIZE, EROFS_FORMAT } from "../erofs/limits.ts";
 import { createErofsWriter, type ErofsResult } from "../erofs/write.ts";
+import { endsItsMemory, giveBack } from "../give-back.ts";
 import { createTarReader } from "../tar/read.ts";
 import { readVerified } from "../verified.ts";
 import { compressionOf, decompress } from "../zstd.ts";
@@ -58,6 +59,7 @@ async function unpack(bytes: AsyncIterable<Buffer>, layer: Descriptor, file: Lay
   for await (const chunk of decompress(bytes, compressionOf(layer.mediaType))) {
     hash.update(chunk);
     reader.push(chunk);
+    if (endsItsMemory(chunk)) giveBack(chunk); // reader and writer copy what they keep
     await file.drain();
   }
   reader.finish();

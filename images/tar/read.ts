@@ -6,7 +6,7 @@ import { createHeaderReader } from "./header.ts";
 export type { TarVisitor };
 
 export interface TarReader {
-  /** Takes the next bytes; calls the visitor for all that they complete. Keeps views of the chunk. */
+  /** Takes the next bytes; calls the visitor for all that they complete. Keeps nothing of the chunk itself. */
   push(chunk: Buffer): void;
   /** Says that no more bytes come; refuses an archive that is cut short. */
   finish(): void;
@@ -74,7 +74,7 @@ export function createTarReader(visitor: TarVisitor, entryLimit: number = TAR_LI
     if (state === "header") return stepHeader(bytes);
     if (state === "end") return stepEnd(chunk, position);
     if (state === "data") visitor.data(bytes);
-    if (state === "extended") extended.push(bytes);
+    if (state === "extended") extended.push(size === left ? bytes : Buffer.from(bytes));
     left -= size;
     if (left > 0) return size;
     if (state !== "padding") endContent();

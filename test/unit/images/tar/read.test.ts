@@ -52,6 +52,24 @@ function entryFrom(archive: Buffer) {
   return first.entry;
 }
 
+test("createTarReader keeps nothing of a chunk: one that is overwritten once it was taken changes no entry", () => {
+  const path = "long/".repeat(60);
+  const archive = tarOf([
+    { entry: entryOf({ path: `${path}name`, type: "symlink", link: path }), data: Buffer.alloc(0) },
+  ]);
+  for (const size of [1, 7, 512, 700]) {
+    const found: string[] = [];
+    const reader = createTarReader({ entry: ({ path: name, link }) => found.push(name, link), data: () => {} });
+    const chunk = Buffer.alloc(size);
+    for (let at = 0; at < archive.length; at += size) {
+      reader.push(chunk.subarray(0, archive.copy(chunk, 0, at, Math.min(archive.length, at + size))));
+      chunk.fill(0xff);
+    }
+    reader.finish();
+    expect(found).toEqual([`${path}name`, path]);
+  }
+});
+
 describe("createTarReader", () => {
   test("reads what the writer wrote, however the bytes are cut", () => {
     fc.assert(
