@@ -5,6 +5,7 @@ import { openApps } from "./apps.ts";
 import { NodeError } from "./failure.ts";
 import type { LauncherChoice, NodeSystem } from "./node.ts";
 import type { Paths } from "./paths.ts";
+import { rememberRunning } from "./remembered.ts";
 import { openSystemdApps } from "./systemd/apps.ts";
 
 /** What starts apps and holds their sockets: one contract, two ways (docs/operations.md, Launchers). */
@@ -26,7 +27,8 @@ export async function openLauncher(
   choice: LauncherChoice,
 ): Promise<Launcher> {
   const name = await settle(join(runDirectory, "launcher"), choice);
-  return name === "systemd" ? openSystemdApps(paths, runDirectory, userOf) : openApps(paths, runDirectory, userOf);
+  const open = name === "systemd" ? openSystemdApps : openApps;
+  return rememberRunning(open(paths, runDirectory, userOf));
 }
 
 async function settle(file: string, choice: LauncherChoice): Promise<LauncherName> {
