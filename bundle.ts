@@ -12,7 +12,7 @@ const SYSTEM = join(root, "hostd/system");
 const ENTRIES = { hostd: "hostd/main.ts", laydown: "hostd/system/laydown-main.ts" };
 
 /** Programs that hostd starts as they are (hostd/system/programs.ts). */
-const SCRIPTS = ["enter.pl", "holder.pl", "process.pl", "steward.pl"].map((name) => join(SYSTEM, name));
+const SCRIPTS = ["enter.pl", "holder.pl", "prepare.pl", "process.pl", "steward.pl"].map((name) => join(SYSTEM, name));
 
 const NEEDED = about.devDependencies.node.split(".")[0];
 

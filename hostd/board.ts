@@ -15,8 +15,10 @@ export interface Board {
   clear(app: string): void;
   progress(operation: number): ProgressText | undefined;
   setProgress(operation: number, progress: ProgressText): void;
-  /** Called when an operation moved on or ended. */
+  /** Called when an operation moved on: who waits is told soon, of all that changed until then. */
   changed(operation: number): void;
+  /** Called when it ended: who waits is told at once. */
+  ended(operation: number): void;
   /** Resolves at the next change of the operation, or when the time is over; soon where too many wait. */
   waitForChange(operation: number, milliseconds: number): Promise<void>;
 }
@@ -25,13 +27,26 @@ export interface Board {
 const MOST_WAITING = 64;
 const SHORT_WAIT = 250;
 
+/** Milliseconds from a change to its telling: an answer for every step would take longer than a quick step. */
+const SOON = 100;
+
 export function openBoard(): Board {
   const health = new Map<string, Health>();
   const checks = new Map<string, Map<string, CheckResult>>();
   const hostChecks = new Map<string, Map<string, HostCheck>>();
   const progress = new Map<number, ProgressText>();
   const waiters = new Map<number, Set<() => void>>();
+  const due = new Map<number, NodeJS.Timeout>();
   let waitingCount = 0;
+
+  function wakeAll(operation: number): void {
+    clearTimeout(due.get(operation));
+    due.delete(operation);
+    const waiting = waiters.get(operation) ?? new Set();
+    waiters.delete(operation);
+    for (const wake of waiting) wake();
+  }
+
   return {
     health: (app) => health.get(app),
     setHealth: (app, value) => void health.set(app, value),
@@ -53,10 +68,13 @@ export function openBoard(): Board {
     progress: (operation) => progress.get(operation),
     setProgress: (operation, value) => void progress.set(operation, value),
     changed(operation) {
-      const waiting = waiters.get(operation) ?? new Set();
-      waiters.delete(operation);
-      for (const wake of waiting) wake();
+      if (due.has(operation) || !waiters.has(operation)) return;
+      due.set(
+        operation,
+        setTimeout(() => wakeAll(operation), SOON),
+      );
     },
+    ended: wakeAll,
     waitForChange: (operation, milliseconds) =>
       new Promise((resolve) => {
         const long = waitingCount < MOST_WAITING;

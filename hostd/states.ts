@@ -181,6 +181,18 @@ export function touchesTheApp(step: StepName): boolean {
   return lockOf(step) === "switch" && !BESIDE.has(step);
 }
 
+/**
+ * Steps of a switch whose every trace is gone after a power cut: processes, mounts, what can be made again. That they
+ * began need be on disk only before a step begins that leaves more; all others are on record before they begin.
+ */
+const PASSING: ReadonlySet<StepName> = new Set([
+  ...(["plan", "room", "mount", "prove", "drain", "stop", "config", "flip", "signal", "judge", "ready"] as const),
+]);
+
+export function isPassing(step: StepName): boolean {
+  return PASSING.has(step);
+}
+
 export function stepRule(step: StepName): StepRule {
   return STEPS[step];
 }

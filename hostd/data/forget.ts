@@ -39,11 +39,11 @@ export async function finishForgetting({ node, journal }: Engine, app: string): 
 /** Snapshots of an app that nothing but somebody's own word takes, each with why. */
 export function protectedOf(engine: Engine, app: string): ReadonlyMap<string, string> {
   const { generations, slots, snapshots, operations } = engine.journal;
-  const isPinned = (image: string) => slots.list(app).some((slot) => slot.image === image && slot.pinned !== undefined);
+  const pinned = new Set(slots.list(app).flatMap((slot) => (slot.pinned === undefined ? [] : [slot.image])));
   return protectedSnapshots({
     snapshots: snapshots.list(app),
     target: rollbackTarget(situationOf(engine, app))?.number,
-    pinned: generations.list(app).flatMap(({ number, image }) => (isPinned(image) ? [number] : [])),
+    pinned: generations.list(app).flatMap(({ number, image }) => (pinned.has(image) ? [number] : [])),
     inUse: operations.unfinished(app).flatMap(({ plan, id }) => {
       const change = parsePlan(plan, id).switch;
       return [change?.snapshot, change?.restore, change?.kept];

@@ -5,10 +5,12 @@ import { MIGRATIONS, READABLE_FROM } from "./schema.ts";
 
 type Parameters = readonly (string | number | undefined)[];
 
-/** The journal's database: synchronous, one owner, every write on disk when the call returns. */
+/** The journal's database: synchronous, one owner, every write on disk when the call returns, unless it is said to have time. */
 export interface Database {
   /** Runs `work` as one transaction; one inside another joins it. */
   transaction<T>(work: () => T): T;
+  /** As above, but on disk only with the next one that is: a kill takes nothing of it, a power cut may, all or nothing. */
+  later<T>(work: () => T): T;
   run(sql: string, parameters: Parameters): { changes: number; id: number };
   all<T>(row: z.ZodType<T>, sql: string, parameters?: Parameters): T[];
   one<T>(row: z.ZodType<T>, sql: string, parameters?: Parameters): T | undefined;
@@ -31,20 +33,31 @@ export function openDatabase(path: string): Database {
     return statement;
   }
 
+  function transaction<T>(work: () => T): T {
+    if (depth > 0) return work();
+    connection.exec("BEGIN IMMEDIATE");
+    depth++;
+    try {
+      const result = work();
+      connection.exec("COMMIT");
+      return result;
+    } catch (error) {
+      if (connection.isTransaction) connection.exec("ROLLBACK");
+      throw error;
+    } finally {
+      depth--;
+    }
+  }
+
   return {
-    transaction(work) {
+    transaction,
+    later(work) {
       if (depth > 0) return work();
-      connection.exec("BEGIN IMMEDIATE");
-      depth++;
+      connection.exec("PRAGMA synchronous = NORMAL");
       try {
-        const result = work();
-        connection.exec("COMMIT");
-        return result;
-      } catch (error) {
-        if (connection.isTransaction) connection.exec("ROLLBACK");
-        throw error;
+        return transaction(work);
       } finally {
-        depth--;
+        connection.exec("PRAGMA synchronous = FULL");
       }
     },
     run(sql, parameters) {

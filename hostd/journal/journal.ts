@@ -29,6 +29,8 @@ export interface Journal {
   readonly tally: Tally;
   /** Several changes as one: all of them are on disk when it returns, or none. */
   transaction<T>(work: () => T): T;
+  /** As above, on disk with the next change that is: for what a power cut may take as long as it takes what follows too. */
+  later<T>(work: () => T): T;
   close(): void;
 }
 
@@ -48,6 +50,7 @@ export function openJournal(path: string, date: () => Date): Journal {
     snapshots: openSnapshots(database, events, operations, date),
     tally: openTally(database),
     transaction: (work) => database.transaction(work),
+    later: (work) => database.later(work),
     close: () => database.close(),
   };
 }

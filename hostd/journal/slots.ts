@@ -8,6 +8,7 @@ import { SLOT_TRANSITIONS, type SlotAction } from "../states.ts";
 import { type Database, json } from "./database.ts";
 import type { Events } from "./events.ts";
 import type { Operations } from "./operations.ts";
+import { parsedOnce } from "./parsed-once.ts";
 import { transition } from "./transition.ts";
 
 const row = z.object({
@@ -19,8 +20,8 @@ const row = z.object({
   state: z.enum(SLOT_STATES),
   pinned: z.string().optional(),
   declared: json(z.record(z.string(), z.string())),
-  manifest: z.string().transform((text): ImageManifest => parseManifest(Buffer.from(text))),
-  config: z.string().transform((text): ImageConfig => parseImageConfig(Buffer.from(text))),
+  manifest: z.string().transform(parsedOnce((text): ImageManifest => parseManifest(Buffer.from(text)))),
+  config: z.string().transform(parsedOnce((text): ImageConfig => parseImageConfig(Buffer.from(text)))),
   staged_at: z.string(),
   staged_order: z.int(),
   last_good_at: z.string().optional(),

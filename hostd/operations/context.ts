@@ -24,6 +24,10 @@ export interface Context {
   gap: GapMeter | undefined;
   /** Code of the failure that is being undone. */
   failure: string | undefined;
+  /** Whether the step under way leaves nothing that outlives a power cut (hostd/states.ts). */
+  passing: boolean;
+  /** Changes the journal on behalf of the step under way; where that is passing, on disk with the next lasting step. */
+  record(work: () => void): void;
   /** Writes the plan to the journal: what a step decided is never decided again. */
   savePlan(change: Partial<Plan>): void;
   /** Says what was decided or left, for the history. */
@@ -40,12 +44,14 @@ export function openContext(engine: Engine, operation: OperationRow, signal: Abo
     signal,
     plan: parsePlan(operation.plan, operation.id),
     gap: undefined,
+    passing: false,
+    record: (work) => (context.passing ? engine.journal.later(work) : engine.journal.transaction(work)),
     failure: operation.reason?.code,
     savePlan(change) {
       context.plan = { ...context.plan, ...change };
-      engine.journal.operations.setPlan(operation.id, context.plan);
+      context.record(() => engine.journal.operations.setPlan(operation.id, context.plan));
     },
-    note: (text) => engine.journal.operations.note(operation.id, text),
+    note: (text) => context.record(() => engine.journal.operations.note(operation.id, text)),
     report(text, fraction) {
       engine.board.setProgress(operation.id, { text, ...(fraction === undefined ? {} : { fraction }) });
       engine.board.changed(operation.id);

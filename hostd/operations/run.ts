@@ -5,7 +5,7 @@ import { faultPoint } from "../fault.ts";
 import type { StepRow } from "../journal/operations.ts";
 import { judgeAfterwards } from "../rollback/afterwards.ts";
 import { keepFailure } from "../rollback/bundle.ts";
-import { isUpgrade, lockOf, type StepName, stepRule, TRANSITION_LIMIT } from "../states.ts";
+import { isPassing, isUpgrade, lockOf, type StepName, stepRule, TRANSITION_LIMIT } from "../states.ts";
 import { type Context, END, openContext } from "./context.ts";
 import type { Executor } from "./executors.ts";
 import { giveUp, mustGiveUp } from "./give-up.ts";
@@ -33,7 +33,7 @@ export async function runOperation(engine: Engine, id: number, signal: AbortSign
     if (engine.closing.aborted) return;
     await goBack(context, toFailureDocument(error));
   } finally {
-    engine.board.changed(id);
+    engine.board.ended(id);
     await engine.ballast.hold();
   }
 }
@@ -48,10 +48,13 @@ export async function undoOperation(
   const operation = engine.journal.operations.get(id);
   if (operation === undefined) throw new HostdError("unknown-operation", `no operation ${id}`);
   await goBack(openContext(engine, operation, signal), reason);
-  engine.board.changed(id);
+  engine.board.ended(id);
 }
 
-/** The end of a step and the start of the next are one write: both are on disk before the next one does anything. */
+/**
+ * The end of a step and the start of the next are one write, on disk before the next one does anything that outlives a
+ * power cut.
+ */
 async function goForward(context: Context): Promise<void> {
   const { operations } = context.engine.journal;
   const steps = operations.steps(context.id);
@@ -72,9 +75,10 @@ async function goForward(context: Context): Promise<void> {
 
 function beginStep(context: Context, step: StepRow, ended: () => void): void {
   const { journal } = context.engine;
+  context.passing = isPassing(step.name);
   try {
     context.signal.throwIfAborted();
-    journal.transaction(() => {
+    context.record(() => {
       ended();
       refuseEndless(context, TRANSITION_LIMIT);
       journal.operations.lock(context.id, lockOf(step.name));
@@ -89,6 +93,7 @@ function beginStep(context: Context, step: StepRow, ended: () => void): void {
 /** All is done: that it cannot be written down yet is no reason to take it back. */
 async function close(context: Context, done: () => void): Promise<void> {
   const { journal, watch } = context.engine;
+  context.passing = false;
   await insist(context, () =>
     journal.transaction(() => {
       done();
@@ -105,6 +110,7 @@ async function close(context: Context, done: () => void): Promise<void> {
  */
 async function goBack(context: Context, reason: FailureDocument): Promise<void> {
   const { journal, log, closing } = context.engine;
+  context.passing = false;
   context.failure = reason.code;
   if (mustGiveUp(context)) return await giveUp(context, reason);
   if (begunSteps(context).length === 0) {

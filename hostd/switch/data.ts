@@ -11,7 +11,7 @@ export async function takeSnapshot(context: Context): Promise<string> {
   const format = engine.journal.apps.get(app)?.data_format;
   if (plan.snapshot === undefined || format === undefined) return "no data yet";
   await engine.node.snapshot(app, plan.snapshot);
-  engine.journal.snapshots.add({
+  const snapshot = {
     id: plan.snapshot,
     app,
     format,
@@ -19,7 +19,8 @@ export async function takeSnapshot(context: Context): Promise<string> {
     ...(plan.from === undefined ? {} : { generation: plan.from }),
     consistency: plan.consistency ?? "stopped",
     ...keptUntil(context),
-  });
+  };
+  engine.journal.later(() => engine.journal.snapshots.add(snapshot)); // that the step began, and so under which name, is on disk
   return plan.snapshot;
 }
 

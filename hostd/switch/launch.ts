@@ -21,7 +21,8 @@ export async function startGeneration(engine: Engine, app: string, number: numbe
   await engine.node.ensureHolder(app, target.app.listen);
   await engine.node.start(await specOf(engine, target, root));
   engine.board.clear(app);
-  engine.journal.events.append("app.started", { app, detail: { generation: number, version: target.slot.version } });
+  const detail = { generation: number, version: target.slot.version };
+  engine.journal.later(() => engine.journal.events.append("app.started", { app, detail })); // a power cut ends it anyway
 }
 
 export async function stopGeneration(engine: Engine, app: string, number: number): Promise<void> {

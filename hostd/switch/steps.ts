@@ -56,7 +56,7 @@ export async function mount(context: Context): Promise<void> {
   const plan = switchOf(context);
   const slot = slots.require(app, plan.image);
   engine.watch.leave(app);
-  engine.journal.transaction(() => {
+  context.record(() => {
     if (slot.state !== "trial") slots.move(context.id, app, plan.image, "try");
     if (isConfigAlone(context)) return;
     apps.setTarget(context.id, app, { image: slot.image, version: slot.version, sequence: slot.sequence });
@@ -191,7 +191,7 @@ export async function flip(context: Context): Promise<void> {
   const plan = switchOf(context);
   const state = apps.get(app);
   const format = formatAfter(launchable(engine, app, plan.to).app, state?.data_format);
-  engine.journal.transaction(() => {
+  context.record(() => {
     if (format !== undefined) {
       apps.setData(context.id, app, { format, version: state?.data_version ?? "first" });
       generations.setData(context.id, app, plan.to, { version: state?.data_version ?? "first", format });
@@ -320,7 +320,7 @@ function beginGeneration(context: Context, process?: Running): void {
   const plan = switchOf(context);
   const state = journal.apps.get(context.app);
   const format = state?.data_format;
-  journal.generations.begin(context.id, {
+  const generation = {
     app: context.app,
     number: plan.to,
     image: plan.image,
@@ -328,7 +328,8 @@ function beginGeneration(context: Context, process?: Running): void {
     config: plan.config,
     data: format === undefined ? undefined : { version: state?.data_version ?? "first", format },
     process: process?.generation,
-  });
+  };
+  context.record(() => journal.generations.begin(context.id, generation));
 }
 
 function previousOf(context: Context, generation: number): number | undefined {

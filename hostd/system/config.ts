@@ -1,6 +1,5 @@
 import { chmod, chown, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
-import { renameDurably, syncTree } from "../../effects/durable.ts";
 import { unlessMissing } from "../../effects/errno.ts";
 import { NodeError } from "./failure.ts";
 import type { ConfigFileBytes, NodeSystem } from "./node.ts";
@@ -13,14 +12,15 @@ export const CURRENT = "current";
 
 /**
  * Rendered configuration, one directory a generation, whole before it has its name: plain files on the disk; those with
- * a secret, and those that may be replaced below a running process, in the run directory.
+ * a secret, and those that may be replaced below a running process, in the run directory. Nobody waits for the disk: what
+ * a power cut took of a directory is seen before it is used, and made again.
  */
 export function openConfig(paths: Paths, userOf: (app: string) => Promise<number>): Config {
   const isPlain = (file: ConfigFileBytes) => file.reload === undefined && file.secret !== true;
   const isSecret = (file: ConfigFileBytes) => file.reload === undefined && file.secret === true;
 
   /** What has a name is whole: the way back to it must need no room. */
-  async function write(directory: string, files: readonly ConfigFileBytes[], user: number, durable: boolean) {
+  async function write(directory: string, files: readonly ConfigFileBytes[], user: number) {
     if (await holds(directory, files)) return;
     const half = join(dirname(directory), `.making-${directory.slice(dirname(directory).length + 1)}`);
     try {
@@ -28,9 +28,8 @@ export function openConfig(paths: Paths, userOf: (app: string) => Promise<number
       await mkdir(dirname(half), { recursive: true, mode: 0o700 });
       await makeDirectory(half);
       for (const file of files) await writeReadable(half, file, user);
-      if (durable) await syncTree(half);
       await rm(directory, { recursive: true, force: true });
-      await (durable ? renameDurably : rename)(half, directory);
+      await rename(half, directory);
     } catch (error) {
       await rm(half, { recursive: true, force: true });
       throw error;
@@ -42,7 +41,7 @@ export function openConfig(paths: Paths, userOf: (app: string) => Promise<number
     await mkdir(dirname(live), { recursive: true, mode: 0o700 });
     await makeDirectory(live);
     const others = files.filter((file) => file.reload !== undefined);
-    await write(join(live, String(generation)), others, await userOf(app), false);
+    await write(join(live, String(generation)), others, await userOf(app));
     const before = await unlessMissing(readlink(join(live, CURRENT)));
     await rm(join(live, ".next"), { force: true });
     await symlink(String(generation), join(live, ".next"));
@@ -58,8 +57,8 @@ export function openConfig(paths: Paths, userOf: (app: string) => Promise<number
       const user = await userOf(app);
       const [plain, secret] = [files.filter(isPlain), files.filter(isSecret)];
       const reloaded = files.filter((file) => file.reload !== undefined);
-      if (plain.length > 0) await write(paths.config(app, generation), plain, user, true);
-      if (secret.length > 0) await write(paths.secretConfig(app, generation), secret, user, false);
+      if (plain.length > 0) await write(paths.config(app, generation), plain, user);
+      if (secret.length > 0) await write(paths.secretConfig(app, generation), secret, user);
       if (reloaded.length > 0) await replace(app, generation, generation, reloaded);
       const mounts = (directory: string, some: readonly ConfigFileBytes[]) =>
         some.map(({ path }) => ({ source: join(directory, path), target: path }));
@@ -86,7 +85,7 @@ export function openConfig(paths: Paths, userOf: (app: string) => Promise<number
   };
 }
 
-/** Whether exactly these files are there already; a directory has its name only once it is whole. */
+/** Whether exactly these files are there already. */
 async function holds(directory: string, files: readonly ConfigFileBytes[]): Promise<boolean> {
   const there = await unlessMissing(readdir(directory, { recursive: true, withFileTypes: true }));
   if (there?.filter((entry) => !entry.isDirectory()).length !== files.length) return false;

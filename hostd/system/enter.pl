@@ -1,16 +1,13 @@
-#!/usr/bin/perl
+#!/usr/bin/perl -w
 # The last step into a sandbox: bwrap made namespaces and mounts, with the image below /app; this makes /app the root,
 # gives up every privilege and becomes the app. It runs on the host's Perl, so an image needs no tool of its own, and
 # the image's environment is set only at the end, so it cannot reach this program.
 #
-# usage: enter.pl SPEC-FD REPORT-FD          becomes the app of a new sandbox
-#        enter.pl SPEC-FD REPORT-FD PID      runs beside process PID, in its namespaces, and exits as what it ran
+# usage: enter.pl ARCHITECTURE SPEC-FD REPORT-FD          becomes the app of a new sandbox
+#        enter.pl ARCHITECTURE SPEC-FD REPORT-FD PID      runs beside process PID, in its namespaces, and exits as what it ran
 # SPEC, joined by NUL: user id, sockets, most open files (0: as it is), workdir, number of variables, NAME=VALUE..., command...
 # REPORT gets `entered` before the exec, and what failed where something did; it closes on exec.
-use strict;
-use warnings;
-no warnings "exec";    # a failed exec is reported, not printed
-use Config;    # nothing more is loaded: POSIX alone would take longer than all the rest of a start
+use strict;    # nothing more is loaded: the pragma warnings alone takes as long as Perl itself
 
 use constant { NOFILE => 7, MNT_DETACH => 2, PDEATHSIG => 1, CAPBSET_DROP => 24, NO_NEW_PRIVS => 38, CAPABILITY_VERSION_3 => 0x20080522 };
 use constant { F_SETFD => 2, FD_CLOEXEC => 1 };
@@ -22,9 +19,8 @@ my %ARM = (
     pivot_root => 41, umount2 => 39, prctl => 167, capset => 91, setns => 268, prlimit => 261,
     close => 57, setuid => 146, setgid => 144, exit => 94,
 );
-my %CALL = $Config{archname} =~ /^x86_64/ ? %X86 : %ARM;
-
-my ($spec_fd, $report_fd, $beside) = @ARGV;
+my ($architecture, $spec_fd, $report_fd, $beside) = @ARGV;
+my %CALL = $architecture eq "x64" ? %X86 : %ARM;
 open(my $report, ">&=", $report_fd) or die "report: $!\n";
 fcntl($report, F_SETFD, FD_CLOEXEC);
 my ($uid, $sockets, $files, $workdir, @rest) = read_spec();
@@ -40,6 +36,7 @@ $env{LISTEN_FDS} = $sockets, $env{LISTEN_PID} = $$ if $sockets;
 %ENV = %env;
 $SIG{TERM} = "DEFAULT";
 syswrite($report, "entered\n");
+$^W = 0;    # a failed exec is reported, not printed
 exec { $rest[0] } @rest or fail("$rest[0]: $!");
 
 sub read_spec {

@@ -13,10 +13,6 @@ export const STANDARD_POINTS = ["/proc", "/dev", "/tmp", "/run"];
 /** Where files lie that may be replaced while the app runs. */
 export const LIVE_POINT = "/run/config";
 
-/** Enters its cgroups, then joins root and mount points in a mount namespace of its own, so that it goes when the app goes. */
-const PREPARE =
-  'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit; shift; done; mount -t overlay overlay -o "$2" "$3" && shift 3 && exec "$@"';
-
 /** Processes that make a sandbox and stay with it: bwrap and the init of its pid namespace. */
 export const SANDBOX_TASKS = 2;
 
@@ -50,11 +46,8 @@ export function launchCommand(sandbox: Sandbox, listenFds: number, cgroups: read
   const { spec, report } = descriptorsOf(listenFds);
   const { live } = sandbox;
   const lower = [...(live === undefined ? [] : [live.links]), sandbox.root, sandbox.points];
-  const options = `ro,lowerdir=${lower.join(":")}`;
   return [
-    // Slave: what the node unmounts later goes here too, or a long-lived app would keep it busy and its disk space taken.
-    ...["unshare", "--mount", "--propagation", "slave", "--"],
-    ...["sh", "-c", PREPARE, "prepare", ...cgroups, "--", options, sandbox.at],
+    ...["/usr/bin/perl", PROGRAMS.prepare, process.arch, ...cgroups, "--", `lowerdir=${lower.join(":")}`, sandbox.at],
     ...["bwrap", "--die-with-parent", "--new-session"],
     ...["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
     ...["--ro-bind", "/usr", "/usr", "--ro-bind-try", "/lib", "/lib", "--ro-bind-try", "/lib64", "/lib64"],
@@ -65,14 +58,14 @@ export function launchCommand(sandbox: Sandbox, listenFds: number, cgroups: read
     ...(sandbox.data === undefined ? [] : ["--bind", sandbox.data.source, `/app${sandbox.data.target}`]),
     ...sandbox.files.flatMap(({ source, target }) => ["--ro-bind", source, `/app${target}`]),
     ...["--cap-drop", "ALL", ...ENTER_CAPABILITIES.flatMap((name) => ["--cap-add", name]), "--clearenv"],
-    ...["--", "/usr/bin/perl", "/enter.pl", String(spec), String(report)],
+    ...["--", "/usr/bin/perl", "/enter.pl", process.arch, String(spec), String(report)],
   ];
 }
 
 /** The command line that runs something beside a living process, in its namespaces and its root. */
 export function besideCommand(pid: number): string[] {
   const { spec, report } = descriptorsOf(0);
-  return ["/usr/bin/perl", PROGRAMS.enter, String(spec), String(report), String(pid)];
+  return ["/usr/bin/perl", PROGRAMS.enter, process.arch, String(spec), String(report), String(pid)];
 }
 
 /**

@@ -3,10 +3,12 @@ use strict;
 use warnings;
 use Fcntl qw(F_DUPFD F_GETFL F_SETFL O_NONBLOCK);
 use POSIX ();
+require(($0 =~ m{^(.*/)}s)[0] . "prepare.pl");
 
 my $CLOCK_GETTIME = (POSIX::uname())[4] eq "x86_64" ? 228 : 113;
 
-# Becomes COMMAND: 0 null, 1 and 2 as given, from 3 the sockets, the spec, the report pipe; everything else closed.
+# Becomes COMMAND: 0 null, 1 and 2 as given, from 3 the sockets, the spec, the report pipe; everything else closed. What
+# prepare.pl at its head would do is done here: another Perl would only take time.
 sub become_sandbox {
     my ($output, $error, $listen, $spec, $reporter, @command) = @_;
     $SIG{$_} = "DEFAULT" for qw(PIPE HUP CHLD);
@@ -18,8 +20,11 @@ sub become_sandbox {
     opendir(my $open, "/proc/self/fd");
     my @extra = grep { /^\d+$/ && $_ > $#high } readdir $open;
     POSIX::close($_) for @extra;
-    { exec { $command[0] } @command }
-    POSIX::write($#high, "$command[0]: $!", length "$command[0]: $!");
+    my ($perl, $program, @words) = @command;
+    @command = eval { prepare(@words) } if $program =~ m{/prepare\.pl$};
+    { exec { $command[0] } @command if @command }
+    my $reason = $@ || "$command[0]: $!";
+    POSIX::write($#high, $reason, length $reason);
     POSIX::_exit(127);
 }
 

@@ -7,6 +7,7 @@ export const PROGRAMS = {
   hostd: beside(BUNDLED ? "./hostd" : "../../bin/hostd"),
   holder: beside("./holder.pl"),
   steward: beside("./steward.pl"),
+  prepare: beside("./prepare.pl"),
   enter: beside("./enter.pl"),
   laydown: beside(BUNDLED ? "./laydown.cjs" : "./laydown-main.ts"),
 } as const;

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { OPERATIONS, type StepName, stepRule } from "../../hostd/states.ts";
+import { isPassing, OPERATIONS, type StepName, stepRule } from "../../hostd/states.ts";
 import type { ConfigFile } from "../../manifests/app.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import { Failure } from "../../manifests/failure.ts";
@@ -39,17 +39,18 @@ function casesOf(kind: SwitchKind, fault: Fault): Case[] {
 }
 
 /**
- * The end that each case must have. What ends hostd leaves the journal at the step: its rule for a crash decides, be it
- * a kill, a power cut or a disk that took no more writes before the reboot. A clock decides nothing. A full disk takes
+ * The end that each case must have. What ends hostd leaves the journal at the step: its rule for a crash decides. A power
+ * cut, or a disk that took no more writes before the reboot, may leave it at the last step that was on disk. A clock decides nothing. A full disk takes
  * the switch back; from the moment that nothing but the journal is written until the flip, all depends on the room that
  * is left in its files; and once the new version is blessed it stays, since a report that cannot be written reverts nothing.
  */
-function endOf({ step, moment, fault }: Case): End {
+function endOf({ kind, step, moment, fault }: Case): End {
   switch (fault) {
     case "kill":
+      return endAfter(step);
     case "power cut":
     case "read-only":
-      return stepRule(step).afterCrash === "resume" ? "new" : "old";
+      return endAfter(step) === endAfter(lastOnDisk(kind, step)) ? endAfter(step) : "either";
     case "clock -1 y":
     case "clock +1 y":
       return "new";
@@ -57,6 +58,16 @@ function endOf({ step, moment, fault }: Case): End {
       if (step === "commit" && moment === "after") return "new";
       return POINTS.has(step) || step === "flip" || (step === "config" && moment === "after") ? "either" : "old";
   }
+}
+
+function endAfter(step: StepName | undefined): End {
+  return step === undefined || stepRule(step).afterCrash === "resume" ? "new" : "old";
+}
+
+/** The last step up to this one whose start is on disk before it does anything; before the first of them, none. */
+function lastOnDisk(kind: SwitchKind, step: StepName): StepName | undefined {
+  const steps: readonly StepName[] = OPERATIONS[kind];
+  return steps.slice(0, steps.indexOf(step) + 1).findLast((one) => !isPassing(one));
 }
 
 function nameOf({ kind, step, moment, fault }: Case): string {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { drawStates } from "../../../hostd/drawn.ts";
 import { EXECUTORS } from "../../../hostd/operations/executors.ts";
-import { OPERATIONS, STEPS, type StepName, stepRule } from "../../../hostd/states.ts";
+import { isPassing, lockOf, OPERATIONS, STEPS, type StepName, stepRule } from "../../../hostd/states.ts";
 
 const steps = Object.keys(STEPS) as StepName[];
 
@@ -26,6 +26,12 @@ describe("the table of operations", () => {
       );
       expect(names.slice(flip).map((name) => stepRule(name).afterCrash)).toEqual(names.slice(flip).map(() => "resume"));
     }
+  });
+
+  test("what outlives a power cut is on record before it is begun: data, the new version's own writes, the verdict, all of staging", () => {
+    const lasting = steps.filter((step) => !isPassing(step));
+    expect(lasting).toEqual(expect.arrayContaining(["snapshot", "migrate", "restore", "beside", "start", "commit"]));
+    expect(lasting).toEqual(expect.arrayContaining(steps.filter((step) => lockOf(step) === "stage")));
   });
 
   test("staging has nothing to undo and always goes on: it never changes what runs", () => {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { besideCommand, launchCommand, type Sandbox, specFields } from "../../../../hostd/system/launch.ts";
+import { PROGRAMS } from "../../../../hostd/system/programs.ts";
 
 const SANDBOX: Sandbox = {
   root: "/run/hostd/slots/shop/111111111111",
@@ -12,11 +13,9 @@ const SANDBOX: Sandbox = {
 const PROGRAM = { command: ["/usr/bin/node", "server.mjs"], env: { A: "x=y", PATH: "/bin" }, workdir: "/opt/shop" };
 
 test("launchCommand joins root and mount points in a mount namespace of its own, as arguments and not as shell text", () => {
-  expect(launchCommand(SANDBOX, 1, ["/sys/fs/cgroup/memory/shop@3"]).slice(0, 13)).toEqual([
-    ...["unshare", "--mount", "--propagation", "slave", "--", "sh", "-c"],
-    'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit; shift; done; mount -t overlay overlay -o "$2" "$3" && shift 3 && exec "$@"',
-    ...["prepare", "/sys/fs/cgroup/memory/shop@3", "--"],
-    "ro,lowerdir=/run/hostd/slots/shop/111111111111:/run/hostd/apps/shop/points/3",
+  expect(launchCommand(SANDBOX, 1, ["/sys/fs/cgroup/memory/shop@3"]).slice(0, 7)).toEqual([
+    ...["/usr/bin/perl", PROGRAMS.prepare, process.arch, "/sys/fs/cgroup/memory/shop@3", "--"],
+    "lowerdir=/run/hostd/slots/shop/111111111111:/run/hostd/apps/shop/points/3",
     "/run/hostd/apps/shop/root",
   ]);
 });
@@ -64,7 +63,7 @@ test.each([
   [0, ["3", "4"]],
   [2, ["5", "6"]],
 ])("with %i sockets the spec and the report follow them", (sockets, descriptors) => {
-  expect(launchCommand(SANDBOX, sockets).slice(-3)).toEqual(["/enter.pl", ...descriptors]);
+  expect(launchCommand(SANDBOX, sockets).slice(-3)).toEqual([process.arch, ...descriptors]);
 });
 
 test("neither environment nor command of the image is on a command line", () => {
