@@ -44,6 +44,8 @@ const OUTCOMES = {
   "hook-failed": "failed",
   "drain-failed": "failed",
   unhealthy: "failed",
+  "job-failed": "failed",
+  "job-interrupted": "failed",
   interrupted: "failed",
   "no-esp": "failed",
   "reboot-failed": "failed",

@@ -10,6 +10,7 @@ export const PROGRAM: Program = {
     status: async () => (await import("./verbs/status.ts")).verb,
     stage: async () => (await import("./verbs/stage.ts")).verb,
     activate: async () => (await import("./verbs/activate.ts")).verb,
+    run: async () => (await import("./verbs/run.ts")).verb,
     confirm: async () => (await import("./verbs/confirm.ts")).verb,
     rollback: async () => (await import("./verbs/rollback.ts")).verb,
     changes: async () => (await import("./verbs/changes.ts")).verb,

@@ -63,7 +63,7 @@ export const STEPS = {
     afterCrash: "undo",
   },
   migrate: {
-    does: "run the new version's MIGRATE hook; in a rollback only where the data is older than what it writes",
+    does: "run the new version's MIGRATE hook; in a rollback or a run only where the data is older than what it writes",
     undo: "restore the snapshot, unless the new generation may have written data that the old one can read",
     afterCrash: "undo",
   },
@@ -84,12 +84,12 @@ export const STEPS = {
     afterCrash: "resume",
   },
   start: {
-    does: "start the new generation, unless it runs already",
+    does: "start the new generation, unless it runs already; a job only to be activated or run, and never twice",
     undo: "stop the new generation, unless it runs beside the old one",
     afterCrash: "resume",
   },
   judge: {
-    does: "healthy within A, then stable for B, then the host's required.d; proven beside, once more good alone",
+    does: "healthy within A, then stable for B, then the host's required.d; proven beside, once more good alone; a job by its end",
     afterCrash: "resume",
   },
   ready: { does: "run the new version's READY hook", afterCrash: "resume" },
@@ -146,6 +146,7 @@ export const OPERATIONS = {
   stage: [...STAGE],
   activate: ["plan", ...ARM, "migrate", ...SWITCH],
   deploy: [...STAGE, "plan", ...ARM, "migrate", ...SWITCH],
+  run: ["plan", "room", "mount", "snapshot", "migrate", ...SWITCH],
   rollback: [...ARM, "restore", "migrate", ...SWITCH],
   configure: ["plan", "mount", "beside", "prove", "drain", "stop", ...SWITCH],
   reload: ["plan", "mount", "config", "flip", "signal", "judge", "commit"],

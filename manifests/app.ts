@@ -85,35 +85,49 @@ const limitsSchema = z.strictObject({
 const hookSchema = z.strictObject({ command, timeout: milliseconds.default(60_000) });
 
 /** What hostd needs to run an image: parsed from the label APP_LABEL of a verified image config. */
-export const appSchema = z.strictObject({
-  schema: z.literal(1),
-  /** Product name: `shop`. */
-  name: z
-    .string()
-    .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, "expected lower-case letters, digits and -, 1 to 63"),
-  listen: z.array(listenSchema).default([]),
-  health: z.array(healthSchema).default([]),
-  data: z.array(dataSchema).max(1, "expected at most one DATA path").default([]),
-  config: z.array(configFileSchema).default([]),
-  hooks: z
-    .strictObject({
-      drain: hookSchema,
-      migrate: hookSchema,
-      ready: hookSchema,
-      reverted: hookSchema,
-      /** Makes the app write nothing to its data until `resume`; with it a snapshot needs no stop. */
-      quiesce: hookSchema,
-      /** Lets it write again; also run when it was not quiesced. */
-      resume: hookSchema,
-    })
-    .partial()
-    .default({}),
-  /** Where it is absent: stop-first. */
-  switch: switchSchema.optional(),
-  limits: limitsSchema.optional(),
-  /** Longest time from SIGTERM to SIGKILL when the app is stopped. */
-  stopTimeout: milliseconds.default(10_000),
-});
+export const appSchema = z
+  .strictObject({
+    schema: z.literal(1),
+    /** Product name: `shop`. */
+    name: z
+      .string()
+      .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, "expected lower-case letters, digits and -, 1 to 63"),
+    listen: z.array(listenSchema).default([]),
+    health: z.array(healthSchema).default([]),
+    data: z.array(dataSchema).max(1, "expected at most one DATA path").default([]),
+    config: z.array(configFileSchema).default([]),
+    hooks: z
+      .strictObject({
+        drain: hookSchema,
+        migrate: hookSchema,
+        ready: hookSchema,
+        reverted: hookSchema,
+        /** Makes the app write nothing to its data until `resume`; with it a snapshot needs no stop. */
+        quiesce: hookSchema,
+        /** Lets it write again; also run when it was not quiesced. */
+        resume: hookSchema,
+      })
+      .partial()
+      .default({}),
+    /** Where it is absent: stop-first. */
+    switch: switchSchema.optional(),
+    /** A job: it runs to its end once, and its exit code is the verdict. Absent: a service, which goes on. */
+    job: z.strictObject({ timeout: z.int().positive() }).optional(),
+    limits: limitsSchema.optional(),
+    /** Longest time from SIGTERM to SIGKILL when the app is stopped. */
+    stopTimeout: milliseconds.default(10_000),
+  })
+  .refine(({ job, listen, health, switch: order, hooks, config }) => {
+    const ofService = [
+      listen.length,
+      health.length,
+      order,
+      hooks.drain,
+      hooks.quiesce,
+      config.find((one) => one.reload),
+    ];
+    return job === undefined || !ofService.some(Boolean);
+  }, "expected a job without listen, health, switch, drain, quiesce and reload: those are of a service alone");
 
 export type App = z.infer<typeof appSchema>;
 export type Listen = z.infer<typeof listenSchema>;

@@ -11,6 +11,7 @@ export const OPERATION_KINDS = [
   "stage",
   "activate",
   "deploy",
+  "run",
   "rollback",
   "configure",
   "reload",
@@ -88,6 +89,21 @@ const stepDocumentSchema = z.object({
   detail: z.string().optional(),
 });
 
+/** One run of a job. Without `ended` it is under way, or the machine went down under it. */
+export const runSchema = z.object({
+  started: time,
+  ended: time.optional(),
+  /** As a shell would say it; absent where nobody could ask. */
+  exitCode: z.int().optional(),
+  signal: z.string().optional(),
+  /** The kernel killed it, or a process of it, for want of memory. */
+  oom: z.literal(true).optional(),
+  /** hostd ended it: it took longer than its image allows. */
+  timedOut: z.literal(true).optional(),
+  /** The end of what it printed. */
+  log: z.string().optional(),
+});
+
 export const operationDocumentSchema = z.object({
   schema: z.literal(1),
   id: z.int(),
@@ -104,6 +120,8 @@ export const operationDocumentSchema = z.object({
   to: z.int().optional(),
   /** Milliseconds in which an app that binds its port itself took no connection, measured from outside. */
   gap: z.int().optional(),
+  /** What it ran, where the app is a job. */
+  run: runSchema.optional(),
   steps: z.array(stepDocumentSchema),
   /** Why it failed or was reverted. */
   reason: failureSchema.optional(),
@@ -219,6 +237,10 @@ export const appStatusSchema = z.object({
   process: z.object({ pid: z.int(), started: z.string() }).optional(),
   /** Of the process that runs; empty where its image declares none. */
   limits: z.array(limitDocumentSchema).default([]),
+  /** Of a job that was ever started: its last run, and the operation that was for it. */
+  lastRun: runSchema
+    .extend({ operation: z.int(), generation: z.int(), version: z.string(), state: z.enum(OPERATION_STATES) })
+    .optional(),
   slots: z.array(slotDocumentSchema),
   snapshots: z.array(snapshotDocumentSchema),
   /** Absent where nothing runs. */
@@ -289,6 +311,7 @@ export const logDocumentSchema = z.object({
 
 export type LimitDocument = z.infer<typeof limitDocumentSchema>;
 export type LogDocument = z.infer<typeof logDocumentSchema>;
+export type JobRun = z.infer<typeof runSchema>;
 export type OperationKind = (typeof OPERATION_KINDS)[number];
 export type OperationState = (typeof OPERATION_STATES)[number];
 export type SlotState = (typeof SLOT_STATES)[number];

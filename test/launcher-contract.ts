@@ -164,6 +164,17 @@ export function describeLauncherContract(place: Place): void {
     });
   });
 
+  test("a program that ends as soon as it was executed was started, and its exit code is known, whichever it is", async () => {
+    const node = await open();
+    await node.ensureHolder(app, []);
+    for (const code of [0, 1, 3, 0, 7]) {
+      const generation = 10 + (await node.running(app)).length;
+      await node.start(shell(generation, `exit ${code}`));
+      await ended(node);
+      expect((await node.running(app)).at(-1)).toMatchObject({ generation, exited: { code } });
+    }
+  });
+
   test("a generation that runs is not started twice; one that ended is started again, with what it gets now", async () => {
     const node = await open();
     await node.ensureHolder(app, []);

@@ -74,7 +74,7 @@ export function parseEnv(env: readonly string[] | undefined): Record<string, str
 }
 
 function appDocument(recipe: Recipe, context: Context): App {
-  const { listen, health, data, config, hooks, switch: order, limits } = recipe.image;
+  const { listen, health, data, config, hooks, switch: order, job, limits } = recipe.image;
   const files = config.map((file) => {
     const entry = context.find(toBinary(file.template));
     if (entry?.type === "file") {
@@ -95,6 +95,7 @@ function appDocument(recipe: Recipe, context: Context): App {
     config: files,
     hooks,
     ...(order === undefined ? {} : { switch: order }),
+    ...(job === undefined ? {} : { job }),
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
   };
   return checkDocument(app, appSchema, `${recipe.file}: app document`);

@@ -92,6 +92,7 @@ export function noDeclarations(): Declarations {
     boot: undefined,
     hooks: {},
     switch: undefined,
+    job: undefined,
     limits: {},
     tests: [],
   };

@@ -194,6 +194,8 @@ export interface AppDeclarations {
   hooks: App["hooks"];
   /** How a node may go from one version to the next; undefined is stop-first. */
   switch: App["switch"];
+  /** It runs to its end; undefined is a service. */
+  job: App["job"];
   limits: Limits;
   tests: TestDeclaration[];
 }

@@ -46,6 +46,14 @@ export const CHANGE_ROUTES = [
   route({
     ...starts,
     ...ofApp,
+    path: "/v1/apps/{app}/run",
+    summary: "Run a job once more, to its end",
+    body: z.strictObject(asked),
+    run: ({ engine, parameters, body }) => begun(engine, engine.submit.run({ ...parameters, ...body })),
+  }),
+  route({
+    ...starts,
+    ...ofApp,
     path: "/v1/apps/{app}/rollback",
     summary: "Go back to a version on this node: binaries alone, unless data or config are asked for too",
     body: z.strictObject({

@@ -13,6 +13,7 @@ import type { OperationRow } from "../journal/operations.ts";
 import { toSlotDocument } from "../journal/slots.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { rollbackTarget } from "../rollback/plan.ts";
+import { lastRunOf } from "../switch/job.ts";
 import { limitsOf } from "../switch/limits.ts";
 import { runningOf } from "../switch/process.ts";
 import { situationOf } from "../switch/situation.ts";
@@ -40,6 +41,7 @@ export function toOperationDocument(engine: Engine, operation: OperationRow | un
     ...(plan.switch?.from === undefined ? {} : { from: plan.switch.from }),
     ...(plan.switch === undefined ? {} : { to: plan.switch.to }),
     ...(plan.gap === undefined ? {} : { gap: plan.gap }),
+    ...(plan.run === undefined ? {} : { run: plan.run }),
     steps: engine.journal.operations.steps(id).map(({ document }) => document),
     ...(operation.reason === undefined ? {} : { reason: withoutUndefined(operation.reason) }),
     reverted: operation.reverted,
@@ -65,6 +67,7 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
   const underWay = operations.unfinished(app).map((operation) => toUnderWay(engine, operation));
   const process = await processDocument(engine, app, state.current);
   const config = configState(engine, app);
+  const lastRun = lastRunOf(engine, app);
   const generationDocument = (row: GenerationRow) =>
     toGenerationDocument(row, generations.config(app, row.config).revision);
   return {
@@ -78,6 +81,7 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
     ...(state.hold === undefined ? {} : { hold: state.hold }),
     ...(process === undefined ? {} : { process }),
     limits: process === undefined || state.current === undefined ? [] : await limitsOf(engine, app, state.current),
+    ...(lastRun === undefined ? {} : { lastRun }),
     slots: slots.list(app).map(toSlotDocument),
     snapshots: snapshots.list(app),
     ...(config === undefined ? {} : { config }),

@@ -1,9 +1,10 @@
 import type { LogDocument } from "../../manifests/node.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
+import { lastRunOf } from "../switch/job.ts";
 import { processNumber } from "../switch/process.ts";
 
-/** The end of the log of a generation: the one named, the newest of a version or image, else the one that runs. */
+/** The end of the log of a generation: the one named, the newest of a version or image, else what runs or, of a job, ran last. */
 export async function readLogOf(
   engine: Engine,
   app: string,
@@ -22,7 +23,7 @@ export async function readLogOf(
       hint: `hostd status ${app} lists its versions`,
     });
   }
-  const generation = wanted.generation ?? ofSlot?.number ?? state.current;
+  const generation = wanted.generation ?? ofSlot?.number ?? lastOf(engine, app) ?? state.current;
   const version = all.find(({ number }) => number === generation)?.version;
   return {
     schema: 1,
@@ -34,6 +35,12 @@ export async function readLogOf(
       generation === undefined ? undefined : await processNumber(engine, app, generation),
     ),
   };
+}
+
+/** A job's last run, where it has not become the current generation since it failed. */
+function lastOf(engine: Engine, app: string): number | undefined {
+  const generation = lastRunOf(engine, app)?.generation;
+  return generation !== undefined && generation > (engine.journal.apps.get(app)?.current ?? 0) ? generation : undefined;
 }
 
 /** Whether a word is a digest or its beginning, six digits at least. */

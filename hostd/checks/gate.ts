@@ -3,12 +3,13 @@ import type { HostCheck, HostScriptKind } from "../../manifests/node.ts";
 import { HostdError } from "../error.ts";
 import { describeExit } from "../exit.ts";
 import { type Context, switchOf } from "../operations/context.ts";
+import { isJob } from "../switch/job.ts";
 import { processOf } from "../switch/process.ts";
 import { runHostScripts } from "../system/host-scripts.ts";
 
 /** Kinds of operations that put a generation on trial; a restart is none. */
 const TRIALS: ReadonlySet<string> = new Set([
-  ...["activate", "deploy", "rollback", "configure", "reload"],
+  ...["activate", "deploy", "run", "rollback", "configure", "reload"],
   ...["upgrade", "deploy-host"],
 ]);
 
@@ -36,6 +37,7 @@ export async function passGate(context: Context): Promise<void> {
 /** The scripts took their time; the app must have lived through it. */
 async function expectAlive(context: Context): Promise<void> {
   const { to } = switchOf(context);
+  if (isJob(context.engine, context.app, to)) return;
   const exit = (await processOf(context.engine, context.app, to))?.exited;
   if (exit === undefined) return;
   throw new HostdError("unhealthy", `generation ${to} of ${context.app}: the app ended: ${describeExit(exit)}`);

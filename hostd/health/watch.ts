@@ -3,6 +3,7 @@ import type { Engine } from "../engine.ts";
 import { describeExit } from "../exit.ts";
 import { hostApp, isOnTrial } from "../host/host.ts";
 import { launchable } from "../operations/context.ts";
+import { healthOfJob, isJob } from "../switch/job.ts";
 import { processNumber, processOf } from "../switch/process.ts";
 import { checkOfHost } from "../system/check-host.ts";
 import { mayRestart, type Sample, SICK_AFTER, sickness } from "./decide.ts";
@@ -43,6 +44,7 @@ export function openWatch(engineOf: () => Engine): Watch {
         return goBackFromHold(engine, app, state.hold);
       }
       if (state?.current === undefined || engine.closing.aborted || isOnTrial(engine)) return;
+      if (isJob(engine, app, state.current)) return engine.board.setHealth(app, healthOfJob(engine, app));
       const isHost = hostApp(engine) === app;
       const controller = new AbortController();
       const history = restarts.get(app) ?? [];

@@ -6,6 +6,7 @@ import { judge } from "../health/judge.ts";
 import { judgeGeneration } from "../health/trial.ts";
 import { type Context, switchOf } from "../operations/context.ts";
 import { lockOf } from "../states.ts";
+import { isJob } from "../switch/job.ts";
 import { startGeneration } from "../switch/launch.ts";
 import { requireApp } from "../switch/plan.ts";
 import { checkOfHost } from "../system/check-host.ts";
@@ -86,6 +87,7 @@ async function appIsBack(context: Context, app: string): Promise<string | undefi
   const state = engine.journal.apps.get(app);
   if (state?.current === undefined) return undefined; // given up meanwhile
   if (state.hold !== undefined) return `app ${app} did not return: ${state.hold}`;
+  if (isJob(engine, app, state.current)) return undefined; // nothing of it runs between its runs
   try {
     await startGeneration(engine, app, state.current);
     const report = (text: string) => context.report(`${app}: ${text}`);

@@ -22,6 +22,8 @@ export interface Tally {
   outcomes(): OutcomeCount[];
   /** The last activation, deployment, rollback or switch of config alone of an app. */
   lastUpdate(app: string): number | undefined;
+  /** The last operation that started an app which is a job. */
+  lastRun(app: string): number | undefined;
   /** Seconds from the first to the last step of the last staging that was completed. */
   stageSeconds(app: string): number | undefined;
 }
@@ -39,6 +41,12 @@ export function openTally(database: Database): Tally {
       database.one(
         id,
         "SELECT id FROM operations WHERE app = ? AND kind IN ('activate', 'deploy', 'rollback', 'configure', 'reload', 'upgrade', 'deploy-host') ORDER BY id DESC LIMIT 1",
+        [app],
+      )?.id,
+    lastRun: (app) =>
+      database.one(
+        id,
+        "SELECT id FROM operations WHERE app = ? AND json_extract(plan, '$.run') IS NOT NULL ORDER BY id DESC LIMIT 1",
         [app],
       )?.id,
     stageSeconds(app) {

@@ -1,5 +1,5 @@
 import type { CollectDocument } from "../../manifests/collect.ts";
-import { HEALTH_VERDICTS, SLOT_STATES } from "../../manifests/node.ts";
+import { HEALTH_VERDICTS, type OperationState, SLOT_STATES } from "../../manifests/node.ts";
 import type { OutcomeCount } from "../journal/tally.ts";
 import type { Family, Sample } from "./text.ts";
 
@@ -69,6 +69,18 @@ function ofApps(apps: readonly AppOf[]): Family[] {
       each(({ restarts }) => restarts),
     ),
     gauge(
+      "hostd_job_success",
+      "1 where the last run of a job ended with exit code 0, 0 where it did not; absent while it is under way",
+      each(({ lastRun }) =>
+        lastRun === undefined || isOpen(lastRun.state) ? undefined : Number(lastRun.exitCode === 0),
+      ),
+    ),
+    gauge(
+      "hostd_job_end_time_seconds",
+      "When the last run of a job ended, Unix time",
+      each(({ lastRun }) => (lastRun?.ended === undefined ? undefined : Date.parse(lastRun.ended) / 1_000)),
+    ),
+    gauge(
       "hostd_app_config_revision",
       "Revision of the node's layers and secrets that it runs with",
       each(({ config }) => config?.applied),
@@ -124,6 +136,10 @@ function ofOperations({ apps }: CollectDocument, outcomes: readonly OutcomeCount
       ),
     ),
   ];
+}
+
+function isOpen(state: OperationState): boolean {
+  return state === "running" || state === "reverting";
 }
 
 function infoOf({ app, current }: AppOf): Sample[] {

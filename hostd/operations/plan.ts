@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { digestSchema } from "../../manifests/digest.ts";
 import { checkDocument } from "../../manifests/document.ts";
+import { runSchema } from "../../manifests/node.ts";
 import { hostPlanSchema } from "../host/plan.ts";
 import { switchPlanSchema } from "../switch/plan.ts";
 
@@ -34,6 +35,8 @@ const planSchema = z.object({
   breakGlass: z.string().optional(),
   /** Milliseconds in which the app took no connection. */
   gap: z.int().optional(),
+  /** The run of a job that this operation began, and how it ended once that is known. */
+  run: runSchema.optional(),
   /** The revision of layers and secrets that a switch of config alone is for. */
   revision: z.int().nonnegative().optional(),
   /** Newest versions that pruning keeps, where a request said so. */

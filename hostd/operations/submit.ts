@@ -14,6 +14,7 @@ import { planRollback, type RollbackRequest } from "../rollback/plan.ts";
 import type { Found } from "../stage/identify.ts";
 import { parseRate } from "../stage/pace.ts";
 import { planSlot, situationOf } from "../switch/situation.ts";
+import { launchable } from "./context.ts";
 import type { Plan } from "./plan.ts";
 import { runOperation, undoOperation } from "./run.ts";
 
@@ -49,6 +50,8 @@ export interface Submit {
   /** `image`: a digest or its beginning; without one the newest version that may run. */
   activate(asked: Asked & { image?: string | undefined } & UpgradeRequest): OperationRow;
   rollback(asked: Asked & RollbackRequest & UpgradeRequest): OperationRow;
+  /** A job once more, as the version that ran to its end last. */
+  run(asked: Asked): OperationRow;
   adopt(asked: Asked & { channel: string; found: Found }): OperationRow;
   /** Config alone, as of a revision of the node's layers and secrets, else as they are now. */
   configure(asked: Asked & { revision?: number | undefined }): OperationRow;
@@ -107,6 +110,7 @@ export function openSubmit(engineOf: () => Engine): Submit {
         ...activationPlan(engineOf(), asked.app, asked.image),
         ...upgradePlan(asked, isHost(asked)),
       })),
+    run: (asked) => begin("run", asked, () => runPlan(engineOf(), asked.app)),
     rollback: (asked) =>
       begin(isHost(asked) ? "upgrade" : "rollback", asked, () => {
         requireApp(engineOf(), asked.app);
@@ -209,6 +213,26 @@ function activationPlan(engine: Engine, app: string, wanted: string | undefined)
   const { image } = chooseSlot(engine, app, wanted);
   planSlot(engine, app, image);
   return { image };
+}
+
+/** Refuses what is no job, or never ran to its end here: that is to be activated. */
+function runPlan(engine: Engine, app: string): Plan {
+  const { current } = requireApp(engine, app);
+  if (current === undefined) {
+    throw new HostdError("not-staged", `${app} was never activated on this node`, { hint: `hostd activate ${app}` });
+  }
+  const { slot, app: declared } = launchable(engine, app, current);
+  if (declared.job === undefined) {
+    throw new HostdError(
+      "bad-request",
+      `${app} ${slot.version} is a service, which runs all the time: expected a job`,
+      {
+        hint: "KIND job in its recipe makes it one",
+      },
+    );
+  }
+  planSlot(engine, app, slot.image, true);
+  return { image: slot.image };
 }
 
 function chooseSlot(engine: Engine, app: string, image: string | undefined): SlotRow {

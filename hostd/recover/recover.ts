@@ -13,6 +13,7 @@ import { parsePlan } from "../operations/plan.ts";
 import { forgetSecrets, removeUnusedLayers } from "../retention/prune.ts";
 import { rollbackTarget } from "../rollback/plan.ts";
 import { isUpgrade } from "../states.ts";
+import { isJob } from "../switch/job.ts";
 import { mountSlot, startGeneration } from "../switch/launch.ts";
 import { runningOf } from "../switch/process.ts";
 import { situationOf } from "../switch/situation.ts";
@@ -63,7 +64,7 @@ export async function recover(engine: Engine): Promise<void> {
 async function bringUp(engine: Engine, app: string): Promise<void> {
   const state = engine.journal.apps.get(app);
   if (state?.current === undefined) return;
-  if (state.hold !== undefined) return engine.watch.follow(app);
+  if (state.hold !== undefined || isJob(engine, app, state.current)) return engine.watch.follow(app);
   try {
     const living = await runningOf(engine, app, state.current);
     await startGeneration(engine, app, state.current);

@@ -4,6 +4,7 @@ import { judgeGeneration } from "../health/trial.ts";
 import { judgeHostAfterwards } from "../host/afterwards.ts";
 import type { Context } from "../operations/context.ts";
 import { runHook } from "../switch/hooks.ts";
+import { isJob } from "../switch/job.ts";
 import { tellGap } from "../switch/steps.ts";
 
 /**
@@ -21,12 +22,14 @@ async function judgeOld(context: Context): Promise<void> {
   const from = plan.switch?.from;
   if (from === undefined || plan.switch?.hold !== undefined || from === plan.switch?.to) return;
   context.report("judge the old generation again");
-  const hooks = context.kind === "reload" ? (["reverted"] as const) : (["ready", "reverted"] as const);
+  const startsNothing = context.kind === "reload" || isJob(engine, app, from);
+  const hooks = startsNothing ? (["reverted"] as const) : (["ready", "reverted"] as const);
   for (const hook of hooks) {
     await runHook(context, from, hook, "hook-failed").catch((error) =>
       context.note(`after the revert: ${toFailureDocument(error).message}`),
     );
   }
+  if (isJob(engine, app, from)) return;
   const verdict = await judgeGeneration(engine, {
     app,
     number: from,

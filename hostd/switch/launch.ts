@@ -13,10 +13,15 @@ export async function mountSlot(engine: Engine, app: string, image: Launchable["
   return await engine.node.mountSlot({ app, image, layers: slot.manifest.layers.map(verityOf) });
 }
 
-/** Starts a generation with its sockets, config and data; one that runs already is left as it is. */
+/** Starts a generation with its sockets, config and data; one that runs already is left as it is, and so is a job. */
 export async function startGeneration(engine: Engine, app: string, number: number): Promise<void> {
+  if (launchable(engine, app, number).app.job !== undefined) return; // its own operation alone starts it (job.ts)
+  if ((await runningOf(engine, app, number)) === undefined) await launch(engine, app, number);
+}
+
+/** Starts a generation that does not run. */
+export async function launch(engine: Engine, app: string, number: number): Promise<void> {
   const target = launchable(engine, app, number);
-  if ((await runningOf(engine, app, number)) !== undefined) return;
   const root = await mountSlot(engine, app, target.slot.image);
   await engine.node.ensureHolder(app, target.app.listen);
   await engine.node.start(await specOf(engine, target, root));

@@ -56,11 +56,16 @@ export interface Candidate {
   config: ImageConfig;
 }
 
-/** Plans the activation of a slot; undefined where the app runs exactly that already. Refuses what could not run. */
-export function planActivation(situation: Situation, slot: Candidate, configVersion: number): SwitchPlan | undefined {
+/** Plans the activation of a slot; undefined where the app runs exactly that already and is not to run again. Refuses what could not run. */
+export function planActivation(
+  situation: Situation,
+  slot: Candidate,
+  configVersion: number,
+  again = false,
+): SwitchPlan | undefined {
   const { current } = situation;
   const runsAlready = current?.image === slot.image && current.config === configVersion;
-  if (runsAlready && situation.hold === undefined) return undefined;
+  if (runsAlready && situation.hold === undefined && !again) return undefined;
   refuseFailed(situation.app, slot);
   refuseUnreadable(situation, slot, situation.dataFormat);
   return {

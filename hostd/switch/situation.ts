@@ -35,12 +35,17 @@ function describe(engine: Engine, { app, number, image, config }: GenerationRow)
 
 /**
  * The switch to a slot of this node, as things stand, and what was decided about its config; no plan where the app runs
- * exactly that already.
+ * exactly that already, unless it is to run again.
  */
-export function planSlot(engine: Engine, app: string, image: Digest): { plan: SwitchPlan | undefined; note?: string } {
+export function planSlot(
+  engine: Engine,
+  app: string,
+  image: Digest,
+  again = false,
+): { plan: SwitchPlan | undefined; note?: string } {
   const { quarantine, slots } = engine.journal;
   quarantine.refuse(app, image);
   const slot = slots.require(app, image);
   const { version, ...note } = configFor(engine, app, slot);
-  return { plan: planActivation(situationOf(engine, app), slot, version), ...note };
+  return { plan: planActivation(situationOf(engine, app), slot, version, again), ...note };
 }

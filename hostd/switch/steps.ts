@@ -9,6 +9,7 @@ import type { SlotAction } from "../states.ts";
 import type { Running } from "../system/node.ts";
 import { doorOf, openGapMeter } from "./gap.ts";
 import { runHook } from "./hooks.ts";
+import { awaitJob, isJob, startJob, stopJob } from "./job.ts";
 import { mountSlot, startGeneration, stopGeneration } from "./launch.ts";
 import { describeUnheld, limitsOf } from "./limits.ts";
 import { noteConfig } from "./note-config.ts";
@@ -19,7 +20,7 @@ import { planSlot } from "./situation.ts";
 // The steps of a switch and what undoes each (hostd/states.ts). All of them may be repeated after a crash.
 
 /** Codes that are the new version's own fault: it is condemned and quarantined. Anything else only withdraws it. */
-const AT_FAULT: ReadonlySet<string> = new Set(["unhealthy", "hook-failed", "start-failed"]);
+const AT_FAULT: ReadonlySet<string> = new Set(["unhealthy", "hook-failed", "start-failed", "job-failed"]);
 
 /**
  * Decides the switch to the version that was chosen or, in a deploy, just staged. One that runs already ends the
@@ -29,10 +30,12 @@ export async function plan(context: Context): Promise<string> {
   if (context.kind === "configure" || context.kind === "reload") return planConfigAlone(context);
   const image = context.plan.image ?? context.plan.stage?.found?.image;
   if (image === undefined) throw new HostdError("journal", `operation ${context.id}: expected a chosen version`);
-  const { plan: planned, note } = planSlot(context.engine, context.app, image);
+  const { plan: planned, note } = planSlot(context.engine, context.app, image, context.kind === "run");
   if (note !== undefined) context.note(note);
   if (planned === undefined) {
-    context.note(`${context.engine.journal.slots.require(context.app, image).version} runs already`);
+    const slot = context.engine.journal.slots.require(context.app, image);
+    const isJob = requireApp(slot).job !== undefined;
+    context.note(`${slot.version} ${isJob ? `ran already: hostd run ${context.app} runs it again` : "runs already"}`);
     return END;
   }
   context.savePlan({ switch: planned });
@@ -168,7 +171,8 @@ export async function migrate(context: Context): Promise<string> {
   const target = launchable(engine, app, plan.to).app;
   if (plan.beside !== undefined) return "nothing to migrate";
   const present = engine.journal.apps.get(app)?.data_format;
-  if (context.kind === "rollback" && !isBehind(target, present)) return "nothing to migrate";
+  if ((context.kind === "rollback" || context.kind === "run") && !isBehind(target, present))
+    return "nothing to migrate";
   const ran = await runHook(context, plan.to, "migrate", "hook-failed");
   if (!ran) return "nothing to migrate";
   const format = formatAfter(target, present);
@@ -215,9 +219,11 @@ export function pointBack(context: Context): void {
   apps.point(context.id, app, { current: plan.from, previous: before });
 }
 
-export async function start(context: Context): Promise<void> {
+export async function start(context: Context): Promise<string | undefined> {
+  if (isJob(context.engine, context.app, switchOf(context).to)) return await startJob(context);
   const { beside } = switchOf(context);
   if (beside === undefined || !(await wasStarted(context))) await startNew(context);
+  return undefined;
 }
 
 async function startNew(context: Context): Promise<void> {
@@ -230,11 +236,17 @@ async function startNew(context: Context): Promise<void> {
 /** Beside the old one it goes last: once that is back. */
 export async function stopNew(context: Context): Promise<void> {
   const { to, beside } = switchOf(context);
+  if (isJob(context.engine, context.app, to)) return await stopJob(context);
   if (beside === undefined) await stopGeneration(context.engine, context.app, to);
 }
 
 export async function judge(context: Context): Promise<string> {
-  const { beside } = switchOf(context);
+  const { beside, to } = switchOf(context);
+  if (isJob(context.engine, context.app, to)) {
+    const detail = await awaitJob(context);
+    await passGate(context);
+    return detail;
+  }
   if (!(await wasStarted(context))) await startNew(context);
   return await judgeNew(context, beside === undefined ? "fresh" : "proven");
 }

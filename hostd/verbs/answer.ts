@@ -2,6 +2,10 @@ import { EXIT_CODES, Failure } from "../../manifests/failure.ts";
 import type { OperationDocument } from "../../manifests/node.ts";
 import type { Answer, Invocation, OptionSpec } from "../../terminal/verb.ts";
 import { type Client, openClient } from "../client.ts";
+import { howRunEnded } from "../exit.ts";
+
+/** Lines of what a job printed that are shown with its end. */
+const LINES_SHOWN = 10;
 
 /** Options of every verb that asks hostd. */
 export const SOCKET_OPTION: OptionSpec = {
@@ -79,6 +83,7 @@ function describe(operation: OperationDocument): string {
   return [
     `${about}: ${howItStands(operation)}${took === "" ? "" : ` after ${took}`}`,
     ...reasonLines(operation),
+    ...runLines(operation),
     ...notes,
     ...afterwardsLines(operation),
   ].join("\n");
@@ -100,6 +105,13 @@ export function tookOf({ started, finished }: OperationDocument): string {
 function reasonLines({ reason }: OperationDocument): string[] {
   if (reason === undefined) return [];
   return [`  why: ${reason.message}`, ...(reason.hint === undefined ? [] : [`  hint: ${reason.hint}`])];
+}
+
+/** How the job ended that it ran, and the last of what that printed. */
+function runLines({ run, finished }: OperationDocument): string[] {
+  if (run === undefined || (finished === undefined && run.ended === undefined)) return []; // it is under way
+  const printed = (run.log ?? "").trimEnd().split("\n").slice(-LINES_SHOWN);
+  return [`  run: ${howRunEnded(run)}`, ...printed.filter((line) => line !== "").map((line) => `    | ${line}`)];
 }
 
 function afterwardsLines({ afterwards, from }: OperationDocument): string[] {

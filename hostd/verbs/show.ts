@@ -1,6 +1,7 @@
 import { shortDigest } from "../../manifests/digest.ts";
 import type { AppStatus, OperationDocument, StatusDocument, UnderWay } from "../../manifests/node.ts";
 import { table, terminalColumns, wrap } from "../../terminal/table.ts";
+import { howRunEnded } from "../exit.ts";
 import { describeUnheld } from "../switch/limits.ts";
 import { howItStands, tookOf } from "./answer.ts";
 import { driftLines } from "./show-config.ts";
@@ -29,6 +30,7 @@ export function showApp(app: AppStatus): string {
   const lines = [
     line(0, `${app.app}: ${describeCurrent(app)}`),
     ...(app.hold === undefined ? [] : [line(2, `kept stopped: ${app.hold}`)]),
+    ...lastRunLines(app),
     ...targetLines(app),
     ...driftOf(app),
     ...app.underWay.flatMap(underWayLines),
@@ -70,6 +72,7 @@ export function showChanges(changes: readonly OperationDocument[]): string {
       .filter((part) => part !== "")
       .join(", "),
     ...(change.reason === undefined ? [] : [`why: ${change.reason.message}`]),
+    ...(change.run === undefined ? [] : [`run: ${howRunEnded(change.run)}`]),
     ...change.notes.flatMap((note) => note.split("\n")),
   ]);
   return table(["ID", "WHEN", "WHAT", "VERSION", "OUTCOME"], rows, { below });
@@ -98,6 +101,14 @@ function describeCurrent(app: AppStatus): string {
   const axes = `binaries ${current.version} (${shortDigest(current.image)}), ${config}, ${data}`;
   const process = app.process === undefined ? "" : `, pid ${app.process.pid}`;
   return `${app.health}, generation ${current.number} (${current.state}): ${axes}${process}`;
+}
+
+function lastRunLines({ lastRun }: AppStatus): string[] {
+  if (lastRun === undefined) return [];
+  const { operation, version, state, ended, started } = lastRun;
+  const how = state === "running" ? `under way since ${when(started)}` : howRunEnded(lastRun);
+  const at = ended === undefined ? "" : `, ${when(ended)}`;
+  return [line(2, `last run: ${how}${at} (${version}, operation ${operation})`)];
 }
 
 /** What was asked for, where that is not what runs. */

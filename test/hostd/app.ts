@@ -100,6 +100,24 @@ sleep 60 if $how eq "hang";
 die "cannot be $what\n" if $how eq "bad";
 `;
 
+/**
+ * The job under test: writes a line to its data when it begins and one when it ends, so that its runs can be counted.
+ * argv: version, seconds it takes, exit code. Where the file /var/lib/shop/exit is there, that says the exit code.
+ */
+export const JOB = String.raw`
+use strict; use warnings; use IO::Handle;
+my ($version, $seconds, $code) = @ARGV;
+sub note { open(my $file, ">>", "/var/lib/shop/runs") or die "runs: $!"; print $file "$_[0] $version\n"; $file->flush; $file->sync }
+$| = 1;
+note("began");
+print "job $version at work\n";
+select(undef, undef, undef, $seconds);
+if (open(my $file, "<", "/var/lib/shop/exit")) { $code = <$file> + 0 }
+note("ended");
+print "job $version ends with $code\n";
+exit $code;
+`;
+
 const PROGRAMS = ["/usr/bin/perl", "/usr/bin/dash"];
 
 /** A root tree of a few megabytes with Perl and what it needs. */

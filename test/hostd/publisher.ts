@@ -11,7 +11,7 @@ import type { Digest } from "../../manifests/digest.ts";
 import { canonicalJson } from "../../manifests/document.ts";
 import { type Descriptor, MEDIA_TYPES } from "../../manifests/image.ts";
 import { allSigners, makeFoundation, signerOf } from "../foundation.ts";
-import { MIGRATION, makeBase, QUIET, SERVER } from "./app.ts";
+import { JOB, MIGRATION, makeBase, QUIET, SERVER } from "./app.ts";
 import { packBulk, packShop } from "./bulk.ts";
 
 const PROBE = "/run/shop.sock";
@@ -27,6 +27,8 @@ export interface VersionOptions {
   startFirst?: boolean;
   /** It binds its port itself. */
   bindsItself?: boolean;
+  /** The job under test in place of the app: how long it takes, how it ends, how long it may take (milliseconds). */
+  job?: { seconds: number; exit: number; timeout?: number };
   /** The shop of recipes/ in place of the app under test. */
   shop?: true;
   /** Megabytes that its image holds besides. */
@@ -124,6 +126,7 @@ async function packVersion(directory: string, store: Store, options: VersionOpti
   writeFileSync(join(tree, "opt/server.pl"), SERVER);
   writeFileSync(join(tree, "opt/migrate.pl"), MIGRATION);
   writeFileSync(join(tree, "opt/quiet.pl"), QUIET);
+  writeFileSync(join(tree, "opt/job.pl"), JOB);
   writeFileSync(join(tree, "opt/version"), `${options.version} ${options.sequence}`);
   return await packLayer(store, await walkDirectory(tree), { section: "deploy" });
 }
@@ -134,10 +137,7 @@ async function writeImage(store: Store, layers: readonly PackedLayer[], options:
     os: "linux",
     config: {
       Env: ["PATH=/usr/bin", `SHOP_PROBE=${options.startFirst === true ? PROBE : ""}`],
-      Entrypoint:
-        options.shop === undefined
-          ? ["/usr/bin/perl", "/opt/server.pl", options.version, options.how ?? "good", ...probeOf(options)]
-          : ["/usr/bin/node", "/opt/shop/src/server.mjs"],
+      Entrypoint: entrypointOf(options),
       Labels: { [APP_LABEL]: canonicalJson(appOf(options)) },
     },
     rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
@@ -152,26 +152,37 @@ async function writeImage(store: Store, layers: readonly PackedLayer[], options:
   return await store.write(Buffer.from(canonicalJson(manifest)));
 }
 
+function entrypointOf(options: VersionOptions): string[] {
+  const { shop, job, version, how = "good" } = options;
+  if (shop !== undefined) return ["/usr/bin/node", "/opt/shop/src/server.mjs"];
+  if (job !== undefined) return ["/usr/bin/perl", "/opt/job.pl", version, String(job.seconds), String(job.exit)];
+  return ["/usr/bin/perl", "/opt/server.pl", version, how, ...probeOf(options)];
+}
+
 function probeOf({ startFirst, bindsItself, port }: VersionOptions): string[] {
   return [startFirst === true ? PROBE : "", ...(bindsItself === true ? [String(port)] : [])];
 }
 
 function appOf(options: VersionOptions): App {
-  const { port, format = 1, reads } = options;
+  const { port, format = 1, reads, job } = options;
   return {
     schema: 1,
     name: options.name ?? "shop",
-    listen: options.bindsItself === true ? [] : [{ port, address: "127.0.0.1" }],
-    health: [
-      {
-        kind: "http",
-        url: `http://127.0.0.1:${port}/healthz`,
-        interval: options.interval ?? 100,
-        timeout: 1_000,
-        within: options.within ?? 5_000,
-        stable: options.stable ?? 400,
-      },
-    ],
+    listen: options.bindsItself === true || job !== undefined ? [] : [{ port, address: "127.0.0.1" }],
+    ...(job === undefined ? {} : { job: { timeout: job.timeout ?? 60_000 } }),
+    health:
+      job !== undefined
+        ? []
+        : [
+            {
+              kind: "http",
+              url: `http://127.0.0.1:${port}/healthz`,
+              interval: options.interval ?? 100,
+              timeout: 1_000,
+              within: options.within ?? 5_000,
+              stable: options.stable ?? 400,
+            },
+          ],
     data: [
       {
         path: "/var/lib/shop",

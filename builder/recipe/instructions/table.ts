@@ -5,6 +5,7 @@ import { readAdd, readCopy } from "./copy.ts";
 import { readConfig, readData } from "./data.ts";
 import { readHealth, readHealthcheck } from "./health.ts";
 import { readHook, readTest } from "./hook.ts";
+import { readKind } from "./kind.ts";
 import { readLimit } from "./limit.ts";
 import { readListen } from "./listen.ts";
 import { readCmd, readEntrypoint, readExpose, readShell, readStopSignal, readUser, readWorkdir } from "./process.ts";
@@ -41,6 +42,7 @@ export const INSTRUCTIONS: ReadonlyMap<string, InstructionKind> = new Map<string
   ["CMD", { read: readCmd, declares: true }],
   ["EXPOSE", { read: readExpose, declares: true }],
   ["STOPSIGNAL", { read: readStopSignal, declares: true }],
+  ["KIND", { read: readKind, declares: true }],
   ["LISTEN", { read: readListen, declares: true }],
   ["SWITCH", { read: readSwitch, declares: true }],
   ["LIMIT", { read: readLimit, declares: true }],

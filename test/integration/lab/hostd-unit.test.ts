@@ -121,6 +121,30 @@ describeWith({ root: true, programs: ["systemd-nspawn", "mmdebstrap", "perl"] },
     }
   });
 
+  test("a job is run to its end by a unit that leaves nothing; one that a clean reboot interrupts is told as that", async () => {
+    await publisher.publish({ name: "backup", version: "1.0.0", sequence: 1, port, job: { seconds: 0.1, exit: 0 } });
+    expect(await hostd("stage", "backup")).toMatchObject({ state: "done" });
+    expect(await hostd("activate", "backup")).toMatchObject({ state: "done", run: { exitCode: 0 } });
+    await publisher.publish({ name: "backup", version: "2.0.0", sequence: 2, port, job: { seconds: 60, exit: 0 } });
+    await hostd("stage", "backup");
+    const { id } = await hostd("activate", "backup", "--no-wait");
+    const unit = "hostd-app-backup@2.service";
+    await eventually(
+      () => show("ActiveState", unit),
+      (state) => state === "active",
+    );
+    await node().reboot();
+    const told = await eventually(
+      () => hostd("changes", String(id)).catch(() => undefined),
+      (operation) => operation?.finished !== undefined,
+    );
+    expect(told).toMatchObject({ state: "failed", reverted: true, reason: { code: "job-interrupted" } });
+    expect(await show("ActiveState", unit)).toBe("inactive");
+    expect(await hostd("run", "backup")).toMatchObject({ state: "done", version: "1.0.0", run: { exitCode: 0 } });
+    const { stdout } = await node().run(["ls", "/run/systemd/system"]);
+    expect(stdout).not.toContain("backup");
+  });
+
   test("reset stops the apps that systemd runs, and leaves no unit", async () => {
     await node().run(["systemctl", "stop", "hostd.service"]);
     expect(await hostd("reset", "--wipe")).toMatchObject({ stopped: ["shop"] });

@@ -18,7 +18,7 @@ describe("the table of operations", () => {
   });
 
   test("in a switch, a crash before the flip leads back and from the flip on forward", () => {
-    for (const kind of ["activate", "rollback", "configure", "reload"] as const) {
+    for (const kind of ["activate", "run", "rollback", "configure", "reload"] as const) {
       const names: readonly StepName[] = OPERATIONS[kind].filter((name) => name !== "plan");
       const flip = names.indexOf("flip");
       expect(names.slice(0, flip).map((name) => stepRule(name).afterCrash)).toEqual(

@@ -29,7 +29,7 @@ STOPTIMEOUT 5s
     `shop.recipe:2:1: unknown instruction "STOPTIMEOUT"
   2 | STOPTIMEOUT 5s
     | ^^^^^^^^^^^
-  expected one of ADD, ARG, BOOT, BOOTSTRAP, CMD, CONFIG, COPY, DATA, DEPLOY, DRAIN, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTH, HEALTHCHECK, LABEL, LIMIT, LISTEN, MAINTAINER, MIGRATE, ONBUILD, QUIESCE, READY, RESUME, REVERTED, RUN, SHELL, STOPSIGNAL, SWITCH, TEST, USER, VOLUME, WORKDIR`,
+  expected one of ADD, ARG, BOOT, BOOTSTRAP, CMD, CONFIG, COPY, DATA, DEPLOY, DRAIN, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTH, HEALTHCHECK, KIND, LABEL, LIMIT, LISTEN, MAINTAINER, MIGRATE, ONBUILD, QUIESCE, READY, RESUME, REVERTED, RUN, SHELL, STOPSIGNAL, SWITCH, TEST, USER, VOLUME, WORKDIR`,
   ],
   [
     "an instruction without anything behind it points after its word",
@@ -1292,6 +1292,79 @@ SWITCH start
   expected stop-first or start-first`,
   ],
   [
+    "a job has nothing of a service, wherever that stands",
+    `FROM debian:bookworm
+LISTEN 8080
+KIND job
+HEALTHCHECK NONE
+HEALTH tcp://localhost:8080
+CONFIG /etc/job.conf --template=job.conf --reload=SIGHUP
+DRAIN ["/drain"]
+`,
+    `shop.recipe:2:1: LISTEN in a job: a job takes no connections
+  2 | LISTEN 8080
+    | ^^^^^^
+  expected KIND service, or no LISTEN
+
+shop.recipe:5:1: HEALTH in a job: a job is judged by its exit code
+  5 | HEALTH tcp://localhost:8080
+    | ^^^^^^
+  expected KIND service, or no HEALTH
+
+shop.recipe:6:1: CONFIG --reload in a job: each run reads its files anew
+  6 | CONFIG /etc/job.conf --template=job.conf --reload=SIGHUP
+    | ^^^^^^
+  expected KIND service, or no CONFIG --reload
+
+shop.recipe:7:1: DRAIN in a job: a job is never stopped for the next version: that waits for its end
+  7 | DRAIN ["/drain"]
+    | ^^^^^
+  expected KIND service, or no DRAIN
+
+4 problems in shop.recipe`,
+  ],
+  [
+    "kinds of other systems are not supported, and what does their work is said",
+    `FROM debian:bookworm
+KIND autoscale
+`,
+    `shop.recipe:2:6: KIND autoscale is not supported
+  2 | KIND autoscale
+    |      ^^^^^^^^^
+  expected service or job
+  hint: a node runs each app once: more of them are more nodes, which somebody else starts`,
+  ],
+  [
+    "a kind that nobody knows",
+    `FROM debian:bookworm
+KIND jobs
+`,
+    `shop.recipe:2:6: bad kind "jobs"
+  2 | KIND jobs
+    |      ^^^^
+  expected service or job
+  did you mean job?`,
+  ],
+  [
+    "a kind is said once, and a service has all the time",
+    `FROM debian:bookworm
+KIND job
+KIND service
+KIND service --timeout=1h
+`,
+    `shop.recipe:3:1: second KIND: the first is in line 2
+  3 | KIND service
+    | ^^^^
+  expected one KIND
+
+shop.recipe:4:1: second KIND: the first is in line 2
+  4 | KIND service --timeout=1h
+    | ^^^^
+  expected one KIND
+
+2 problems in shop.recipe`,
+  ],
+  [
     "a probe lies where no other version sees it",
     `FROM debian:bookworm
 SWITCH start-first --probe=/var/lib/shop.sock
@@ -1649,7 +1722,7 @@ RUN\x1b[31m a
     `shop.recipe:2:1: unknown instruction "RUN\\u001b[31m"
   2 | RUN�[31m a
     | ^^^^^^^^
-  expected one of ADD, ARG, BOOT, BOOTSTRAP, CMD, CONFIG, COPY, DATA, DEPLOY, DRAIN, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTH, HEALTHCHECK, LABEL, LIMIT, LISTEN, MAINTAINER, MIGRATE, ONBUILD, QUIESCE, READY, RESUME, REVERTED, RUN, SHELL, STOPSIGNAL, SWITCH, TEST, USER, VOLUME, WORKDIR`,
+  expected one of ADD, ARG, BOOT, BOOTSTRAP, CMD, CONFIG, COPY, DATA, DEPLOY, DRAIN, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTH, HEALTHCHECK, KIND, LABEL, LIMIT, LISTEN, MAINTAINER, MIGRATE, ONBUILD, QUIESCE, READY, RESUME, REVERTED, RUN, SHELL, STOPSIGNAL, SWITCH, TEST, USER, VOLUME, WORKDIR`,
   ],
   [
     "a long line is cut around the word",

@@ -412,6 +412,12 @@ HEALTH unit:getty@tty1.service`;
     ]);
   });
 
+  test("KIND job stands with its time as the image document has it; a service says nothing", () => {
+    expect(readBelow("KIND job --timeout=90m").image.job).toEqual({ timeout: 5_400_000 });
+    expect(readBelow("KIND job").image.job).toEqual({ timeout: 3_600_000 });
+    expect(readBelow("KIND service").image.job).toBeUndefined();
+  });
+
   test("SWITCH and LIMIT stand as the image document has them; without them nothing is said", () => {
     const text = `LISTEN 8080
 HEALTH http://localhost:8080/healthz

@@ -32,3 +32,13 @@ test("the text of a revert says that it failed, why, what was kept, and how the 
   expect(text).toContain("generation 3 is healthy again");
   expect(json).toBe(operationExample);
 });
+
+test("the text of a run says how the job ended, how long it took, and the last of what it printed", () => {
+  const log = Array.from({ length: 30 }, (_, number) => `line ${number}\n`).join("");
+  const run = { started: "2026-11-21T03:00:00.000Z", ended: "2026-11-21T03:00:02.500Z", exitCode: 0, log };
+  const { text } = answerOf({ ...done, kind: "run", run });
+  expect(text).toContain("  run: exit code 0 after 2.5 s\n    | line 20\n");
+  expect(text).toContain("    | line 29");
+  expect(text).not.toContain("line 19");
+  expect(answerOf({ ...done, run: { started: run.started } }).text).toContain("run: its end is not known");
+});
