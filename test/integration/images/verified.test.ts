@@ -23,7 +23,7 @@ type Blob = Parameters<typeof readVerified>[1];
 
 async function readAll(path: string, blob: Blob): Promise<Buffer> {
   const pieces: Buffer[] = [];
-  for await (const piece of readVerified(path, blob)) pieces.push(piece);
+  for await (const piece of readVerified(path, blob)) pieces.push(Buffer.from(piece));
   return Buffer.concat(pieces);
 }
 
@@ -37,7 +37,7 @@ test("gives no byte of a file of another digest, another size or no file", () =>
   withBlob(3 * MIB, async (path, blob, bytes) => {
     const given: Buffer[] = [];
     const read = async (wrong: string, expected: Blob) => {
-      for await (const piece of readVerified(wrong, expected)) given.push(piece);
+      for await (const piece of readVerified(wrong, expected)) given.push(Buffer.from(piece));
     };
     await expect(read(path, { ...blob, size: blob.size - 1 })).rejects.toMatchObject({ code: "blob-digest" });
     await expect(read(`${path}-not`, blob)).rejects.toMatchObject({ code: "blob-missing" });
@@ -53,7 +53,7 @@ test("gives no byte that somebody changed after the file was verified", () =>
     const reading = (async () => {
       for await (const piece of readVerified(path, blob)) {
         if (given.length === 0) await overwrite(path, 9 * MIB, "other bytes");
-        given.push(piece);
+        given.push(Buffer.from(piece));
       }
     })();
     await expect(reading).rejects.toMatchObject({ code: "blob-digest" });
