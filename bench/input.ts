@@ -57,7 +57,7 @@ export async function prepareInput(directory: string): Promise<Input> {
   await once(at("ostree"), async (path) => {
     await run(["ostree", `--repo=${path}`, "init", "--mode=archive"]);
     for (const { version, tree } of trees) {
-      const what = [`--branch=${version}`, `--tree=dir=${tree}`, "--no-bindings"];
+      const what = [`--branch=${version}`, `--tree=dir=${tree}`, "--no-bindings", "--fsync=no"];
       await run(["ostree", `--repo=${path}`, "commit", ...what]);
     }
   });

@@ -15,7 +15,9 @@ const usersSchema = z.strictObject({ next: z.int(), apps: z.record(z.string(), z
 /** The user (and group) id each app runs as and owns its data by; given once, never to another app. */
 export function openUsers(paths: Paths): (app: string) => Promise<number> {
   const inTurn = createQueue();
-  return (app) =>
+  const given = new Map<string, number>();
+
+  const look = (app: string) =>
     inTurn(async () => {
       const text = await unlessMissing(readFile(paths.users, "utf8"));
       const users = text === undefined ? { next: FIRST_ID, apps: {} } : usersSchema.parse(JSON.parse(text));
@@ -29,4 +31,10 @@ export function openUsers(paths: Paths): (app: string) => Promise<number> {
       await writeDurably(paths.users, `${JSON.stringify(changed, undefined, 2)}\n`);
       return id;
     });
+
+  return async (app) => {
+    const id = given.get(app) ?? (await look(app));
+    given.set(app, id);
+    return id;
+  };
 }
