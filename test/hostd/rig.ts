@@ -46,7 +46,14 @@ export interface Rig {
    * Starts the daemon and waits until it answers; with a fault it may be gone before that. It takes its versions from
    * the served repository unless another is given, such as the publisher's directory.
    */
-  start(options?: { fault?: string; repository?: string; reserve?: number; options?: string[] }): Promise<void>;
+  start(options?: {
+    fault?: string;
+    repository?: string;
+    reserve?: number;
+    options?: string[];
+    /** Milliseconds that it may take at least. */
+    within?: number;
+  }): Promise<void>;
   /** Kills the daemon with -9, as a crash does. */
   kill(): Promise<void>;
   /** Stops the daemon as SIGSTOP does. */
@@ -115,7 +122,7 @@ export async function withRig(
       sequence = options.sequence ?? sequence + 1;
       return publisher.publish({ port, ...options, sequence });
     },
-    async start({ fault, repository, reserve = 1, options: more = [] } = {}) {
+    async start({ fault, repository, reserve = 1, options: more = [], within = 10_000 } = {}) {
       const words = ["--state", state, "--run", run, "--repository", repository ?? server.url, ...machine];
       rmSync(join(faults, "armed"), { force: true });
       rmSync(join(faults, "go"), { force: true });
@@ -132,7 +139,7 @@ export async function withRig(
       started.stderr?.on("data", (text) => {
         output += text;
       });
-      for (let tries = 0; tries < 400 && started.exitCode === null && started.signalCode === null; tries++) {
+      for (let tries = 0; tries < within / 25 && started.exitCode === null && started.signalCode === null; tries++) {
         if (
           await client.status().then(
             () => true,
