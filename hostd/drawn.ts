@@ -33,7 +33,7 @@ export function drawStates(): string {
     "",
     "A failure undoes, in reverse, every step that was started. After a crash the last step that was started decides:",
     "`resume` goes on with it, `undo` takes the operation back; `boot` goes on in the new system, and in the old one",
-    "takes back a trial that failed, or arms one again that ended without a trace, as by a power cut (three times at",
+    "takes back a trial that failed, or installs and arms one again that ended without a trace, as by a power cut (three times at",
     `most). After a power cut it is the last one whose start was on disk: that of ${passing.join(", ")} may not be,`,
     "until a step begins that leaves more than processes, mounts and what can be made again.",
     "An operation that was being taken back is taken back further. Each step has two fault points, `<kind>.<step>.before` and `.after`, and two for its undo.",

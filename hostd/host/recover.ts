@@ -91,7 +91,7 @@ export async function resumeUpgrade(engine: Engine, operation: OperationRow, ste
   });
   if (resolution.how === "again") {
     openContext(engine, operation, AbortSignal.abort()).note(`${resolution.why}: armed again`);
-    engine.journal.operations.rewind(operation.id, "arm");
+    engine.journal.operations.rewind(operation.id, "install"); // its entry may be gone: FAT renames in two writes
   }
   if (resolution.how !== "undo") return engine.submit.resolve(operation, "resume");
   const reason = new HostdError(resolution.code, resolution.why, {

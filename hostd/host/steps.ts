@@ -92,7 +92,7 @@ export async function install(context: Context): Promise<string> {
     machine.booted,
     await realFiles(engine, app, requireApp(slot).config, engine.journal.generations.config(app, config)),
   );
-  if (carried === undefined) context.note(`/etc of ${version} is as it was when it last ran`);
+  if (carried === undefined && plan.provenBefore) context.note(`/etc of ${version} is as it was when it last ran`);
   if (carried) context.note(`carried ${carried} changed files of /etc over`);
 
   const before = await esp.read();

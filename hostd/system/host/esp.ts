@@ -3,14 +3,7 @@ import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import {
-  renameDurably,
-  syncDirectory,
-  syncEach,
-  TEMPORARY_NAME,
-  temporaryNameOf,
-  writeDurably,
-} from "../../../effects/durable.ts";
+import { syncDirectory, syncEach, TEMPORARY_NAME, temporaryNameOf, writeDurably } from "../../../effects/durable.ts";
 import { unlessMissing } from "../../../effects/errno.ts";
 import { run } from "../../../effects/process.ts";
 import { READ_SIZE } from "../../../effects/source.ts";
@@ -86,7 +79,7 @@ export function openEsp(directory: string): Esp {
         syncEach([temporary]);
         const found = await digestOnDisk(temporary);
         if (found !== uki.digest) throw wrongBytes(temporary, uki.digest, found);
-        await renameDurably(temporary, join(entries, name));
+        await renameOnFat(temporary, join(entries, name));
       } catch (error) {
         await rm(temporary, { force: true });
         throw error;
@@ -94,8 +87,7 @@ export function openEsp(directory: string): Esp {
     },
     async rename(from, to) {
       if (from === to) return;
-      await rename(join(entries, from), join(entries, to));
-      await syncDirectory(entries);
+      await renameOnFat(join(entries, from), join(entries, to));
     },
     async remove(name) {
       await rm(join(entries, name), { force: true });
@@ -105,8 +97,19 @@ export function openEsp(directory: string): Esp {
       await requireEsp();
       await mkdir(dirname(conf), { recursive: true });
       await writeDurably(conf, loaderConf({ number }));
+      syncEach([conf]);
     },
   };
+}
+
+/**
+ * Where a file begins and how long it is stands in its directory, and Linux writes that into the new name with the file,
+ * not with the directory: until then the name is of an empty file. So both are synced, the file first.
+ */
+async function renameOnFat(from: string, to: string): Promise<void> {
+  await rename(from, to);
+  syncEach([to]);
+  await syncDirectory(dirname(to));
 }
 
 async function* joined(parts: readonly string[]): AsyncIterable<Uint8Array> {
