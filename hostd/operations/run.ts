@@ -33,6 +33,7 @@ export async function runOperation(engine: Engine, id: number, signal: AbortSign
     if (engine.closing.aborted) return;
     await goBack(context, toFailureDocument(error));
   } finally {
+    tellEnd(context);
     engine.board.ended(id);
     await engine.ballast.hold();
   }
@@ -47,8 +48,20 @@ export async function undoOperation(
 ): Promise<void> {
   const operation = engine.journal.operations.get(id);
   if (operation === undefined) throw new HostdError("unknown-operation", `no operation ${id}`);
-  await goBack(openContext(engine, operation, signal), reason);
+  const context = openContext(engine, operation, signal);
+  await goBack(context, reason);
+  tellEnd(context);
   engine.board.ended(id);
+}
+
+/** In the log stands how far it came, also where the machine went down with the journal's last lines. */
+function tell({ engine, id, app, kind }: Context, what: string): void {
+  engine.log("info", `operation ${what}`, { operation: id, app, kind });
+}
+
+function tellEnd(context: Context): void {
+  const state = context.engine.journal.operations.get(context.id)?.state;
+  if (state === "done" || state === "failed") tell(context, `is ${state}`);
 }
 
 /**
@@ -62,6 +75,7 @@ async function goForward(context: Context): Promise<void> {
   for (const step of steps) {
     if (step.document.done !== undefined) continue;
     beginStep(context, step, ended);
+    tell(context, `begins ${step.name}`);
     context.report(stepRule(step.name).does);
     faultPoint(`${context.kind}.${step.name}.before`);
     const result = await (await executor(step.name)).run(context);
@@ -157,6 +171,7 @@ function begunSteps(context: Context): StepRow[] {
 /** One undo and its record; a failure is told and left for the next pass: the steps before it must be taken back too. */
 async function undoStep(context: Context, step: StepRow): Promise<void> {
   const { journal, log } = context.engine;
+  tell(context, `undoes ${step.name}`);
   context.report(`undo ${step.name}: ${stepRule(step.name).undo}`);
   faultPoint(`${context.kind}.${step.name}.undo.before`);
   try {
