@@ -19,6 +19,9 @@ import { runningOf } from "../switch/process.ts";
 import { situationOf } from "../switch/situation.ts";
 import { type Begun, holdsTheApp, howToResolve } from "./decide.ts";
 
+/** Apps that are brought up at once: each waits for programs most of the time. */
+const AT_ONCE = 4;
+
 /**
  * Brings the node to one defined state after any end of hostd or of the machine, and never asks: apps run their
  * current generation, unfinished operations go on or are taken back, leftovers are removed. What it does is told in
@@ -38,9 +41,11 @@ export async function recover(engine: Engine): Promise<void> {
   }));
   const taken = new Set(unfinished.filter(({ steps }) => holdsTheApp(steps)).map(({ operation }) => operation.app));
   const host = hostApp(engine);
-  for (const { app } of journal.apps.list()) {
-    if (!taken.has(app) && app !== host) await bringUp(engine, app);
-  }
+  const left = journal.apps.list().flatMap(({ app }) => (taken.has(app) || app === host ? [] : [app]));
+  const bringUpNext = async () => {
+    for (let app = left.shift(); app !== undefined; app = left.shift()) await bringUp(engine, app);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, bringUpNext));
   if (host !== undefined && !taken.has(host)) engine.watch.follow(host);
   for (const { operation, steps } of unfinished) {
     if (isUpgrade(operation.kind) && holdsTheApp(steps)) {
