@@ -4,12 +4,14 @@ import { join } from "node:path";
 
 enableCompileCache(join(import.meta.dirname, "../.ostler/compile-cache")); // the default below /tmp is anybody's to make
 const { runProgram } = await import("../terminal/program.ts");
+const { default: about } = await import("../package.json", { with: { type: "json" } });
 const { homeDirectory } = await import("./home.ts");
 
 process.exitCode = await runProgram(
   {
     name: "ostler",
     summary: "build, sign, promote and run immutable images",
+    version: about.version,
     options: [
       { flags: "--home <dir>", summary: "the operator's store, cache, keys and repository", default: homeDirectory() },
     ],

@@ -1,9 +1,11 @@
+import about from "../package.json" with { type: "json" };
 import type { Program } from "../terminal/program.ts";
 
 /** The `hostd` command: the daemon, and the verbs that ask it over its socket. */
 export const PROGRAM: Program = {
   name: "hostd",
   summary: "the node daemon: stages, switches, judges and takes back versions",
+  version: about.version,
   verbs: {
     serve: async () => (await import("./verbs/serve.ts")).verb,
     unit: async () => (await import("./verbs/unit.ts")).verb,
@@ -13,6 +15,7 @@ export const PROGRAM: Program = {
     run: async () => (await import("./verbs/run.ts")).verb,
     confirm: async () => (await import("./verbs/confirm.ts")).verb,
     rollback: async () => (await import("./verbs/rollback.ts")).verb,
+    restart: async () => (await import("./verbs/restart.ts")).verb,
     changes: async () => (await import("./verbs/changes.ts")).verb,
     failure: async () => (await import("./verbs/failure.ts")).verb,
     health: async () => (await import("./verbs/health.ts")).verb,
@@ -24,6 +27,7 @@ export const PROGRAM: Program = {
     logs: async () => (await import("./verbs/logs.ts")).verb,
     abort: async () => (await import("./verbs/abort.ts")).verb,
     pin: async () => (await import("./verbs/pin.ts")).verb,
+    unpin: async () => (await import("./verbs/unpin.ts")).verb,
     release: async () => (await import("./verbs/release.ts")).verb,
     fsck: async () => (await import("./verbs/fsck.ts")).verb,
     prune: async () => (await import("./verbs/prune.ts")).verb,

@@ -49,6 +49,7 @@ const MEGABYTE = 1_000_000;
 export async function serve(options: ServeOptions): Promise<void> {
   const settings = readSettings(options);
   const launcher = readLauncher(options.launcher);
+  const repository = locate(options.repository);
   const [stateDirectory, runDirectory] = [resolve(options.stateDirectory), resolve(options.runDirectory)];
   if (process.getuid?.() !== 0) {
     throw new Failure("failed", "not-root", "hostd mounts layers and starts apps as their own users: expected root", {
@@ -57,7 +58,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   }
   await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
   const trustDirectory = await seed(stateDirectory, options.root);
-  const source = openSource(locate(options.repository));
+  const source = openSource(repository);
   const engine = await openEngine({
     stateDirectory,
     source,

@@ -89,7 +89,7 @@ export const STEPS = {
     afterCrash: "resume",
   },
   judge: {
-    does: "healthy within A, then stable for B, then the host's required.d; proven beside, once more good alone; a job by its end",
+    does: "wait until its checks are good and stay good (a job: for its end), then required.d; proven beside, once more good alone",
     afterCrash: "resume",
   },
   ready: { does: "run the new version's READY hook", afterCrash: "resume" },

@@ -60,7 +60,7 @@ export const collectDocumentSchema = z.object({
       lastUpdate: updateSchema.optional(),
       /** Seconds that the last completed staging took. */
       stageSeconds: z.number().optional(),
-      /** How often hostd started it again because it was sick, ever. */
+      /** How often it was started again because it was sick or somebody asked for it, ever. */
       restarts: z.int(),
     }),
   ),

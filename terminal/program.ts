@@ -8,6 +8,8 @@ import type { Answer, OptionSpec, Verb } from "./verb.ts";
 export interface Program {
   name: string;
   summary: string;
+  /** What `--version` prints. */
+  version: string;
   /** Words of the verb, as typed (`keys init`) -> its file. */
   verbs: Readonly<Record<string, () => Promise<Verb>>>;
   /** Options that every verb takes. */
@@ -88,6 +90,10 @@ function findVerb(program: Program, argv: readonly string[]) {
 
 async function withoutVerb(program: Program, argv: readonly string[]): Promise<number> {
   const [word, second] = argv;
+  if (word === "--version" || word === "-V" || word === "version") {
+    process.stdout.write(`${program.name} ${program.version}\n`);
+    return EXIT_CODES.ok;
+  }
   const group = Object.keys(program.verbs).filter((name) => name.split(" ")[0] === word);
   const asksForHelp = word === undefined || word === "--help" || word === "-h" || word === "help";
   if (!asksForHelp && group.length === 0) throw unknownVerb(program.name, Object.keys(program.verbs), word);

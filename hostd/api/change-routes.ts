@@ -54,6 +54,14 @@ export const CHANGE_ROUTES = [
   route({
     ...starts,
     ...ofApp,
+    path: "/v1/apps/{app}/restart",
+    summary: "Stop what runs and start it again; what does not come back is stopped and held",
+    body: z.strictObject(asked),
+    run: ({ engine, parameters, body }) => begun(engine, engine.submit.restart({ ...parameters, ...body })),
+  }),
+  route({
+    ...starts,
+    ...ofApp,
     path: "/v1/apps/{app}/rollback",
     summary: "Go back to a version on this node: binaries alone, unless data or config are asked for too",
     body: z.strictObject({

@@ -95,7 +95,7 @@ export function refuseWithoutEspRoom({ needed, free }: { needed: number; free: n
     "no-space",
     `the ESP: expected ${needed + ESP_RESERVE} bytes free (${needed} for the versions that are kept, ${ESP_RESERVE} in reserve), got ${free}`,
     {
-      hint: "keep fewer versions (hostd serve --keep), or unpin one: hostd pin",
+      hint: "keep fewer versions (hostd serve --keep), or hostd unpin one",
       details: { needed, free, reserve: ESP_RESERVE },
     },
   );

@@ -65,7 +65,7 @@ function ofApps(apps: readonly AppOf[]): Family[] {
     ),
     counter(
       "hostd_app_restarts_total",
-      "Restarts of a sick app",
+      "Restarts: of a sick app by hostd, and those asked for",
       each(({ restarts }) => restarts),
     ),
     gauge(

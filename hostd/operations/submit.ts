@@ -55,7 +55,8 @@ export interface Submit {
   adopt(asked: Asked & { channel: string; found: Found }): OperationRow;
   /** Config alone, as of a revision of the node's layers and secrets, else as they are now. */
   configure(asked: Asked & { revision?: number | undefined }): OperationRow;
-  restart(asked: Asked & { cause: string }): OperationRow;
+  /** `cause`: why hostd itself does it. */
+  restart(asked: Asked & { cause?: string }): OperationRow;
   halt(asked: Asked & { cause: string }): OperationRow;
   /** `ttl`: how long it is kept, `14d` or `never`; until somebody forgets it where none is given. */
   snapshot(asked: Asked & { ttl?: string | undefined }): OperationRow;
@@ -139,7 +140,11 @@ export function openSubmit(engineOf: () => Engine): Submit {
         return { revision };
       });
     },
-    restart: (asked) => begin("restart", asked, () => ({ ...samePlan(engineOf(), asked.app), cause: asked.cause })),
+    restart: (asked) =>
+      begin("restart", asked, () => ({
+        ...restartPlan(engineOf(), asked.app),
+        ...(asked.cause === undefined ? {} : { cause: asked.cause }),
+      })),
     halt: (asked) => begin("halt", asked, () => ({ ...samePlan(engineOf(), asked.app), cause: asked.cause })),
     snapshot: (asked) => begin("snapshot", asked, () => snapshotPlan(engineOf(), asked.app, asked.ttl)),
     forget: (asked) =>
@@ -250,6 +255,21 @@ export function findSlot(slots: readonly SlotRow[], image: string): SlotRow | un
   const hex = image.replace(/^sha256:/, "");
   const matches = slots.filter((slot) => hex.length >= 6 && slot.image.startsWith(`sha256:${hex}`));
   return matches.length === 1 ? matches[0] : undefined;
+}
+
+/** Refuses what does not run by itself, or not now. */
+function restartPlan(engine: Engine, app: string): Plan {
+  const { current, hold } = requireApp(engine, app);
+  const host = hostApp(engine) === app;
+  if (host || (current !== undefined && launchable(engine, app, current).app.job !== undefined)) {
+    throw new HostdError("bad-request", `${app} is ${host ? "the host" : "a job"}: expected a service`, {
+      hint: host ? "systemctl reboot starts it again" : `hostd run ${app} runs it once more`,
+    });
+  }
+  if (hold !== undefined) {
+    throw new HostdError("not-running", `${app} is kept stopped: ${hold}`, { hint: `hostd activate ${app} ends that` });
+  }
+  return samePlan(engine, app);
 }
 
 /** A plan that leads from the current generation to itself: what a restart and a snapshot need. */

@@ -40,9 +40,10 @@ export async function openRecoveryDisk(places: RecoveryPlaces): Promise<Recovery
     });
   }
   const { stateDirectory, espDirectory } = places;
+  const esp = openEsp(espDirectory);
+  await esp.read(); // nothing is made on a machine that has none
   const { layDownLayer, scrubLayer } = await openLayers(pathsOf(places));
   const files = await openHostFiles(stateDirectory);
-  const esp = openEsp(espDirectory);
   return {
     stateDirectory,
     layers: { layDownLayer, scrubLayer },

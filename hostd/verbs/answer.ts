@@ -104,7 +104,10 @@ export function tookOf({ started, finished }: OperationDocument): string {
 
 function reasonLines({ reason }: OperationDocument): string[] {
   if (reason === undefined) return [];
-  return [`  why: ${reason.message}`, ...(reason.hint === undefined ? [] : [`  hint: ${reason.hint}`])];
+  return [
+    `  why: ${reason.message.replaceAll("\n", "\n    ")}`,
+    ...(reason.hint === undefined ? [] : [`  hint: ${reason.hint}`]),
+  ];
 }
 
 /** How the job ended that it ran, and the last of what that printed. */

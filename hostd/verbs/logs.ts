@@ -25,6 +25,11 @@ export const verb: Verb = {
     if (generation !== undefined && slot !== undefined) {
       throw new Failure("usage", "bad-option", "expected one of --generation and --slot");
     }
+    if (generation !== undefined && !/^[1-9]\d{0,8}$/.test(generation)) {
+      throw new Failure("usage", "bad-option", `--generation: expected a number from 1 on, got ${generation}`, {
+        hint: "hostd changes shows which there were",
+      });
+    }
     const read = () => clientOf(invocation).logs(argument(invocation, 0), { generation, slot });
     if (invocation.options["follow"] !== true) {
       const log = await read();

@@ -1,4 +1,5 @@
 import type { PruneDocument } from "../../manifests/care.ts";
+import { shortDigest } from "../../manifests/digest.ts";
 import type { Answer, Verb } from "../../terminal/verb.ts";
 import { clientOf, exitCodeOf, SOCKET_OPTION, text } from "./answer.ts";
 
@@ -28,6 +29,10 @@ export const verb: Verb = {
 
 function show({ collected, layers }: PruneDocument, did: string): string {
   if (collected.length === 0 && layers.length === 0) return `${did} nothing`;
-  const versions = collected.map(({ app, version, image }) => `  ${app} ${version} ${image}`);
-  return [`${did} ${collected.length} versions and ${layers.length} layers`, ...versions].join("\n");
+  const versions = collected.map(({ app, version, image }) => `  ${app} ${version} (${shortDigest(image)})`);
+  return [`${did} ${count(collected.length, "version")} and ${count(layers.length, "layer")}`, ...versions].join("\n");
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? "" : "s"}`;
 }

@@ -71,7 +71,7 @@ export function showChanges(changes: readonly OperationDocument[]): string {
     [change.image === undefined ? "" : shortDigest(change.image), tookOf(change), `by ${change.by}`]
       .filter((part) => part !== "")
       .join(", "),
-    ...(change.reason === undefined ? [] : [`why: ${change.reason.message}`]),
+    ...(change.reason === undefined ? [] : `why: ${change.reason.message}`.split("\n")),
     ...(change.run === undefined ? [] : [`run: ${howRunEnded(change.run)}`]),
     ...change.notes.flatMap((note) => note.split("\n")),
   ]);

@@ -116,12 +116,15 @@ describeWith(NEEDS, "a job", () => {
       expect((await rig.operate("run")).run?.log).toContain(`job ${versionOf(rig, 1)} at work`);
     }));
 
-  test("in place of a service that fails brings the service back; a service is not run", () =>
+  test("in place of a service that fails brings the service back; a service is started again, not run", () =>
     withRig(async (rig) => {
       await rig.publish({ version: versionOf(rig, 1), stable: 100 });
       await rig.start();
       await rig.operate("deploy");
       await expect(rig.operate("run")).rejects.toBeInstanceOf(Failure);
+      const { process } = await rig.client.app("shop");
+      expect(await rig.operate("restart")).toMatchObject({ state: "done", notes: [] });
+      expect((await rig.client.app("shop")).process?.pid).not.toBe(process?.pid);
       expect(await deployJob(rig, 2, { seconds: 0, exit: 1 })).toMatchObject({
         state: "failed",
         reverted: true,

@@ -27,6 +27,12 @@ test("toCommand: help lists arguments, options, the program's own options and ex
   }
 });
 
+test("--version says which it is, and is no mistake", async () => {
+  const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+  expect(await runProgram(program, ["--version"])).toBe(0);
+  expect(write).toHaveBeenCalledWith("ostler 1.2.3\n");
+});
+
 test("toCommand: an argument too many is refused", () => {
   const command = toCommand({ name: "hostd" }, verb).configureOutput({ writeErr: () => {} });
   expect(() => command.parse(["node", "hostd", "shop", "extra"])).toThrow(/too many arguments/);
@@ -35,6 +41,7 @@ test("toCommand: an argument too many is refused", () => {
 const program: Program = {
   name: "ostler",
   summary: "images",
+  version: "1.2.3",
   verbs: {
     full: async () => ({
       ...verb,
