@@ -131,6 +131,13 @@ export const STEPS = {
     undo: "make the old system the default and the last good one",
     afterCrash: "boot",
   },
+  drift: { does: "refuse where a file of /etc that changes was changed by hand", afterCrash: "resume" },
+  declare: {
+    does: "replace files of /etc, for now and for the next boot; have systemd reload, or start again, the units that read them",
+    undo: "put the old files back and tell the units again",
+    afterCrash: "resume",
+  },
+  checks: { does: "judge the system by its image's checks, then the host's required.d", afterCrash: "resume" },
   adopt: { does: "record what the disk was laid down with as the host's good version", afterCrash: "resume" },
 } as const satisfies Record<string, StepRule>;
 
@@ -157,6 +164,7 @@ export const OPERATIONS = {
   forget: ["forget"],
   upgrade: [...UPGRADE],
   "deploy-host": [...STAGE, ...UPGRADE],
+  "configure-host": ["plan", "drift", "declare", "config", "flip", "checks", "commit"],
   adopt: ["adopt"],
 } as const satisfies Record<OperationKind, readonly StepName[]>;
 

@@ -6,13 +6,13 @@ export const APP_LABEL = "dev.ostler.app";
 const command = z.array(z.string()).min(1);
 const milliseconds = z.int().nonnegative();
 const absolutePath = z.string().regex(/^\/(?!.*(?:^|\/)\.\.(?:\/|$))/, "expected an absolute path without ..");
+export const UNIT_NAME =
+  /^[A-Za-z0-9:_.\\@-]+\.(?:service|socket|mount|timer|target|path|device|swap|slice|scope|automount)$/;
+
 const unitName = z
   .string()
   .max(255)
-  .regex(
-    /^[A-Za-z0-9:_.\\@-]+\.(?:service|socket|mount|timer|target|path|device|swap|slice|scope|automount)$/,
-    "expected a systemd unit: letters, digits, : _ . \\ @ - and a suffix such as .service",
-  );
+  .regex(UNIT_NAME, "expected a systemd unit: letters, digits, : _ . \\ @ - and a suffix such as .service");
 
 export const listenSchema = z.strictObject({
   /** TCP port that hostd keeps open across switches; the app gets it as LISTEN_FDS, in recipe order from fd 3. */
@@ -58,6 +58,8 @@ const configFileSchema = z.strictObject({
   template: z.string().max(65_536),
   /** Where only such files change, the app is not started again: it gets this signal once they are there. */
   reload: z.enum(RELOAD_SIGNALS).optional(),
+  /** Of a host: the systemd unit that is reloaded, or started again, once the file is there. */
+  unit: unitName.optional(),
 });
 
 /** A unix socket in a directory that each generation has for itself; short, since hostd reaches it through /proc. */
@@ -124,7 +126,7 @@ export const appSchema = z
       order,
       hooks.drain,
       hooks.quiesce,
-      config.find((one) => one.reload),
+      config.find((one) => one.reload ?? one.unit),
     ];
     return job === undefined || !ofService.some(Boolean);
   }, "expected a job without listen, health, switch, drain, quiesce and reload: those are of a service alone");

@@ -65,7 +65,7 @@ export const configDiffSchema = z.object({
   from: z.int().optional(),
   to: z.int(),
   /** How the app would learn of it. */
-  how: z.enum(["nothing", "reload", "restart", "start"]),
+  how: z.enum(["nothing", "reload", "restart", "start", "live"]),
   files: z.array(z.object({ path: z.string(), diff: z.string() })),
 });
 

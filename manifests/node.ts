@@ -22,6 +22,7 @@ export const OPERATION_KINDS = [
   "prune",
   "upgrade",
   "deploy-host",
+  "configure-host",
   "adopt",
 ] as const;
 export const OPERATION_STATES = ["running", "reverting", "done", "failed"] as const;

@@ -79,7 +79,8 @@ function appDocument(recipe: Recipe, context: Context): App {
     const entry = context.find(toBinary(file.template));
     if (entry?.type === "file") {
       const template = checkTemplate(file.template, readFileSync(entry.file, "utf8"));
-      return { path: file.path, template, ...(file.reload === undefined ? {} : { reload: file.reload }) };
+      const { path, reload, unit } = file;
+      return { path, template, ...(reload === undefined ? {} : { reload }), ...(unit === undefined ? {} : { unit }) };
     }
     throw new BuildError(
       "source-missing",

@@ -1,6 +1,7 @@
 import { nearest } from "../../terminal/nearest.ts";
 import { type Draft, openDraft } from "./draft.ts";
 import { RecipeError } from "./error.ts";
+import { checkConfig } from "./instructions/data.ts";
 import { checkKind } from "./instructions/kind.ts";
 import { checkSwitch } from "./instructions/switch.ts";
 import { INSTRUCTIONS } from "./instructions/table.ts";
@@ -53,7 +54,13 @@ function finish(draft: Draft, source: Source): Recipe {
   const name = options.name ?? nameFromFile(source.file);
   const noName = name === undefined || !isName(name) ? [atTop(source, badName(options.name ?? source.file))] : [];
   const noFrom = base === undefined && draft.problems.length === 0 ? [atTop(source, emptyRecipe())] : [];
-  const checked = [...undeclaredArgs(draft, source), ...checkSwitch(draft), ...checkKind(draft), ...loneResume(draft)];
+  const checked = [
+    ...undeclaredArgs(draft, source),
+    ...checkSwitch(draft),
+    ...checkKind(draft),
+    ...checkConfig(draft),
+    ...loneResume(draft),
+  ];
   const problems = [...noName, ...noFrom, ...checked];
   if (problems.length > 0 || base === undefined || name === undefined) throw new ProblemFound(...problems);
   return {

@@ -206,6 +206,8 @@ export interface ConfigDeclaration {
   template: string;
   /** The signal that makes the app read it again. */
   reload?: Signal;
+  /** Of a host: the unit that is told of it. */
+  unit?: string;
   position: Position;
 }
 

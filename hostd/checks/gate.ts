@@ -10,7 +10,7 @@ import { runHostScripts } from "../system/host-scripts.ts";
 /** Kinds of operations that put a generation on trial; a restart is none. */
 const TRIALS: ReadonlySet<string> = new Set([
   ...["activate", "deploy", "run", "rollback", "configure", "reload"],
-  ...["upgrade", "deploy-host"],
+  ...["upgrade", "deploy-host", "configure-host"],
 ]);
 
 /**

@@ -14,6 +14,8 @@ export interface Rendered {
   secret: boolean;
   /** What tells the app that the file is another one; without it the app is started again. */
   reload?: Signal;
+  /** Of a host: the unit that is told. */
+  unit?: string;
 }
 
 /** What stands in for `{{ secret.NAME }}`: the secret itself, or what is shown in its place. */
@@ -42,7 +44,14 @@ export function renderConfig(files: readonly ConfigFile[], values: Effective, se
         throw new HostdError("config-value", `${file.path}: expected at most ${FILE_LIMIT} characters`);
       }
     }
-    return { path: file.path, bytes, secret, ...(file.reload === undefined ? {} : { reload: file.reload }) };
+    const { path, reload, unit } = file;
+    return {
+      path,
+      bytes,
+      secret,
+      ...(reload === undefined ? {} : { reload }),
+      ...(unit === undefined ? {} : { unit }),
+    };
   });
   if (problems.length === 0) return rendered;
   throw new HostdError("config-value", `expected a value for ${problems.join(", ")}`, {

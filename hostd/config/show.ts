@@ -1,6 +1,7 @@
 import type { AppConfig, ConfigDiff, NodeConfig } from "../../manifests/config.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
+import { hostApp } from "../host/host.ts";
 import type { SlotRow } from "../journal/slots.ts";
 import { requireApp } from "../switch/plan.ts";
 import { configFor, configState, planConfig } from "./choose.ts";
@@ -55,7 +56,7 @@ export function showApp(engine: Journaled, app: string): AppConfig {
 }
 
 /** What a switch would change: of config alone or, with a version that is staged, to that one. */
-export function showDiff(engine: Journaled, app: string, slot: SlotRow | undefined): ConfigDiff {
+export function showDiff(engine: Engine, app: string, slot: SlotRow | undefined): ConfigDiff {
   const { apps, generations, slots, config } = engine.journal;
   const current = apps.get(app)?.current;
   const running = current === undefined ? undefined : generations.require(app, current);
@@ -80,13 +81,14 @@ export function showDiff(engine: Journaled, app: string, slot: SlotRow | undefin
   const diffs = diffFiles(old, now);
   const isOther = running !== undefined && target.image !== running.image;
   const how = isOther ? "restart" : changed.length === 0 ? "nothing" : "restart";
+  const isLive = hostApp(engine) === app && !isOther && changed.length > 0;
   const alone = slot === undefined ? planConfig(engine, app, undefined)?.kind : undefined;
   return {
     schema: 1,
     app,
     ...(running === undefined || before === undefined ? {} : { version: running.config, from: before.basis.revision }),
     to: basis.revision,
-    how: running === undefined ? "start" : alone === "reload" ? "reload" : how,
+    how: isLive ? "live" : running === undefined ? "start" : alone === "reload" ? "reload" : how,
     files: changed.map(({ path }, index) => ({ path, diff: diffs[index] ?? "" })),
   };
 }

@@ -1,4 +1,5 @@
 import type { BootLeft } from "../../manifests/bundle.ts";
+import type { Digest } from "../../manifests/digest.ts";
 import type { Context } from "../operations/context.ts";
 import { judgeHost } from "./gates.ts";
 import { hostOf, slotOfRoot } from "./host.ts";
@@ -8,11 +9,19 @@ export async function judgeHostAfterwards(context: Context): Promise<void> {
   const { engine, app, plan } = context;
   const old = slotOfRoot(engine, app, plan.host?.from);
   if (old === undefined || hostOf(engine).machine.booted !== plan.host?.from) return;
-  const verdict = await judgeHost(context, old.image, engine.closing);
+  await judgeSystemAfterwards(context, old.image);
+}
+
+/** Judges the system that runs by the checks of its image. */
+export async function judgeSystemAfterwards(context: Context, image: Digest | undefined): Promise<void> {
+  const { engine, app } = context;
+  if (image === undefined) return;
+  const verdict = await judgeHost(context, image, engine.closing);
   if (verdict.state === "pending") return;
   const healthy = verdict.state === "healthy";
   engine.journal.operations.setAfterwards(context.id, { healthy, detail: verdict.detail });
-  if (!healthy) context.note(`after the revert ${old.version} is not healthy: ${verdict.detail}`);
+  const { version } = engine.journal.slots.require(app, image);
+  if (!healthy) context.note(`after the revert ${version} is not healthy: ${verdict.detail}`);
 }
 
 /**

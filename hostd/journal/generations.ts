@@ -148,7 +148,7 @@ export function openGenerations(database: Database, operations: Operations, date
     past: (app) =>
       database.all(
         pastRow,
-        `SELECT number, revision, generations.state AS state, kind IN ('configure', 'reload') AS alone FROM generations
+        `SELECT number, revision, generations.state AS state, kind IN ('configure', 'reload', 'configure-host') AS alone FROM generations
          JOIN configs ON configs.app = generations.app AND configs.version = generations.config
          JOIN operations ON operations.id = generations.operation WHERE generations.app = ?`,
         [app],

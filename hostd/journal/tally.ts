@@ -40,7 +40,7 @@ export function openTally(database: Database): Tally {
     lastUpdate: (app) =>
       database.one(
         id,
-        "SELECT id FROM operations WHERE app = ? AND kind IN ('activate', 'deploy', 'rollback', 'configure', 'reload', 'upgrade', 'deploy-host') ORDER BY id DESC LIMIT 1",
+        "SELECT id FROM operations WHERE app = ? AND kind IN ('activate', 'deploy', 'rollback', 'configure', 'reload', 'upgrade', 'deploy-host', 'configure-host') ORDER BY id DESC LIMIT 1",
         [app],
       )?.id,
     lastRun: (app) =>

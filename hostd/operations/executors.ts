@@ -2,6 +2,7 @@ import { forget } from "../data/forget.ts";
 import { goOn, quiet } from "../data/quiet.ts";
 import { room } from "../data/room.ts";
 import { adopt } from "../host/adopt.ts";
+import { checks, declare, declareOld, drift } from "../host/configure.ts";
 import { confirm, gates } from "../host/gates.ts";
 import * as host from "../host/steps.ts";
 import { pruneApp } from "../retention/step.ts";
@@ -56,5 +57,8 @@ export const EXECUTORS: Readonly<Record<StepName, Executor>> = {
   gates: { run: gates },
   confirm: { run: confirm },
   bless: { run: host.bless, undo: host.unbless },
+  drift: { run: drift },
+  declare: { run: declare, undo: declareOld },
+  checks: { run: checks },
   adopt: { run: adopt },
 };

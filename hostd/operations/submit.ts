@@ -112,8 +112,10 @@ export function openSubmit(engineOf: () => Engine): Submit {
         ...upgradePlan(asked, isHost(asked)),
       })),
     run: (asked) => begin("run", asked, () => runPlan(engineOf(), asked.app)),
-    rollback: (asked) =>
-      begin(isHost(asked) ? "upgrade" : "rollback", asked, () => {
+    rollback(asked) {
+      const revision = isHost(asked) ? revisionBefore(engineOf(), asked) : undefined;
+      if (revision !== undefined) return begin("configure-host", asked, () => ({ revision }));
+      return begin(isHost(asked) ? "upgrade" : "rollback", asked, () => {
         requireApp(engineOf(), asked.app);
         const { cause } = asked;
         if (typeof asked.withConfig === "number") engineOf().journal.generations.config(asked.app, asked.withConfig);
@@ -123,19 +125,15 @@ export function openSubmit(engineOf: () => Engine): Submit {
           ...(cause === undefined ? {} : { cause }),
           ...upgradePlan(asked, isHost(asked)),
         };
-      }),
+      });
+    },
     adopt: ({ channel, found, ...asked }) => begin("adopt", asked, () => ({ stage: { channel, found } })),
     configure(asked) {
       const { config, operations } = engineOf().journal;
-      if (isHost(asked)) {
-        throw new HostdError("wrong-product", `${asked.app} is the host: its files are made for each version of it`, {
-          hint: `the next version takes what is declared: hostd config diff ${asked.app} IMAGE`,
-        });
-      }
       const revision = asked.revision ?? config.head();
       const isRepeat = asked.requestId !== undefined && operations.byRequest(asked.requestId) !== undefined;
-      const kind = isRepeat ? undefined : planConfig(engineOf(), asked.app, revision)?.kind;
-      return begin(kind ?? "configure", asked, () => {
+      const kind = isRepeat || isHost(asked) ? undefined : planConfig(engineOf(), asked.app, revision)?.kind;
+      return begin(isHost(asked) ? "configure-host" : (kind ?? "configure"), asked, () => {
         samePlan(engineOf(), asked.app);
         return { revision };
       });
@@ -211,6 +209,17 @@ function upgradePlan({ confirmWithin, breakGlass }: UpgradeRequest, isHost: bool
   }
   if (confirmWithin === undefined && breakGlass === undefined) return {};
   throw new HostdError("bad-request", "a confirmation and a broken glass are for the host alone, not for an app");
+}
+
+/** Where the host is to go back to another config and stay what it is: the revision that was made from. */
+function revisionBefore(engine: Engine, asked: Asked & RollbackRequest): number | undefined {
+  requireApp(engine, asked.app);
+  const situation = situationOf(engine, asked.app);
+  const { image, config } = planRollback(situation, asked);
+  if (situation.current === undefined || image !== situation.current.image) return undefined;
+  return config === situation.current.config
+    ? undefined
+    : engine.journal.generations.config(asked.app, config).revision;
 }
 
 /** Refuses at once what the step `plan` would refuse. */

@@ -1,7 +1,7 @@
 import { toFailureDocument } from "../../manifests/failure.ts";
 import { tellVerdict } from "../checks/gate.ts";
 import { judgeGeneration } from "../health/trial.ts";
-import { judgeHostAfterwards } from "../host/afterwards.ts";
+import { judgeHostAfterwards, judgeSystemAfterwards } from "../host/afterwards.ts";
 import type { Context } from "../operations/context.ts";
 import { runHook } from "../switch/hooks.ts";
 import { isJob } from "../switch/job.ts";
@@ -19,6 +19,7 @@ export async function judgeAfterwards(context: Context): Promise<void> {
 async function judgeOld(context: Context): Promise<void> {
   if (context.plan.host !== undefined) return await judgeHostAfterwards(context);
   const { engine, app, plan } = context;
+  if (context.kind === "configure-host") return await judgeSystemAfterwards(context, plan.switch?.image);
   const from = plan.switch?.from;
   if (from === undefined || plan.switch?.hold !== undefined || from === plan.switch?.to) return;
   context.report("judge the old generation again");

@@ -27,7 +27,7 @@ const AT_FAULT: ReadonlySet<string> = new Set(["unhealthy", "hook-failed", "star
  * operation: asking again for what is there changes nothing.
  */
 export async function plan(context: Context): Promise<string> {
-  if (context.kind === "configure" || context.kind === "reload") return planConfigAlone(context);
+  if (isConfigAlone(context)) return planConfigAlone(context);
   const image = context.plan.image ?? context.plan.stage?.found?.image;
   if (image === undefined) throw new HostdError("journal", `operation ${context.id}: expected a chosen version`);
   const { plan: planned, note } = planSlot(context.engine, context.app, image, context.kind === "run");
@@ -324,7 +324,7 @@ export async function halt(context: Context): Promise<void> {
 
 /** Config is all that changes: the version that runs is not on trial for more than that. */
 function isConfigAlone({ kind }: Context): boolean {
-  return kind === "configure" || kind === "reload";
+  return kind === "configure" || kind === "reload" || kind === "configure-host";
 }
 
 function beginGeneration(context: Context, process?: Running): void {

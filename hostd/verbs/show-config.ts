@@ -43,6 +43,7 @@ const HOW: Record<ConfigDiff["how"], string> = {
   reload: "is told by a signal",
   restart: "is started again",
   start: "is started with it",
+  live: "gets it while it runs; units that read it are told, the rest has it after a reboot",
 };
 
 export function showHistory({ changes }: ConfigHistory): string {

@@ -229,6 +229,7 @@ function writePrograms(directory: string, { machine, once }: { machine: string; 
     systemctl: `case "$1" in
 reboot) touch '${machine}/reboot-asked' ;;
 show) printf 'FirmwareTimestampMonotonic=4000000\\nLoaderTimestampMonotonic=1000000\\nUserspaceTimestampMonotonic=3000000\\nFinishTimestampMonotonic=9000000\\n' ;;
+try-reload-or-restart) echo "$2 $(cat '${machine}'/etc/issue.d/host)" >>'${machine}/told'; [ ! -e '${machine}/refuses' ] ;;
 is-active) [ ! -e '${machine}/sick' ] && echo active ;;
 *) exit 64 ;;
 esac`,

@@ -155,7 +155,7 @@ async function openHostPublisher(rig: Rig): Promise<(options: HostVersionOptions
                 schema: 1,
                 name: "host",
                 health,
-                config: [{ path: "/etc/issue.d/host", template: `${version} {{ greeting }}\n` }],
+                config: [{ path: "/etc/issue.d/host", template: `${version} {{ greeting }}\n`, unit: "issue.service" }],
               }),
             },
           },

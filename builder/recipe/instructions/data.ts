@@ -1,15 +1,15 @@
 import semver from "semver";
-import { RELOAD_SIGNALS } from "../../../manifests/app.ts";
+import { RELOAD_SIGNALS, UNIT_NAME } from "../../../manifests/app.ts";
 import { nearest } from "../../../terminal/nearest.ts";
 import { type Argument, badValue, type FlagSpecs, flag, missing, onlyWord, readArguments } from "../arguments.ts";
 import type { Draft } from "../draft.ts";
-import { quote } from "../problem.ts";
+import { type Problem, quote } from "../problem.ts";
 import { positionAt } from "../source.ts";
-import { fail, type Instruction } from "../split.ts";
+import { atKeyword, fail, type Instruction } from "../split.ts";
 import { contextPath, imagePath, whole } from "../values.ts";
 
 const DATA_FLAGS: FlagSpecs = { format: { kind: "value" }, reads: { kind: "value" }, shared: { kind: "switch" } };
-const CONFIG_FLAGS: FlagSpecs = { template: { kind: "value" }, reload: { kind: "value" } };
+const CONFIG_FLAGS: FlagSpecs = { template: { kind: "value" }, reload: { kind: "value" }, unit: { kind: "value" } };
 const SYSTEM = ["/", "/proc", "/sys", "/dev", "/tmp", "/run"];
 const MOST_FORMAT = 1_000_000;
 
@@ -35,7 +35,7 @@ export function readData(instruction: Instruction, draft: Draft): void {
 }
 
 /**
- * `CONFIG path --template=file [--reload=SIGNAL]`: a file made from the node's values at each switch; the template lies in
+ * `CONFIG path --template=file [--reload=SIGNAL | --unit=NAME]`: a file made from the node's values at each switch; the template lies in
  * the context. With a signal, a change of it alone does not start the app again.
  */
 export function readConfig(instruction: Instruction, draft: Draft): void {
@@ -50,7 +50,33 @@ export function readConfig(instruction: Instruction, draft: Draft): void {
   const template = contextPath(instruction, templateAt, "template");
   const reload = reloadSignal(instruction, flag(flags, "reload"));
   const position = positionAt(instruction.line, instruction.start);
-  draft.image.config.push({ path, template, ...(reload === undefined ? {} : { reload }), position });
+  const unitAt = flag(flags, "unit");
+  const unit = unitAt === undefined ? undefined : readUnit(instruction, unitAt);
+  const told = { ...(reload === undefined ? {} : { reload }), ...(unit === undefined ? {} : { unit }) };
+  draft.image.config.push({ path, template, ...told, position });
+}
+
+/** A name without a suffix is a service, as systemctl has it. */
+function readUnit(instruction: Instruction, at: Argument): string {
+  const unit = /\.[a-z]+$/.test(at.value) ? at.value : `${at.value}.service`;
+  if (UNIT_NAME.test(unit)) return unit;
+  return badValue(instruction, at, `bad unit ${quote(at.value)}`, {
+    expected: "a systemd unit such as systemd-timesyncd",
+  });
+}
+
+/** What a host's file and an app's file cannot have of each other. */
+export function checkConfig({ image, declared }: Draft): Problem[] {
+  const isHost = image.boot !== undefined;
+  return image.config.flatMap((file) => {
+    const instruction = declared.find(({ firstLine }) => firstLine === file.position.line);
+    const wrong = isHost ? file.reload && "--reload" : file.unit && "--unit";
+    if (instruction === undefined || wrong === undefined) return [];
+    const message = isHost ? "a host has no process that gets a signal" : "--unit is of a host alone";
+    return [
+      atKeyword(instruction, { code: "bad-value", message, expected: isHost ? "--unit=NAME" : "--reload=SIGNAL" }),
+    ];
+  });
 }
 
 function reloadSignal(instruction: Instruction, at: Argument | undefined) {

@@ -1,8 +1,20 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { lstat, mkdir, mkdtemp, opendir, readlink, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
-import { syncDirectory, syncTree } from "../../../effects/durable.ts";
+import {
+  lstat,
+  mkdir,
+  mkdtemp,
+  opendir,
+  readdir,
+  readlink,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  writeFile,
+} from "node:fs/promises";
+import { basename, dirname, join, relative } from "node:path";
+import { syncDirectory, syncTree, TEMPORARY_NAME, writeDurably } from "../../../effects/durable.ts";
 import { hasErrno, unlessMissing } from "../../../effects/errno.ts";
 import { run } from "../../../effects/process.ts";
 import { unmount } from "../mount.ts";
@@ -33,6 +45,11 @@ export interface HostEtc {
    * keeps its upper and is declared anew. Answers how many files were carried; undefined where it was there.
    */
   make(root: string, running: string, rendered: readonly Rendered[]): Promise<number | undefined>;
+  /**
+   * Replaces files of the root that runs: as they are declared for its next boot, then as they are seen now. What is seen
+   * is then what is declared, which is no drift.
+   */
+  replace(running: string, rendered: readonly Rendered[]): Promise<void>;
   /** How /etc of the root that runs differs from what is declared for it. */
   drift(running: string): Promise<Drift[]>;
   remove(root: string): Promise<void>;
@@ -95,6 +112,16 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
       await syncDirectory(join(host, "etc"));
       return drift.length;
     },
+    async replace(running, rendered) {
+      for (const directory of [join(of(running), "declared"), join(machineRoot, "etc")]) {
+        for (const { path, bytes, secret } of rendered) {
+          const file = join(directory, relative("/etc", path));
+          await mkdir(dirname(file), { recursive: true });
+          await removeHalfWritten(file);
+          await writeDurably(file, bytes, secret === true ? 0o600 : 0o644);
+        }
+      }
+    },
     drift: async (running) => (await difference(running)).drift,
     async remove(root) {
       const gone = join(host, "etc", `.${root}.gone`);
@@ -102,6 +129,13 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
       await rm(gone, { recursive: true, force: true });
     },
   };
+}
+
+/** What a crash left of an earlier try. */
+async function removeHalfWritten(file: string): Promise<void> {
+  const names = await readdir(dirname(file));
+  const isLeft = (name: string) => name.startsWith(`.${basename(file)}.`) && TEMPORARY_NAME.test(name);
+  for (const name of names.filter(isLeft)) await rm(join(dirname(file), name), { force: true });
 }
 
 /** The running root without what is mounted over it: there is the image's own /etc. */

@@ -25,6 +25,8 @@ export interface Machine {
   bootAsUsual(): Promise<void>;
   /** Asks for a reboot, and for a harder one where that does not come; resolves when it was asked for. */
   reboot(): Promise<void>;
+  /** Has systemd reload a unit, or start it again where it cannot; nothing where it does not run. */
+  tellUnit(unit: string): Promise<void>;
   /** How long the last boot took; undefined where the service manager does not know. */
   bootTimes(): Promise<BootTimes | undefined>;
 }
@@ -54,6 +56,7 @@ export async function openMachine(root: string): Promise<Machine | undefined> {
         throw new HostdError("reboot-failed", `the machine does not reboot: ${(cause as Error).message}`, { cause });
       }
     },
+    tellUnit: async (unit) => void (await run(["systemctl", "try-reload-or-restart", unit])),
     async bootTimes() {
       const properties = ["show", `--property=${TIMESTAMPS.join(",")}`];
       const shown = await run(["systemctl", ...properties], { timeout: 5_000 }).catch(() => undefined);

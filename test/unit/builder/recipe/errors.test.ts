@@ -1324,6 +1324,35 @@ shop.recipe:7:1: DRAIN in a job: a job is never stopped for the next version: th
 4 problems in shop.recipe`,
   ],
   [
+    "a unit is of a host alone, and a host gets no signal",
+    `FROM debian:bookworm
+CONFIG /etc/a.conf --template=a.conf --unit=a
+`,
+    `shop.recipe:2:1: --unit is of a host alone
+  2 | CONFIG /etc/a.conf --template=a.conf --unit=a
+    | ^^^^^^
+  expected --reload=SIGNAL`,
+  ],
+  [
+    "a host has units, and no process that gets a signal",
+    `FROM debian:bookworm
+BOOT /boot/vmlinuz --initrd=/boot/initrd.img
+CONFIG /etc/a.conf --template=a.conf --reload=SIGHUP
+CONFIG /etc/b.conf --template=b.conf --unit=b/c
+`,
+    `shop.recipe:3:1: a host has no process that gets a signal
+  3 | CONFIG /etc/a.conf --template=a.conf --reload=SIGHUP
+    | ^^^^^^
+  expected --unit=NAME
+
+shop.recipe:4:45: bad unit "b/c"
+  4 | CONFIG /etc/b.conf --template=b.conf --unit=b/c
+    |                                             ^^^
+  expected a systemd unit such as systemd-timesyncd
+
+2 problems in shop.recipe`,
+  ],
+  [
     "kinds of other systems are not supported, and what does their work is said",
     `FROM debian:bookworm
 KIND autoscale

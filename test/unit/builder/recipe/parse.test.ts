@@ -412,6 +412,11 @@ HEALTH unit:getty@tty1.service`;
     ]);
   });
 
+  test("CONFIG of a host names the unit that is told; a name without a suffix is a service", () => {
+    const text = "BOOT /boot/vmlinuz --initrd=/boot/initrd.img\nCONFIG /etc/a.conf --template=a --unit=a";
+    expect(readBelow(text).image.config).toMatchObject([{ path: "/etc/a.conf", unit: "a.service" }]);
+  });
+
   test("KIND job stands with its time as the image document has it; a service says nothing", () => {
     expect(readBelow("KIND job --timeout=90m").image.job).toEqual({ timeout: 5_400_000 });
     expect(readBelow("KIND job").image.job).toEqual({ timeout: 3_600_000 });
