@@ -32,6 +32,8 @@ import {
   appStatusSchema,
   type ChangesDocument,
   changesDocumentSchema,
+  type EventsDocument,
+  eventsDocumentSchema,
   failureSchema,
   type HealthDocument,
   healthDocumentSchema,
@@ -59,6 +61,8 @@ export interface Client {
   status(): Promise<StatusDocument>;
   app(app: string): Promise<AppStatus>;
   changes(filter: { app?: string | undefined; limit?: number | undefined }): Promise<ChangesDocument>;
+  /** The newest of the event log, oldest first. */
+  events(filter: { app?: string | undefined; after?: number; limit: number }): Promise<EventsDocument>;
   health(): Promise<HealthDocument>;
   operation(id: number): Promise<OperationDocument>;
   failure(id: number): Promise<FailureBundle>;
@@ -97,6 +101,11 @@ export function openClient(socket = process.env["HOSTD_SOCKET"] ?? DEFAULT_SOCKE
     changes: async ({ app, limit = 50 }) => {
       const query = new URLSearchParams({ limit: String(limit), ...(app === undefined ? {} : { app }) });
       return checkDocument(await get(`/v1/changes?${query}`), changesDocumentSchema, "changes");
+    },
+    async events({ app, after, limit }) {
+      const given = { ...(app === undefined ? {} : { app }), ...(after === undefined ? {} : { after: String(after) }) };
+      const query = new URLSearchParams({ limit: String(limit), ...given });
+      return checkDocument(await get(`/v1/events?${query}`), eventsDocumentSchema, "events");
     },
     health: async () => checkDocument(await get("/v1/health"), healthDocumentSchema, "health"),
     operation: async (id) => parseOperation(await get(`/v1/operations/${id}`)),

@@ -17,6 +17,7 @@ export const PROGRAM: Program = {
     rollback: async () => (await import("./verbs/rollback.ts")).verb,
     restart: async () => (await import("./verbs/restart.ts")).verb,
     changes: async () => (await import("./verbs/changes.ts")).verb,
+    watch: async () => (await import("./verbs/watch.ts")).verb,
     failure: async () => (await import("./verbs/failure.ts")).verb,
     health: async () => (await import("./verbs/health.ts")).verb,
     tasks: async () => (await import("./verbs/tasks.ts")).verb,

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parseCollect } from "../../../manifests/collect.ts";
+import { parseEvent } from "../../../manifests/node.ts";
 import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 
@@ -83,6 +84,39 @@ describeWith(NEEDS, "looking at a node from outside", () => {
         status: 2,
         json: { error: { code: "unknown-image" } },
       });
+    }));
+
+  test("watch tells each event once, in order, as JSON lines, also across a restart of hostd", () =>
+    withRig(async (rig) => {
+      await live(rig);
+      const watching = spawn(hostd, ["watch", "--socket", socketOf(rig)], { stdio: ["ignore", "pipe", "pipe"] });
+      let seen = "";
+      watching.stdout.on("data", (text) => {
+        seen += text;
+      });
+      let number = 0;
+      await eventually(
+        async () => {
+          await rig.client.setLayer("site", "site.yaml", `number: ${++number}\n`); // until it listens
+          return seen;
+        },
+        (text) => text.includes("config.set"),
+      );
+      await rig.stop();
+      await rig.start();
+      expect(await rig.operate("restart")).toMatchObject({ state: "done" });
+      await eventually(
+        async () => seen,
+        (text) => text.includes("operation.done"),
+      );
+      const events = seen
+        .trimEnd()
+        .split("\n")
+        .map((line) => parseEvent(JSON.parse(line)));
+      expect(events.map(({ kind }) => kind)).toEqual(expect.arrayContaining(["hostd.stopped", "hostd.started"]));
+      expect(events.map(({ id }) => id)).toEqual(events.map((_, index) => (events[0]?.id ?? 0) + index));
+      watching.kill("SIGINT");
+      expect(await new Promise((resolve) => watching.once("exit", (code) => resolve(code)))).toBe(0);
     }));
 
   test("tasks, failure, metrics, collect and health tell what became of a version that is no good", () =>
