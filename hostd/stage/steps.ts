@@ -42,7 +42,7 @@ export async function space(context: Context): Promise<string> {
     refuseWithoutRoom({ needed, free, reserve: engine.settings.reserve, directory: engine.stateDirectory });
   }
   const onEsp = esp === undefined ? "" : `; ${esp}`;
-  return `${missing.length} layers missing, ${bytes(needed)} needed, ${bytes(free)} free${onEsp}`;
+  return `${count(missing.length)} missing, ${bytes(needed)} needed, ${bytes(free)} free${onEsp}`;
 }
 
 export function fetch(context: Context): Promise<string> {
@@ -92,7 +92,7 @@ async function layMissing(context: Context): Promise<string> {
   }
   await takeParts(context.engine, foundOf(context), partsOf(context.engine));
   for (const { layer } of layersOf(foundOf(context))) await forgetPart(context.engine, layer);
-  return `${missing.length} layers`;
+  return count(missing.length);
 }
 
 function rateOf({ plan, engine }: Context): Pace | undefined {
@@ -173,4 +173,8 @@ function foundOf(context: Context): Found {
 
 function sizeOf(blobs: readonly { size: number }[]): number {
   return blobs.reduce((sum, { size }) => sum + size, 0);
+}
+
+function count(layers: number): string {
+  return layers === 1 ? "1 layer" : `${layers} layers`;
 }

@@ -5,7 +5,8 @@ import { answerOf, clientOf, OPERATION_OPTIONS, text } from "./answer.ts";
 
 export const verb: Verb = {
   name: "config apply",
-  summary: "switch to the config that the layers say: only apps whose files change are told, by signal or a start",
+  summary:
+    "switch to the config that the layers say: only apps whose files change are told; of the host, its files and units",
   arguments: [{ name: "[app]", summary: "one app (default: each that runs with something else)" }],
   options: [
     ...OPERATION_OPTIONS,

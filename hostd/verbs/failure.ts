@@ -33,7 +33,7 @@ function showFailure({ operation, checks, hostChecks, processes, machine, log, b
   const room = machine === undefined ? [] : [`${bytes(machine.disk.free)} were free on the disk`];
   const lines = log.trimEnd().split("\n").slice(-SHOWN_LINES);
   return [
-    answerOf(operation).text,
+    answerOf(withoutHint(operation)).text,
     showSteps(operation),
     ...(results.length === 0 ? [] : [table(["CHECK", "RESULT", "DETAIL"], results)]),
     [...ends, ...room].join("\n"),
@@ -60,4 +60,11 @@ function bootLines({ root, journal, records, log }: NonNullable<FailureBundle["b
     return text === "" ? [] : [`${title}:\n${lines.map((line) => `  ${line}`).join("\n")}`];
   });
   return [`boot of root ${root.slice(0, 12)}${told.length === 0 ? " left nothing behind" : ""}`, ...told];
+}
+
+/** What failed names this verb as where to look: here one looks already. */
+function withoutHint(operation: FailureBundle["operation"]): FailureBundle["operation"] {
+  if (operation.reason === undefined) return operation;
+  const { hint: _, ...reason } = operation.reason;
+  return { ...operation, reason };
 }
