@@ -1,13 +1,10 @@
-import { mkdirSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { withLock } from "../effects/lock.ts";
 import { run } from "../effects/process.ts";
-import { Failure, toFailureDocument } from "../manifests/failure.ts";
-import { table } from "../terminal/table.ts";
 import { bootMachine, type Machine } from "../test/vm/machine.ts";
 import { heading, type Place, say, type } from "./console.ts";
 import { makeKey, type Reach, reachNode } from "./node.ts";
+import { openPlay } from "./play.ts";
 import { editProject, openProject } from "./project.ts";
 import { countOrders, placeOrders } from "./traffic.ts";
 
@@ -19,34 +16,18 @@ const directory = join(root, ".ostler", "demo-host");
 const recipes = join(root, "recipes");
 const project = join(directory, "host");
 const shop = join(directory, "shop");
-const interrupted = new AbortController();
+const demo = openPlay(directory);
 const environment = { PATH: `${join(root, "bin")}:${process.env["PATH"]}`, OSTLER_HOME: join(directory, "home") };
-const place: Place = { directory: project, interrupted: interrupted.signal, environment };
+const place: Place = { directory: project, interrupted: demo.interrupted, environment };
 const inShop: Place = { ...place, directory: shop };
-const results: { act: string; took: number; outcome: string }[] = [];
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => interrupted.abort(new Failure("failed", "interrupted", `interrupted by ${signal}`)));
-}
-mkdirSync(directory, { recursive: true });
-try {
-  await withLock(join(directory, "running"), story, 0);
-  const rows = results.map(({ act, took, outcome }) => [act, (took / 1000).toFixed(0), outcome]);
-  process.stdout.write(`\n${table(["what happened", "seconds", "outcome"], rows)}\n`);
-} catch (error) {
-  const failure = toFailureDocument(error);
-  process.stderr.write(`error: the demo stopped: ${failure.message}\n`);
-  process.stderr.write(
-    `hint: ${failure.hint ?? `the machine's console is ${join(root, ".ostler", "vm", "demo.log")}`}\n`,
-  );
-  process.exitCode = 1;
-}
+await demo.play(story, `the machine's console is ${join(root, ".ostler", "vm", "demo.log")}`);
 
 async function story(): Promise<void> {
   await prepare();
   await firstHost();
   const disk = join(directory, "node-1.img");
-  const machine = await bootMachine({ name: "demo", disk, vars: `${disk}.vars`, sshKey: join(directory, "key") });
+  const machine = await bootMachine({ name: "demo", disk, sshKey: join(directory, "key") });
   const node = await reachNode(directory, machine.sshPort);
   try {
     await firstBoot(machine);
@@ -89,7 +70,7 @@ async function giveTime(): Promise<void> {
 
 async function firstHost(): Promise<void> {
   heading("a host: built, booted in a throw-away machine, green, released, a disk made of it");
-  await act("build version 1 of the host", "host.recipe.lock", () => type(place, "ostler build host.recipe", 0));
+  await demo.act("build version 1 of the host", "host.recipe.lock", () => type(place, "ostler build host.recipe", 0));
   await type(place, "git add host.recipe.lock && git commit --quiet -m 'pin the base'", 0);
   await release(place, "host", "1.0.0", "boot it and test it in a throw-away machine");
   const key = await makeKey(directory);
@@ -100,14 +81,15 @@ async function firstHost(): Promise<void> {
     repository: { address: "/var/lib/hostd/repository", channel: "production" },
   };
   await writeFile(join(directory, "node-1.json"), `${JSON.stringify(identity, undefined, 2)}\n`);
-  await act("make the disk of node-1", "bootable", () =>
+  await rm(join(directory, "node-1.img.vars"), { force: true });
+  await demo.act("make the disk of node-1", "bootable", () =>
     type(place, "ostler disk host --output ../node-1.img --size 12G --identity ../node-1.json", 0),
   );
 }
 
 async function firstBoot(machine: Machine): Promise<void> {
   heading("an empty machine starts from that disk");
-  await act("first boot, to hostd answering over SSH", "no step by hand", () =>
+  await demo.act("first boot, to hostd answering over SSH", "no step by hand", () =>
     machine.waitForSsh("hostd health", 600_000),
   );
   await onNode("hostd status");
@@ -116,7 +98,7 @@ async function firstBoot(machine: Machine): Promise<void> {
 async function firstApp(node: Reach): Promise<void> {
   heading("an app on it");
   await release(inShop, "shop", "1.0.0", "build and test the shop", "--set greeting=welcome");
-  await act("shop pushed and switched on", "running", () =>
+  await demo.act("shop pushed and switched on", "running", () =>
     type(inShop, "ostler push shop --to node-1 --ssh-config ../ssh_config --activate", 0),
   );
   await node.open();
@@ -129,7 +111,7 @@ async function goodUpgrade(machine: Machine, node: Reach): Promise<void> {
   await editProject(join(recipes, "host"), project, "2-swap", "host: machines stay in memory");
   await release(place, "host", "2.0.0", "build version 2 and boot it");
   const resets = machine.resets;
-  await act("upgrade 1 → 2, confirmed over a new connection", "blessed", () => pushHost(0));
+  await demo.act("upgrade 1 → 2, confirmed over a new connection", "blessed", () => pushHost(0));
   await onNode("sysctl vm.swappiness");
   await node.open();
   say(`${machine.resets - resets} reset; the shop's database holds ${await countOrders(node.port)} orders`);
@@ -140,18 +122,11 @@ async function badUpgrade(machine: Machine, node: Reach): Promise<void> {
   await editProject(join(recipes, "host"), project, "3-panics", "host: offload of flows");
   await release(place, "host", "3.0.0", "build version 3 and boot it");
   const resets = machine.resets;
-  await act("upgrade 2 → 3 and back, nobody at hand", "reverted", () => pushHost(1));
+  await demo.act("upgrade 2 → 3 and back, nobody at hand", "reverted", () => pushHost(1));
   await node.open();
   say(`${machine.resets - resets} resets; the shop's database holds ${await countOrders(node.port)} orders`);
-  const { stdout } = await run([
-    "ssh",
-    "-F",
-    join(directory, "ssh_config"),
-    "node-1",
-    "hostd changes host --limit 1 --json",
-  ]);
-  const id = (JSON.parse(stdout) as { changes: { id: number }[] }).changes[0]?.id;
-  await onNode(`hostd failure ${id} --no-json | head -n 60`);
+  const { changes } = await askNode<{ changes: { id: number }[] }>("hostd changes host --limit 1 --json");
+  await onNode(`hostd failure ${changes[0]?.id} --no-json | head -n 60`);
 }
 
 async function recovery(machine: Machine, node: Reach): Promise<void> {
@@ -160,7 +135,7 @@ async function recovery(machine: Machine, node: Reach): Promise<void> {
   const { image: second } = (await askNode<{ current: { image: string } }>("hostd status host --json")).current;
   await onNode("rm /var/lib/hostd/layers/*.erofs /var/lib/hostd/host/roots/*; sync");
   await machine.powerCut();
-  await act("start of the recovery system", "nothing bootable, waiting on port 22", async () => {
+  await demo.act("start of the recovery system", "nothing bootable, waiting on port 22", async () => {
     machine.powerOn();
     await machine.console.waitFor("waiting on port 22", 600_000);
     await machine.waitForSsh("true", 120_000);
@@ -168,12 +143,12 @@ async function recovery(machine: Machine, node: Reach): Promise<void> {
   say("version 3 is the newest release, and this node has it in quarantine: version 2 is released again");
   await type(place, `ostler promote ${second} --product host --to production --version 2.0.1`, 0);
   const inbox = "/var/lib/hostd/repository";
-  await act("known good image pushed, verified, laid down", "default again", async () => {
+  await demo.act("known good image pushed, verified, laid down", "default again", async () => {
     const unpack = `mkdir -p ${inbox} && tar -x -C ${inbox}`;
     await type(place, `tar -C ../home/repository -c . | ssh -F ../ssh_config node-1 '${unpack}'`, 0);
     await onNode(`hostd recover ${inbox} && { (sleep 1; reboot -f) >/dev/null 2>&1 & }`);
   });
-  await act("back, with its data", "healthy", () => machine.waitForSsh("hostd health", 600_000));
+  await demo.act("back, with its data", "healthy", () => machine.waitForSsh("hostd health", 600_000));
   await node.open();
   const after = await countOrders(node.port);
   if (after !== before) throw new Error(`expected the ${before} orders to be kept, found ${after}`);
@@ -190,7 +165,7 @@ function pushHost(expected: number): Promise<number> {
 
 /** Tests, marks and releases what a project holds. */
 async function release(where: Place, product: string, version: string, what: string, ...more: string[]): Promise<void> {
-  await act(what, "green", () => type(where, `ostler ci ${product}.recipe`, 0));
+  await demo.act(what, "green", () => type(where, `ostler ci ${product}.recipe`, 0));
   await type(where, ["ostler", "promote", product, "--to production --version", version, ...more].join(" "), 0);
 }
 
@@ -203,11 +178,4 @@ function onNode(command: string): Promise<number> {
 async function askNode<T>(command: string): Promise<T> {
   const { stdout } = await run(["ssh", "-F", join(directory, "ssh_config"), "node-1", command]);
   return JSON.parse(stdout) as T;
-}
-
-async function act<T>(name: string, outcome: string, work: () => Promise<T>): Promise<T> {
-  const started = Date.now();
-  const value = await work();
-  results.push({ act: name, took: Date.now() - started, outcome });
-  return value;
 }

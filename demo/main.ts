@@ -1,12 +1,11 @@
-import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { withLock } from "../effects/lock.ts";
-import { Failure, toFailureDocument } from "../manifests/failure.ts";
-import { table } from "../terminal/table.ts";
+import { Failure } from "../manifests/failure.ts";
 import { ask, heading, type Place, say, type, typeInBackground, typeToTheEnd } from "./console.ts";
+import { openPlay } from "./play.ts";
 import { editProject, openProject, revertProject } from "./project.ts";
 import { countOrders, placeOrders, underLoad } from "./traffic.ts";
 
@@ -17,31 +16,18 @@ const root = join(import.meta.dirname, "..");
 const directory = join(root, ".ostler", "demo");
 const RUN = "/run/ostler-demo";
 const node = `--state ${join(directory, "node")} --run ${RUN}`;
-const interrupted = new AbortController();
+const demo = openPlay(directory);
 const place: Place = {
   directory: join(directory, "shop"),
-  interrupted: interrupted.signal,
+  interrupted: demo.interrupted,
   environment: {
     PATH: `${join(root, "bin")}:${process.env["PATH"]}`,
     OSTLER_HOME: join(directory, "home"),
     HOSTD_SOCKET: join(RUN, "hostd.sock"),
   },
 };
-const results: { act: string; took: number; outcome: string }[] = [];
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => interrupted.abort(new Failure("failed", "interrupted", `interrupted by ${signal}`)));
-}
-mkdirSync(directory, { recursive: true });
-try {
-  await withLock(join(directory, "running"), story, 0);
-  process.stdout.write(`\n${table(["what happened", "seconds", "outcome"], results.map(row))}\n`);
-} catch (error) {
-  const failure = toFailureDocument(error);
-  process.stderr.write(`error: the demo stopped: ${failure.message}\n`);
-  process.stderr.write(`hint: ${failure.hint ?? `hostd's log is ${join(directory, "hostd.log")}`}\n`);
-  process.exitCode = 1;
-}
+await demo.play(story, `hostd's log is ${join(directory, "hostd.log")}`);
 
 async function story(): Promise<void> {
   await clearNode();
@@ -106,11 +92,13 @@ async function prepare(): Promise<void> {
 
 async function firstVersion(): Promise<void> {
   heading("version 1: built, tested, green, released, running");
-  await act("first build, from a bare Debian", "shop.recipe.lock", () => type(place, "ostler build shop.recipe", 0));
+  await demo.act("first build, from a bare Debian", "shop.recipe.lock", () =>
+    type(place, "ostler build shop.recipe", 0),
+  );
   await type(place, "git add shop.recipe.lock && git commit --quiet -m 'pin the base'", 0);
-  await act("build and test version 1", "green", () => type(place, "ostler ci shop.recipe", 0));
+  await demo.act("build and test version 1", "green", () => type(place, "ostler ci shop.recipe", 0));
   await type(place, "ostler promote shop --to production --version 1.0.0 --set greeting=welcome", 0);
-  await act("version 1 staged and switched on", "running", () => type(place, "ostler deploy shop", 0));
+  await demo.act("version 1 staged and switched on", "running", () => type(place, "ostler deploy shop", 0));
   await placeOrders(PORT, 25);
   say(`25 orders placed over HTTP; the shop's database holds ${await countOrders(PORT)}`);
 }
@@ -118,9 +106,9 @@ async function firstVersion(): Promise<void> {
 async function migration(): Promise<void> {
   heading("version 2: a data migration, while requests keep coming");
   await editProject(join(root, "recipes", "shop"), place.directory, "2-totals", "shop: orders have totals");
-  await act("build and test version 2", "green", () => type(place, "ostler ci shop.recipe", 0));
+  await demo.act("build and test version 2", "green", () => type(place, "ostler ci shop.recipe", 0));
   await type(place, "ostler promote shop --to production --version 2.0.0 --set greeting=welcome", 0);
-  const load = await act("switch 1 → 2 under load", "no request lost", () =>
+  const load = await demo.act("switch 1 → 2 under load", "no request lost", () =>
     underLoad(PORT, () => type(place, "ostler deploy shop", 0)),
   );
   say(load);
@@ -129,7 +117,7 @@ async function migration(): Promise<void> {
 async function redVersion(): Promise<void> {
   heading("version 3: its own test fails, so it is red and goes nowhere");
   await editProject(join(root, "recipes", "shop"), place.directory, "3-red", "shop: discounts");
-  await act("build and test version 3", "red", () => type(place, "ostler ci shop.recipe", 1));
+  await demo.act("build and test version 3", "red", () => type(place, "ostler ci shop.recipe", 1));
   await type(place, "ostler promote shop --to production --version 3.0.0", 3);
   await revertProject(place.directory);
 }
@@ -137,10 +125,10 @@ async function redVersion(): Promise<void> {
 async function sickVersion(): Promise<void> {
   heading("version 4: green, but it turns sick on the node, and is taken back by itself");
   await editProject(join(root, "recipes", "shop"), place.directory, "4-sick", "shop: connection pool");
-  await act("build and test version 4", "green", () => type(place, "ostler ci shop.recipe", 0));
+  await demo.act("build and test version 4", "green", () => type(place, "ostler ci shop.recipe", 0));
   await type(place, "ostler promote shop --to production --version 4.0.0 --set greeting=welcome", 0);
   const before = await countOrders(PORT);
-  const load = await act("switch 2 → 4 and back under load", "reverted, no request lost", () =>
+  const load = await demo.act("switch 2 → 4 and back under load", "reverted, no request lost", () =>
     underLoad(PORT, () => type(place, "ostler deploy shop", 1)),
   );
   say(load);
@@ -155,23 +143,12 @@ async function takeDataBack(): Promise<void> {
   const { snapshots } = await ask<{ snapshots: { id: string }[] }>(place, ["hostd", "snapshot", "list", "shop"]);
   const newest = snapshots[0]?.id ?? "";
   const before = await countOrders(PORT);
-  await act("data taken back", "version 2 goes on", () => type(place, `hostd snapshot restore shop ${newest}`, 0));
+  await demo.act("data taken back", "version 2 goes on", () => type(place, `hostd snapshot restore shop ${newest}`, 0));
   const after = await countOrders(PORT);
   if (after >= before) throw new Error(`expected fewer orders than ${before} after the restore, found ${after}`);
   say(
     `${before} orders before, ${after} in the snapshot; version 2 keeps running, and the newer data is a snapshot too`,
   );
-}
-
-async function act<T>(name: string, outcome: string, work: () => Promise<T>): Promise<T> {
-  const started = Date.now();
-  const value = await work();
-  results.push({ act: name, took: Date.now() - started, outcome });
-  return value;
-}
-
-function row({ act: name, took, outcome }: (typeof results)[number]): string[] {
-  return [name, (took / 1000).toFixed(1), outcome];
 }
 
 async function untilThere(path: string): Promise<void> {

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { run } from "../effects/process.ts";
 import { freePort } from "../test/free-port.ts";
+import { writeSshConfig } from "../test/vm/ssh-config.ts";
 
 /** A way to an app on the node: its port there stands open on this machine's loopback, over SSH. */
 export interface Reach {
@@ -29,20 +30,7 @@ export async function makeKey(directory: string): Promise<string> {
 
 /** Writes the ssh_config in which the machine is `node-1`, and prepares the way to the app on it. */
 export async function reachNode(directory: string, sshPort: number): Promise<Reach> {
-  const [config, known] = [join(directory, "ssh_config"), join(directory, "known_hosts")];
-  await rm(known, { force: true });
-  const lines = [
-    "Host node-1",
-    " HostName 127.0.0.1",
-    ` Port ${sshPort}`,
-    " User root",
-    ` IdentityFile ${join(directory, "key")}`,
-    " IdentitiesOnly yes",
-    ` UserKnownHostsFile ${known}`,
-    " StrictHostKeyChecking accept-new",
-    " LogLevel ERROR",
-  ];
-  await writeFile(config, `${lines.join("\n")}\n`);
+  const config = await writeSshConfig(directory, sshPort, join(directory, "key"));
   const port = await freePort();
   let tunnel: ChildProcess | undefined;
   const close = async () => {

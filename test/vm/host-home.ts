@@ -11,6 +11,12 @@ import { markOf, provenanceOf } from "../small-image.ts";
 
 const root = join(import.meta.dirname, "../..");
 
+/** What making a host's home, a disk of it and a machine needs. */
+export const HOST_PROGRAMS = [
+  ...["qemu-system-x86_64", "sgdisk", "mkfs.vfat", "mcopy", "mkfs.btrfs"],
+  ...["mmdebstrap", "ssh", "ssh-keygen"],
+];
+
 /** Milliseconds that another test may take to build the host first. */
 const BUILD_LIMIT = 30 * 60_000;
 
@@ -20,6 +26,8 @@ export interface HostHome {
   repository: string;
   sshKey: string;
   image: Digest;
+  /** Builds a recipe, signs it as tested, and releases it to production. Answers the image. */
+  release(recipe: string, version?: string): Promise<Digest>;
   /** Makes the first disk of a node, as an operator does. */
   makeDisk(output: string, hostName: string): Promise<void>;
 }
@@ -42,20 +50,19 @@ async function prepare(directory: string): Promise<HostHome> {
   if (!existsSync(sshKey)) await run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", sshKey]);
   if (!existsSync(join(directory, "keys"))) await ostler("keys", "init");
   await run([process.execPath, join(root, "bundle.ts"), join(root, "recipes/host/dist")], { cwd: root });
-  const { descriptor } = await ostler("build", join(root, "recipes/host/host.recipe"));
-  const image = descriptor.digest;
-  const store = join(directory, "store");
-  if ((await readEnvelopes(openSource(store), image)).length === 0) {
-    const [builder, tester] = await Promise.all([signer(directory, "builder"), signer(directory, "tester")]);
-    await appendEnvelopes(store, image, [provenanceOf(image, builder), markOf(image, tester)]);
-  }
   await ostler("keys", "refresh");
-  await ostler("promote", "host");
+  const release = async (recipe: string, version?: string) => {
+    const { descriptor } = await ostler("build", recipe);
+    await signAsTested(directory, descriptor.digest);
+    await ostler("promote", "host", ...(version === undefined ? [] : ["--version", version]));
+    return descriptor.digest;
+  };
   return {
     directory,
     repository: join(directory, "repository"),
     sshKey,
-    image,
+    image: await release(join(root, "recipes/host/host.recipe")),
+    release,
     async makeDisk(output, hostName) {
       const identity = `${output}.identity.json`;
       const authorizedKeys = { root: [readFileSync(`${sshKey}.pub`, "utf8").trim()] };
@@ -63,6 +70,13 @@ async function prepare(directory: string): Promise<HostHome> {
       await ostler("disk", "host", "--output", output, "--size", "4G", "--identity", identity);
     },
   };
+}
+
+async function signAsTested(home: string, image: Digest): Promise<void> {
+  const store = join(home, "store");
+  if ((await readEnvelopes(openSource(store), image)).length > 0) return;
+  const [builder, tester] = await Promise.all([signer(home, "builder"), signer(home, "tester")]);
+  await appendEnvelopes(store, image, [provenanceOf(image, builder), markOf(image, tester)]);
 }
 
 function signer(home: string, role: "builder" | "tester") {

@@ -11,27 +11,17 @@ import { openStore, type Store } from "../../images/store.ts";
 import { type Boot, bootOf } from "../../manifests/boot.ts";
 import { verityOf } from "../../manifests/image.ts";
 import { describeWith } from "../needs.ts";
-import { openHostHome } from "./host-home.ts";
+import { HOST_PROGRAMS, openHostHome } from "./host-home.ts";
 import { bootMachine, type Machine } from "./machine.ts";
 import { type Cable, openCable, SCANNED, SCANNER } from "./port-scan.ts";
 import { makeTinyRoot } from "./tiny-root.ts";
 
 const STATE = "/var/lib/hostd";
 const STUB = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
-const PROGRAMS = [
-  "qemu-system-x86_64",
-  "sgdisk",
-  "mkfs.vfat",
-  "mcopy",
-  "mkfs.btrfs",
-  "mmdebstrap",
-  "ssh",
-  "ssh-keygen",
-];
 /** Milliseconds for a start on a busy machine, from firmware to hostd. */
 const START = 400_000;
 
-describeWith({ root: true, programs: PROGRAMS }, "a host image on a disk", () => {
+describeWith({ root: true, programs: HOST_PROGRAMS }, "a host image on a disk", () => {
   let work: string;
   let host: { store: Store; image: Image; boot: Boot };
   let machine: Machine;

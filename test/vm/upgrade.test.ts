@@ -1,18 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { FailureBundle } from "../../manifests/bundle.ts";
 import { describeWith } from "../needs.ts";
+import { HOST_PROGRAMS } from "./host-home.ts";
 import { type Node, openLab, type UpgradeLab } from "./upgrade-lab.ts";
-
-const PROGRAMS = [
-  "qemu-system-x86_64",
-  "sgdisk",
-  "mkfs.vfat",
-  "mcopy",
-  "mkfs.btrfs",
-  "mmdebstrap",
-  "ssh",
-  "ssh-keygen",
-];
 
 /** Loads what keeps a panic's last words, as the initrd's own /init does, and then is no good. */
 const BROKEN_INIT = `#!/bin/busybox sh
@@ -23,7 +13,7 @@ mount -t sysfs sysfs /sys
 for module in /modules/*; do insmod "$module" pstore_disable=0 2>/dev/null || insmod "$module" 2>/dev/null; done
 `;
 
-describeWith({ root: true, programs: PROGRAMS }, "a host that upgrades itself on real firmware", () => {
+describeWith({ root: true, programs: HOST_PROGRAMS }, "a host that upgrades itself on real firmware", () => {
   let lab: UpgradeLab;
   beforeAll(async () => {
     lab = await openLab();
