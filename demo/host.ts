@@ -130,10 +130,11 @@ async function badUpgrade(machine: Machine, node: Reach): Promise<void> {
 }
 
 async function recovery(machine: Machine, node: Reach): Promise<void> {
-  heading("everything destroyed: each layer and each list of each version is deleted, and the power goes");
+  heading("every version of the host destroyed: its list and all its layers are deleted, and the power goes");
   const before = await countOrders(node.port);
   const { image: second } = (await askNode<{ current: { image: string } }>("hostd status host --json")).current;
-  await onNode("rm /var/lib/hostd/layers/*.erofs /var/lib/hostd/host/roots/*; sync");
+  const layers = 'for layer in $(cut -d " " -f 1 host/roots/*); do rm -f layers/$layer.erofs; done';
+  await onNode(`cd /var/lib/hostd; ${layers}; rm host/roots/*; sync`);
   await machine.powerCut();
   await demo.act("start of the recovery system", "nothing bootable, waiting on port 22", async () => {
     machine.powerOn();

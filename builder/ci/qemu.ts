@@ -12,6 +12,8 @@ export interface QemuOptions {
   vars?: string | undefined;
   /** Firmware that enforces signatures once keys are enrolled. */
   secureBoot?: boolean | undefined;
+  /** The firmware goes by the boot order in its variables alone; without it the first disk comes first, and entries of others are dropped. */
+  ownBootOrder?: boolean | undefined;
   kernel?: { image: string; initrd: string; commandLine: string } | undefined;
   /** MiB. */
   memory: number;
@@ -43,7 +45,10 @@ export function qemuCommand(options: QemuOptions): string[] {
     ...disks.flatMap((file, index) => [
       // cache=unsafe: the host does not lose power in a test; a killed QEMU keeps every write that the guest issued
       ...["-drive", `if=none,id=disk${index},format=raw,cache=unsafe,discard=unmap,file=${file}`],
-      ...["-device", `virtio-blk-pci,drive=disk${index},serial=disk${index}${index === 0 ? ",bootindex=1" : ""}`],
+      ...[
+        "-device",
+        `virtio-blk-pci,drive=disk${index},serial=disk${index}${index === 0 && options.ownBootOrder !== true ? ",bootindex=1" : ""}`,
+      ],
     ]),
     ...(sshPort === undefined
       ? ["-nic", "none"]

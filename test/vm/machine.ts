@@ -16,6 +16,8 @@ export interface MachineOptions {
   /** File with the private key for `ssh`; without it the machine has no network. */
   sshKey?: string;
   secureBoot?: boolean;
+  /** Its firmware boots what its variables say, in their order. */
+  ownBootOrder?: boolean;
   /** MiB; default 2048. */
   memory?: number;
   /** QEMU arguments more. */
@@ -64,12 +66,13 @@ export async function bootMachine(options: MachineOptions): Promise<Machine> {
   await writeFile(log, "");
   const console = openConsole(log);
   const sshPort = await freePort();
-  const { memory = 2048, secureBoot, extra } = options;
+  const { memory = 2048, secureBoot, ownBootOrder, extra } = options;
   const qemu: QemuOptions = {
     disks: [disk],
     vars,
     memory,
     secureBoot,
+    ownBootOrder,
     extra,
     ...(sshKey === undefined ? {} : { sshPort }),
   };
