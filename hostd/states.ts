@@ -138,6 +138,10 @@ export const STEPS = {
     afterCrash: "resume",
   },
   checks: { does: "judge the system by its image's checks, then the host's required.d", afterCrash: "resume" },
+  recovery: {
+    does: "bring the proven version's recovery system to the ESP, whole and read back before the old one goes",
+    afterCrash: "resume",
+  },
   adopt: { does: "record what the disk was laid down with as the host's good version", afterCrash: "resume" },
 } as const satisfies Record<string, StepRule>;
 
@@ -146,7 +150,7 @@ export type StepName = keyof typeof STEPS;
 const STAGE = ["trust", "space", "fetch", "lay", "sync", "record"] as const;
 const ARM = ["room", "mount", "beside", "prove", "drain", "stop", "snapshot"] as const;
 const SWITCH = ["config", "flip", "start", "judge", "ready", "commit"] as const;
-const UPGRADE = ["target", "install", "arm", "reboot", "gates", "confirm", "bless"] as const;
+const UPGRADE = ["target", "install", "arm", "reboot", "gates", "confirm", "bless", "recovery"] as const;
 
 /** Each kind of operation as its steps, in order; a failure undoes, in reverse, every step that was started. */
 export const OPERATIONS = {

@@ -1,4 +1,4 @@
-import { type Boot, bootOf } from "../../manifests/boot.ts";
+import { type Boot, type BootFile, bootOf } from "../../manifests/boot.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
@@ -52,6 +52,13 @@ export function versionsOf(engine: Engine, app: string, collected: readonly Dige
 export function slotOfRoot(engine: Engine, app: string | undefined, root: string | undefined): SlotRow | undefined {
   if (app === undefined || root === undefined) return undefined;
   return engine.journal.slots.list(app).find((slot) => bootOf(slot.manifest)?.root === root);
+}
+
+/** The recovery system that a version brings, where what runs brought another one or none. */
+export function newRecovery(engine: Engine, boot: Boot): BootFile | undefined {
+  const booted = slotOfRoot(engine, hostApp(engine), engine.host?.machine.booted);
+  const present = booted && bootOf(booted.manifest)?.recovery?.uki.digest;
+  return boot.recovery?.uki.digest === present ? undefined : boot.recovery;
 }
 
 /** Whether what runs is on trial: then nobody but the trial judges the apps. */

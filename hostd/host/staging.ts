@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { READ_SIZE } from "../../effects/source.ts";
 import { parseRootList, rootDigestOf, rootListOf } from "../../images/boot/roots.ts";
-import { type Boot, type BootBlob, bootBlobs, bootOf } from "../../manifests/boot.ts";
+import { type Boot, type BootBlob, type BootFile, bootBlobs, bootOf } from "../../manifests/boot.ts";
 import { digestFromHex, hexOf, shortDigest } from "../../manifests/digest.ts";
 import { parseManifest } from "../../manifests/image.ts";
 import type { Engine } from "../engine.ts";
@@ -11,7 +11,7 @@ import { HostdError } from "../error.ts";
 import type { Found } from "../stage/identify.ts";
 import type { EspFile } from "../system/host/esp.ts";
 import { collectEntries, espNeeds } from "./entries.ts";
-import { hostApp, hostOf, trialRoot, versionsOf } from "./host.ts";
+import { hostApp, hostOf, newRecovery, trialRoot, versionsOf } from "./host.ts";
 
 // What staging does more for a host image: the parts of its UKI, its root list, and room on the ESP.
 
@@ -47,16 +47,18 @@ export function refuseHost(engine: Engine, app: string, found: Found): void {
   });
 }
 
-/** Parts of the UKI that are not here yet. */
+/** Parts of the UKI, and of a recovery system that is another than the present one, that are not here yet. */
 export async function missingParts(engine: Engine, found: Pick<Found, "manifest">): Promise<BootBlob[]> {
   const boot = bootOfFound(found);
   if (boot === undefined || engine.host === undefined) return [];
-  const { files } = engine.host;
-  const missing: BootBlob[] = [];
-  for (const part of bootBlobs({ ...boot, recovery: undefined })) {
-    if (!(await files.hasPart(part))) missing.push(part);
-  }
-  return missing;
+  return await missingOf(engine, bootBlobs({ ...boot, recovery: newRecovery(engine, boot) }));
+}
+
+/** Parts that are not on this node yet. */
+export async function missingOf(engine: Engine, parts: readonly BootBlob[]): Promise<BootBlob[]> {
+  const { files } = hostOf(engine);
+  const there = await Promise.all(parts.map((part) => files.hasPart(part)));
+  return parts.filter((_, index) => there[index] !== true);
 }
 
 /** Makes room on the ESP for every version that is kept and for this one; refuses before a blob is fetched. */
@@ -69,10 +71,11 @@ export async function makeEspRoom(engine: Engine, app: string, found: Found): Pr
   const { free, files: left } = await esp.read();
   const coming = { root: boot.root, size: boot.uki.size, proven: false };
   const all = versions.some(({ root }) => root === boot.root) ? versions : [coming, ...versions];
-  const needed = espNeeds(
-    left.map(({ name }) => name),
-    all,
-  );
+  const needed =
+    espNeeds(
+      left.map(({ name }) => name),
+      all,
+    ) + (newRecovery(engine, boot)?.uki.size ?? 0);
   refuseWithoutEspRoom({ needed, free });
   return `${needed} bytes needed on the ESP, ${free} free`;
 }
@@ -109,22 +112,24 @@ export async function takeParts(engine: Engine, found: Found, fetched: string): 
   for (const { digest } of await missingParts(engine, found)) {
     await files.takePart(join(fetched, hexOf(digest)), digest);
   }
-  await provePart(engine, boot);
+  await proveParts(engine, "UKI", boot);
+  const recovery = newRecovery(engine, boot);
+  if (recovery !== undefined) await proveParts(engine, "recovery", recovery);
   await files.writeRoot(rootListOf(parseManifest(Buffer.from(found.manifest))));
 }
 
-async function provePart(engine: Engine, boot: Boot): Promise<void> {
+async function proveParts(engine: Engine, what: string, { uki, parts }: BootFile): Promise<void> {
   const { files } = hostOf(engine);
   const whole = createHash("sha256");
-  for (const { digest } of boot.parts) {
+  for (const { digest } of parts) {
     for await (const chunk of createReadStream(files.partPath(digest), { highWaterMark: READ_SIZE })) {
       whole.update(chunk as Buffer);
     }
   }
   const digest = digestFromHex(whole.digest("hex"));
-  if (digest === boot.uki.digest) return;
-  for (const part of boot.parts) await files.removePart(part.digest);
-  throw new HostdError("blob-digest", `UKI: expected ${boot.uki.digest}, its parts make ${digest}`, {
+  if (digest === uki.digest) return;
+  for (const part of parts) await files.removePart(part.digest);
+  throw new HostdError("blob-digest", `${what}: expected ${uki.digest}, its parts make ${digest}`, {
     hint: "stage again: the parts are fetched anew",
   });
 }
@@ -139,7 +144,7 @@ export async function removeUnusedHostFiles(engine: Engine): Promise<string[]> {
     ...engine.journal.operations.unfinished(app).flatMap(({ plan }) => bootInPlan(plan) ?? []),
   ];
   const roots = new Set([machine.booted, await files.good(), trialRoot(engine), ...boots.map(({ root }) => root)]);
-  const parts = new Set(boots.flatMap((boot) => boot.parts.map(({ digest }) => digest)));
+  const parts = new Set(boots.flatMap((boot) => bootBlobs(boot).map(({ digest }) => digest)));
   const gone: string[] = [];
   for (const root of (await files.roots()).filter((name) => !roots.has(name))) {
     await files.removeRoot(root);

@@ -4,6 +4,7 @@ import { room } from "../data/room.ts";
 import { adopt } from "../host/adopt.ts";
 import { checks, declare, declareOld, drift } from "../host/configure.ts";
 import { confirm, gates } from "../host/gates.ts";
+import { bringRecovery } from "../host/recovery.ts";
 import * as host from "../host/steps.ts";
 import { pruneApp } from "../retention/step.ts";
 import * as stage from "../stage/steps.ts";
@@ -60,5 +61,6 @@ export const EXECUTORS: Readonly<Record<StepName, Executor>> = {
   drift: { run: drift },
   declare: { run: declare, undo: declareOld },
   checks: { run: checks },
+  recovery: { run: bringRecovery },
   adopt: { run: adopt },
 };

@@ -39,6 +39,8 @@ export interface HostVersionOptions {
   beside?: boolean;
   /** Kilobytes that its UKI is longer. */
   padding?: number;
+  /** What its recovery system says; without it, it brings none. */
+  recovery?: string;
 }
 
 /** A node whose system hostd upgrades: a rig on a machine of files, laid down with version 1 as `ostler disk` does. */
@@ -135,7 +137,7 @@ async function openHostPublisher(rig: Rig): Promise<(options: HostVersionOptions
   });
   let sequence = 0;
 
-  return async ({ version, how = "good", kernel = "kernel 6.1", beside = false, padding = 0 }) => {
+  return async ({ version, how = "good", kernel = "kernel 6.1", beside = false, padding = 0, recovery }) => {
     sequence += 1;
     const layer = await pack(version, {
       "usr/lib/hostd/version": version,
@@ -177,11 +179,13 @@ async function openHostPublisher(rig: Rig): Promise<(options: HostVersionOptions
     const [, kernelPart, initrdPart] = parts;
     if (!kernelPart || !initrdPart) throw new Error("expected all parts");
     const whole = Buffer.from(pieces.join(""));
+    const second = recovery === undefined ? undefined : await store.write(Buffer.from(recovery));
     const boot: Boot = {
       schema: 1,
       root,
       uki: { digest: digestFromHex(createHash("sha256").update(whole).digest("hex")), size: whole.length },
       parts,
+      ...(second === undefined ? {} : { recovery: { uki: second, parts: [second] } }),
       kernel,
       kernelDigest: kernelPart.digest,
       initrdDigest: initrdPart.digest,

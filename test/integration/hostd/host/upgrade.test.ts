@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -155,6 +156,33 @@ describeWith(NEEDS, "hostd and the system it runs on", () => {
       giveBack();
       expect((await host.upgrade("deploy")).state).toBe("done");
       await isGood(host, "2.0.0");
+    }));
+
+  test("a proven version brings its recovery system; one that is taken back does not, and where one cannot be written the upgrade stands", () =>
+    withHost(async (host) => {
+      const { firmware } = host;
+      const present = () => readFileSync(join(firmware.esp, "EFI/Linux/recovery.efi"), "utf8");
+      await host.publishHost({ version: "2.0.0", how: "sick", recovery: "recovery of 2" });
+      expect((await host.upgrade("deploy")).state).toBe("failed");
+      expect(present()).toBe("recovery");
+
+      await host.publishHost({ version: "3.0.0", recovery: "recovery of 3" });
+      expect((await host.upgrade("deploy")).state).toBe("done");
+      expect(present()).toBe("recovery of 3");
+
+      await host.publishHost({ version: "4.0.0", recovery: "recovery of 4" });
+      await host.upgrade("stage");
+      const parts = join(host.rig.state, "host/parts");
+      const digest = createHash("sha256").update("recovery of 4").digest("hex");
+      writeFileSync(join(parts, digest), "recovery of ?");
+      const upgraded = await host.upgrade("activate");
+      expect(upgraded).toMatchObject({ state: "done", reverted: false });
+      expect(upgraded.notes.join()).toMatch(
+        /recovery.efi stays the one of before: .*expected sha256:[0-9a-f]+, read back/,
+      );
+      expect(present()).toBe("recovery of 3");
+      await isGood(host, "4.0.0");
+      expect(firmware.names()).toHaveLength(4);
     }));
 
   test("nobody confirms: taken back. hostd confirm in the new system: blessed", () =>
