@@ -18,7 +18,7 @@ import type { Progress } from "../../terminal/progress.ts";
 import { expectPrograms } from "../programs.ts";
 import { convertCommand, fillEspCommand, formatDataCommand, formatEspCommand, partitionCommand } from "./commands.ts";
 import { DiskError } from "./error.ts";
-import { type DiskFile, dataFiles, espFiles, LAYERS } from "./files.ts";
+import { bootParts, type DiskFile, dataFiles, espFiles, LAYERS } from "./files.ts";
 import { type DiskLayout, type Filesystem, planLayout } from "./layout.ts";
 import { placeFile } from "./place.ts";
 import { stampTree, writeFiles } from "./write-files.ts";
@@ -117,7 +117,7 @@ function needsOf({ size, espSize, filesystem, identity }: DiskOptions, { manifes
     filesystem,
     uki: boot.uki.size,
     recovery: boot.recovery?.uki.size ?? 0,
-    layers: manifest.layers.reduce((sum, layer) => sum + verityOf(layer).size, 0),
+    layers: [...manifest.layers.map(verityOf), ...bootParts(boot)].reduce((sum, part) => sum + part.size, 0),
     seed: canonicalJson({ image: descriptor.digest, identity, size, espSize, filesystem }),
   };
 }
@@ -173,7 +173,7 @@ async function layDownTree(
     identity,
     data: filesystem === "lvm" ? THIN_POOL : undefined,
   };
-  await writeFiles(tree, dataFiles(boot.root, content), store);
+  await writeFiles(tree, dataFiles(boot, content), store);
   const done = new Set<string>();
   for (const [index, layer] of manifest.layers.entries()) {
     const diffId = config.rootfs.diff_ids[index];

@@ -1,6 +1,7 @@
 import { ESP, entryName, loaderConf, RECOVERY_ENTRY, STARTUP_NSH } from "../../images/boot/entries.ts";
 import { identityFiles } from "../../images/boot/identity.ts";
-import type { Boot, BootFile } from "../../manifests/boot.ts";
+import { type Boot, type BootBlob, type BootFile, bootBlobs } from "../../manifests/boot.ts";
+import { hexOf } from "../../manifests/digest.ts";
 import { canonicalJson } from "../../manifests/document.ts";
 import type { Identity } from "../../manifests/identity.ts";
 import type { Release } from "../../manifests/release.ts";
@@ -59,7 +60,7 @@ export interface DataContent {
 }
 
 /** What the data partition holds at first, beside the layers: parents before what is in them. */
-export function dataFiles(root: string, content: DataContent): DiskFile[] {
+export function dataFiles(boot: Boot, content: DataContent): DiskFile[] {
   const directory = (path: string, mode: number): DiskFile => ({ kind: "directory", path, mode });
   const file = (path: string, bytes: string | Uint8Array, mode = 0o644): DiskFile => ({
     kind: "bytes",
@@ -76,14 +77,24 @@ export function dataFiles(root: string, content: DataContent): DiskFile[] {
     directory(LAYERS, 0o700),
     directory(host, 0o755),
     directory(`${host}/roots`, 0o755),
-    file(`${host}/roots/${root}`, content.rootList),
-    file(`${host}/good`, `${root}\n`),
+    file(`${host}/roots/${boot.root}`, content.rootList),
+    directory(`${host}/parts`, 0o755),
+    ...bootParts(boot).map((part): DiskFile => {
+      const path = `${host}/parts/${hexOf(part.digest)}`;
+      return { kind: "boot", path, file: { uki: part, parts: [part] } };
+    }),
+    file(`${host}/good`, `${boot.root}\n`),
     directory(`${host}/seed`, 0o700),
     file(`${host}/seed/manifest.json`, content.manifest),
     file(`${host}/seed/config.json`, content.config),
     ...(release === undefined ? [] : [file(`${host}/seed/release.json`, canonicalJson(release))]),
     ...identityTree(`${host}/identity`, identity, content.data),
   ];
+}
+
+/** What the node keeps to join a UKI of: the next version is sent without the parts that it shares. */
+export function bootParts(boot: Boot): BootBlob[] {
+  return bootBlobs({ ...boot, loader: undefined });
 }
 
 /** What makes the node this node, under the /etc of every version; the document itself beside it, to be read again. */

@@ -16,7 +16,7 @@ export interface DiskNeeds {
   uki: number;
   /** The recovery's UKI; 0 without one. */
   recovery: number;
-  /** One version's layers, laid down. */
+  /** One version's layers, laid down, and the parts of its UKIs. */
   layers: number;
   /** Whatever makes this disk this one: its identifiers are made from it, so that the same inputs give the same disk. */
   seed: string;

@@ -178,7 +178,7 @@ describeWith({ root: true, programs: ["setpriv"] }, "hostd recover", () => {
       identity: identityExample,
     };
     await writeFiles(join(place, "esp"), espFiles(host.boot, host.loader), store);
-    await writeFiles(join(place, "data"), dataFiles(host.boot.root, content), store);
+    await writeFiles(join(place, "data"), dataFiles(host.boot, content), store);
     for (const [index, layer] of host.manifest.layers.entries()) {
       const diffId = parseImageConfig(config).rootfs.diff_ids[index] ?? "sha256:";
       const file = join(place, "data/var/lib/hostd/layers", `${verityOf(layer).root}.erofs`);

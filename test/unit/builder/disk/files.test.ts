@@ -45,18 +45,23 @@ describe("espFiles", () => {
 });
 
 describe("dataFiles", () => {
-  const root = bootExample.root;
-
   it("names every directory before what is in it", () => {
     const known = new Set([".", ""]);
-    for (const { path } of dataFiles(root, { ...CONTENT, release: releaseExample })) {
+    for (const { path } of dataFiles(bootExample, { ...CONTENT, release: releaseExample })) {
       expect(known).toContain(dirname(path));
       known.add(path);
     }
   });
 
+  it("has each part of what firmware starts, once: the next version is sent without them", () => {
+    const parts = dataFiles({ ...bootExample, recovery: bootExample }, CONTENT).filter(({ kind }) => kind === "boot");
+    expect(parts.map(({ path }) => path)).toEqual(
+      bootExample.parts.map(({ digest }) => `var/lib/hostd/host/parts/${digest.slice("sha256:".length)}`),
+    );
+  });
+
   it("lets nobody else into the daemon's state, and everybody read what becomes /etc", () => {
-    const files = dataFiles(root, CONTENT);
+    const files = dataFiles(bootExample, CONTENT);
     const modeOf = (name: string) => {
       const file = files.find(({ path }) => path === `var/lib/hostd/${name}`.replace(/\/$/, ""));
       return file !== undefined && "mode" in file ? file.mode.toString(8) : undefined;
