@@ -1,6 +1,6 @@
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { dirname } from "node:path";
 import type * as z from "zod";
 import { hasErrno } from "../../effects/errno.ts";
@@ -66,7 +66,7 @@ async function answer(engine: Engine, request: IncomingMessage, response: Server
       query: check(found.query, query, "query"),
       body: check(found.body, found.method === "POST" ? await readBody(request) : {}, "body"),
     };
-    const answered = await found.run(call);
+    const answered = await withoutHurry(request.socket, async () => await found.run(call));
     if (found.media === undefined) send(response, found.status, answered);
     else sendBytes(response, found.status, found.media, Buffer.from(String(answered)));
   } catch (error) {
@@ -89,6 +89,16 @@ function check(schema: z.ZodType, value: unknown, what: string): unknown {
 function refuseBody({ headers }: IncomingMessage): void {
   if (headers["transfer-encoding"] === undefined && Number(headers["content-length"] ?? 0) === 0) return;
   throw new HostdError("bad-request", "request: expected a GET without a body");
+}
+
+/** Nobody is idle while hostd works for them: fsck of a full disk takes as long as it takes. */
+async function withoutHurry<T>(socket: Socket, work: () => Promise<T>): Promise<T> {
+  socket.setTimeout(0);
+  try {
+    return await work();
+  } finally {
+    socket.setTimeout(LIMITS.idle);
+  }
 }
 
 async function readBody(request: IncomingMessage): Promise<unknown> {
