@@ -28,12 +28,6 @@ export function peersOf(input: Input, node: string): Peer[] {
   return [
     { name: "ostler", input: input.zstd, stage: ours(input.zstd) },
     {
-      name: "casync extract",
-      input: input.casync,
-      stage: (version, target) =>
-        `casync extract --store=${input.casync}/store.castr ${version === "v1" ? "" : `--seed=${target}/v1`} ${input.casync}/${version}.caidx ${target}/${version}`,
-    },
-    {
       name: "ostree pull-local + checkout",
       input: input.ostree,
       stage: (version, target) =>
@@ -51,6 +45,13 @@ export function peersOf(input: Input, node: string): Peer[] {
       name: "umoci unpack (gzip)",
       input: input.gzip,
       stage: (version, target) => `umoci unpack --image ${input.gzip}/oci:${version} ${target}/${version}`,
+    },
+    {
+      // the slowest by far is last: what stands before it is known by then
+      name: "casync extract",
+      input: input.casync,
+      stage: (version, target) =>
+        `casync extract --store=${input.casync}/store.castr ${version === "v1" ? "" : `--seed=${target}/v1`} ${input.casync}/${version}.caidx ${target}/${version}`,
     },
   ];
 }

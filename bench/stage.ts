@@ -19,7 +19,7 @@ interface Seen {
   disk?: [number, number];
 }
 
-/** Stages a Debian desktop, then its next version, by every peer in turn; tells how it stands after every round. */
+/** Stages a Debian desktop, then its next version, by every peer in turn; tells how it stands after each. */
 export async function benchStage(directory: string, rounds: number): Promise<string> {
   const input = await prepareInput(directory);
   const floor: Seen = { peer: floorOf(input, await blobsOf(input.zstd)), rounds: [] };
@@ -28,8 +28,8 @@ export async function benchStage(directory: string, rounds: number): Promise<str
     for (const seen of [floor, ...peers]) {
       console.error(`bench: round ${round} of ${rounds}: ${seen.peer.name}`);
       await playRound(seen, directory).catch((error: Error) => console.error(`bench: ${error.message}`));
+      console.error(shown(floor, peers));
     }
-    console.error(shown(floor, peers));
   }
   return shown(floor, peers);
 }
