@@ -8,6 +8,8 @@ export const BLANK_VARS = `${FIRMWARE}/OVMF_VARS_4M.fd`;
 export interface QemuOptions {
   /** Raw images, in the order that firmware and kernel see them. */
   disks: readonly string[];
+  /** The disks have a write cache that the machine flushes; without it nobody waits for a flush. */
+  writeCache?: boolean | undefined;
   /** UEFI boot from the first disk with this variable store; without it the kernel is started directly. */
   vars?: string | undefined;
   /** Firmware that enforces signatures once keys are enrolled. */
@@ -19,6 +21,8 @@ export interface QemuOptions {
   memory: number;
   /** Port of 127.0.0.1 that leads to port 22 of the machine; without it there is no network. */
   sshPort?: number | undefined;
+  /** Ports of 127.0.0.1 that lead to other ports of the machine; with `sshPort` alone. */
+  forward?: readonly { port: number; to: number }[] | undefined;
   /** The machine may reach other networks; without it only the port above leads in, and nothing out. */
   network?: boolean | undefined;
   /** With the processor's help (/dev/kvm); without it all is emulated, which runs anywhere, some ten times slower. */
@@ -29,7 +33,7 @@ export interface QemuOptions {
 
 /** The command line of one run; a reset of the machine ends it. Pure. */
 export function qemuCommand(options: QemuOptions): string[] {
-  const { vars, secureBoot = false, kernel, disks, memory, sshPort } = options;
+  const { vars, secureBoot = false, kernel, disks, memory, sshPort, forward = [] } = options;
   const code = `${FIRMWARE}/OVMF_CODE_4M${secureBoot ? ".secboot" : ""}.fd`;
   return [
     "qemu-system-x86_64",
@@ -44,7 +48,10 @@ export function qemuCommand(options: QemuOptions): string[] {
     ...(kernel === undefined ? [] : ["-kernel", kernel.image, "-initrd", kernel.initrd, "-append", kernel.commandLine]),
     ...disks.flatMap((file, index) => [
       // cache=unsafe: the host does not lose power in a test; a killed QEMU keeps every write that the guest issued
-      ...["-drive", `if=none,id=disk${index},format=raw,cache=unsafe,discard=unmap,file=${file}`],
+      ...[
+        "-drive",
+        `if=none,id=disk${index},format=raw,cache=${options.writeCache === true ? "writeback" : "unsafe"},discard=unmap,file=${file}`,
+      ],
       ...[
         "-device",
         `virtio-blk-pci,drive=disk${index},serial=disk${index}${index === 0 && options.ownBootOrder !== true ? ",bootindex=1" : ""}`,
@@ -54,7 +61,10 @@ export function qemuCommand(options: QemuOptions): string[] {
       ? ["-nic", "none"]
       : [
           "-nic",
-          `user,model=virtio-net-pci,ipv6=off,restrict=${options.network === true ? "off" : "on"},hostfwd=tcp:127.0.0.1:${sshPort}-:22`,
+          [
+            `user,model=virtio-net-pci,ipv6=off,restrict=${options.network === true ? "off" : "on"}`,
+            ...[{ port: sshPort, to: 22 }, ...forward].map(({ port, to }) => `hostfwd=tcp:127.0.0.1:${port}-:${to}`),
+          ].join(","),
         ]),
     ...["-device", "virtio-rng-pci"],
     ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],

@@ -53,6 +53,8 @@ export interface VersionOptions {
   wrongTester?: boolean;
   wrongBuilder?: boolean;
   port: number;
+  /** Where it listens; default 127.0.0.1. */
+  address?: string;
   within?: number;
   stable?: number;
 }
@@ -168,7 +170,8 @@ function appOf(options: VersionOptions): App {
   return {
     schema: 1,
     name: options.name ?? "shop",
-    listen: options.bindsItself === true || job !== undefined ? [] : [{ port, address: "127.0.0.1" }],
+    listen:
+      options.bindsItself === true || job !== undefined ? [] : [{ port, address: options.address ?? "127.0.0.1" }],
     ...(job === undefined ? {} : { job: { timeout: job.timeout ?? 60_000 } }),
     health:
       job !== undefined

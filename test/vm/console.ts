@@ -9,6 +9,8 @@ export interface Console {
    * when the machine is gone for good, with the last lines that were written.
    */
   waitFor(pattern: RegExp | string, ms?: number): Promise<RegExpExecArray>;
+  /** Passes over what stands there now: the next `waitFor` looks at what comes. */
+  skip(): void;
 }
 
 export interface ConsoleWriter extends Console {
@@ -35,6 +37,9 @@ export function openConsole(log: string): ConsoleWriter {
   return {
     get text() {
       return text;
+    },
+    skip() {
+      seen = text.length;
     },
     write(chunk) {
       text += stripVTControlCharacters(chunk.toString("latin1")).replaceAll("\r", "");

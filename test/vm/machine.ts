@@ -5,6 +5,7 @@ import { BLANK_VARS, type QemuOptions, type QemuRun, startQemu } from "../../bui
 import { freePort, sshCommand } from "../../builder/ci/ssh.ts";
 import { ProcessError, type ProcessResult, run } from "../../effects/process.ts";
 import { CONSOLE_MARK, type Console, openConsole, tailOf } from "./console.ts";
+import type { Cut, VolatileDisk } from "./volatile-disk.ts";
 
 export interface MachineOptions {
   /** Names its log, .ostler/vm/NAME.log, which stays when the test is over. */
@@ -18,6 +19,10 @@ export interface MachineOptions {
   secureBoot?: boolean;
   /** Its firmware boots what its variables say, in their order. */
   ownBootOrder?: boolean;
+  /** Serves `disk` with a write cache, which a power cut empties. */
+  volatile?: VolatileDisk;
+  /** Ports of 127.0.0.1 that lead to other ports of the machine. */
+  forward?: readonly { port: number; to: number }[];
   /** MiB; default 2048. */
   memory?: number;
   /** QEMU arguments more. */
@@ -43,8 +48,8 @@ export interface Machine {
   ssh(command: string, options?: SshOptions): Promise<ProcessResult>;
   /** Done when a command over SSH succeeds; tried again until `ms` have passed. */
   waitForSsh(command?: string, ms?: number): Promise<ProcessResult>;
-  /** Takes the power away, in the middle of whatever it does. */
-  powerCut(): Promise<void>;
+  /** Takes the power away, in the middle of whatever it does; answers what a volatile disk lost by it. */
+  powerCut(): Promise<Cut | undefined>;
   /** Presses the power button and waits until it is off. */
   shutdown(ms?: number): Promise<void>;
   powerOn(): void;
@@ -59,7 +64,7 @@ const LOGS = join(import.meta.dirname, "..", "..", ".ostler", "vm");
  * started again for each reset, since that costs three seconds where a reset inside it costs up to thirty.
  */
 export async function bootMachine(options: MachineOptions): Promise<Machine> {
-  const { disk, vars = `${disk}.vars`, sshKey } = options;
+  const { disk, vars = `${disk}.vars`, sshKey, volatile, forward } = options;
   await mkdir(LOGS, { recursive: true });
   await copyFile(BLANK_VARS, vars, 1).catch(unlessThere); // 1: never over a machine's own
   const log = join(LOGS, `${options.name}.log`);
@@ -68,7 +73,9 @@ export async function bootMachine(options: MachineOptions): Promise<Machine> {
   const sshPort = await freePort();
   const { memory = 2048, secureBoot, ownBootOrder, extra } = options;
   const qemu: QemuOptions = {
-    disks: [disk],
+    disks: [volatile?.address ?? disk],
+    writeCache: volatile !== undefined,
+    forward,
     vars,
     memory,
     secureBoot,
@@ -119,6 +126,7 @@ export async function bootMachine(options: MachineOptions): Promise<Machine> {
       current = undefined; // first: a reset at this very moment must not bring it back
       killed?.kill();
       await killed?.ended;
+      return await volatile?.cutPower();
     },
     async shutdown(ms = 90_000) {
       const stopping = current;

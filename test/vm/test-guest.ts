@@ -12,6 +12,7 @@ const SOURCES = [
   "images",
   "keys",
   "manifests",
+  "recipes/host/root",
   "terminal",
   "test",
   "package.json",

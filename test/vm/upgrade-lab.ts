@@ -12,26 +12,38 @@ import { packLayer } from "../../images/layer/pack.ts";
 import { walkDirectory } from "../../images/layer/walk.ts";
 import { openStore, type Store } from "../../images/store.ts";
 import { appendEnvelopes } from "../../keys/envelopes.ts";
-import { initRepository, publishRelease, readFirstRoot } from "../../keys/tuf/repository.ts";
+import { publishRelease } from "../../keys/tuf/repository.ts";
 import { BOOT_ANNOTATION, type Boot, type BootBlob, bootOf } from "../../manifests/boot.ts";
 import { type Digest, digestFromHex, hexOf } from "../../manifests/digest.ts";
 import { canonicalJson } from "../../manifests/document.ts";
 import { type ImageManifest, MEDIA_TYPES, verityOf } from "../../manifests/image.ts";
 import { type OperationDocument, parseStatus, type StatusDocument } from "../../manifests/node.ts";
-import { allSigners, makeFoundation, signerOf } from "../foundation.ts";
+import { allSigners, signerOf } from "../foundation.ts";
+import { openPublisher, type VersionOptions } from "../hostd/publisher.ts";
 import { runOstler } from "../run-ostler.ts";
 import { markOf, provenanceOf } from "../small-image.ts";
 import { type HostHome, openHostHome } from "./host-home.ts";
-import { copyDisk, type Machine, withMachine } from "./machine.ts";
+import { copyDisk, type Machine, type MachineOptions, withMachine } from "./machine.ts";
+import { serveDisk } from "./volatile-disk.ts";
 
 // One built host image and one disk that was booted once, from which every test has a copy; further versions are made of
 // the same layers, with a layer or an initrd changed, in a second and without a builder.
 
-/** Milliseconds for a start on a busy machine, and for a whole upgrade with two of them. */
+/** Milliseconds for a start on a busy machine, for a whole upgrade with two of them, and between two looks at one. */
 const START = 400_000;
 const UPGRADE = 900_000;
+const LOOK = 4_000;
 
 const REPOSITORY = "/var/lib/repository";
+
+/** /init of an initrd that loads what keeps a panic's last words, as its own does, and then is no good. */
+export const BROKEN_INIT = `#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mkdir -p /proc /sys
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+for module in /modules/*; do insmod "$module" pstore_disable=0 2>/dev/null || insmod "$module" 2>/dev/null; done
+`;
 const STUB = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
 
 export interface Change {
@@ -43,12 +55,18 @@ export interface Change {
   cmdline?: string;
 }
 
-export interface Version {
+/** A version of any product: what a node needs of it. */
+interface Pushed {
+  /** Files of the repository that a node needs for it. */
+  blobs: string[];
+}
+
+export interface Version extends Pushed {
   version: string;
   image: Digest;
   root: string;
-  /** Files of the repository that a node needs for it. */
-  blobs: string[];
+  /** Of its entry on the ESP. */
+  uki: Digest;
 }
 
 /** The image of recipes/host as it is built. */
@@ -61,19 +79,35 @@ interface BuiltHost {
 
 export interface UpgradeLab {
   host: BuiltHost;
+  /** What the disk of every node was laid down with. */
+  first: Version;
   publish(change: Change): Promise<Version>;
+  /** Releases a version of the app under test (test/hostd/app.ts). */
+  publishApp(options: Omit<VersionOptions, "sequence">): Promise<Pushed>;
   /** A machine on a copy of the disk, booted, with hostd answering. */
-  withNode(name: string, use: (node: Node) => Promise<void>): Promise<void>;
+  withNode(name: string, use: (node: Node) => Promise<void>, options?: NodeOptions): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface LabOptions {
+  /** What is done on the one machine before every node gets a copy of its disk. */
+  prepare?(node: Node, lab: UpgradeLab): Promise<void>;
+}
+
+export interface NodeOptions extends Pick<MachineOptions, "forward"> {
+  /** Its disk has a write cache, and this decides what a power cut takes of it. */
+  random?: () => number;
 }
 
 /** One host under test. */
 export interface Node {
   machine: Machine;
+  /** Its disk image. */
+  disk: string;
   hostd(words: string): Promise<unknown>;
   status(): Promise<StatusDocument>;
-  /** Puts what a version needs into the repository on the node. */
-  push(version: Version): Promise<void>;
+  /** Puts what a version needs into the repository on the node, on its disk when it returns. */
+  push(version: Pushed): Promise<void>;
   stage(version: Version): Promise<OperationDocument>;
   /** Begins an upgrade; answers its number. */
   begin(words: string): Promise<number>;
@@ -81,16 +115,14 @@ export interface Node {
   ended(id: number, limit?: number): Promise<OperationDocument>;
 }
 
-export async function openLab(): Promise<UpgradeLab> {
+export async function openLab(options: LabOptions = {}): Promise<UpgradeLab> {
   const work = await mkdtemp(join(tmpdir(), "ostler-upgrade-"));
   const host = await builtHost();
-  const repository = join(work, "repository");
-  const publishing = () => ({ directory: repository, signers: allSigners, now: new Date() });
-  await initRepository(publishing(), makeFoundation());
+  const publisher = await openPublisher(work);
+  const repository = publisher.directory;
   const store = await openStore(join(repository, "oci"));
   const base = join(work, "base.img");
   const key = join(work, "key");
-  await makeBase();
   let sequence = 0;
 
   async function makeBase(): Promise<void> {
@@ -100,20 +132,25 @@ export async function openLab(): Promise<UpgradeLab> {
       hostName: "node-1",
       authorizedKeys: { root: [(await readFile(`${key}.pub`, "utf8")).trim()] },
       repository: { address: REPOSITORY, channel: "production" },
-      root: JSON.parse((await readFirstRoot(repository)).toString()),
+      root: JSON.parse(await readFile(publisher.rootFile, "utf8")),
     };
     await writeFile(join(work, "identity.json"), JSON.stringify(identity));
-    const options = ["--unverified", "--size", "4G", "--identity", join(work, "identity.json"), "--output", base];
-    const made = await runOstler(host.home.directory, ["disk", host.image.descriptor.digest, ...options]);
+    const made = await runOstler(host.home.directory, [
+      ...["disk", host.image.descriptor.digest, "--unverified", "--size", "4G"],
+      ...["--identity", join(work, "identity.json"), "--output", base],
+    ]);
     if (made.exitCode !== 0) throw new Error(`expected a disk, got\n${made.stderr}`);
     await withMachine({ name: "upgrade-base", disk: base, sshKey: key }, async (machine) => {
       await machine.waitForSsh("hostd status --json && systemctl is-system-running --wait || true", START);
+      await options.prepare?.(nodeOf(machine, { repository, disk: base }), lab);
       await machine.shutdown();
     });
   }
 
-  return {
+  const { boot, image } = host;
+  const lab: UpgradeLab = {
     host,
+    first: { version: "first", image: image.descriptor.digest, root: boot.root, uki: boot.uki.digest, blobs: [] },
     async publish(change) {
       sequence += 1;
       const version = await composeVersion(host, store, work, change);
@@ -122,33 +159,47 @@ export async function openLab(): Promise<UpgradeLab> {
         provenanceOf(image, signerOf("builder")),
         markOf(image, signerOf("tester")),
       ]);
-      await publishRelease(publishing(), {
-        schema: 1,
-        product: "host",
-        channel: "production",
-        sequence,
-        version: change.version,
-        image: { digest: image, size: (await readFile(store.pathOf(image))).length },
-        config: {},
-        created: new Date().toISOString(),
-      });
+      await publishRelease(
+        { directory: repository, signers: allSigners, now: new Date() },
+        {
+          schema: 1,
+          product: "host",
+          channel: "production",
+          sequence,
+          version: change.version,
+          image: { digest: image, size: (await readFile(store.pathOf(image))).length },
+          config: {},
+          created: new Date().toISOString(),
+        },
+      );
       return version;
     },
-    async withNode(name, use) {
+    async publishApp(app) {
+      sequence += 1;
+      const { image, layers } = await publisher.publish({ ...app, sequence });
+      const { manifest } = await loadImage(store, image);
+      return { blobs: [image, manifest.config.digest, ...layers.map(({ digest }) => digest)].map(hexOf) };
+    },
+    async withNode(name, use, { random, forward } = {}) {
       const disk = join(work, `${name}.img`);
       await copyDisk(base, disk);
       await copyDisk(`${base}.vars`, `${disk}.vars`);
+      const volatile = random === undefined ? undefined : await serveDisk(disk, `${disk}.socket`, random);
+      const machine = { name: `upgrade-${name}`, disk, sshKey: key, ...(forward && { forward }) };
       try {
-        await withMachine({ name: `upgrade-${name}`, disk, sshKey: key }, async (machine) => {
+        await withMachine({ ...machine, ...(volatile && { volatile }) }, async (machine) => {
           await machine.waitForSsh("hostd status --json", START);
-          await use(nodeOf(machine, repository));
+          await use(nodeOf(machine, { repository, disk }));
         });
       } finally {
+        volatile?.close();
         await rm(disk, { force: true });
       }
     },
     close: () => rm(work, { recursive: true, force: true }),
   };
+  await makeBase();
+  return lab;
 }
 
 async function builtHost(): Promise<BuiltHost> {
@@ -160,19 +211,23 @@ async function builtHost(): Promise<BuiltHost> {
   return { home, store, image, boot };
 }
 
-function nodeOf(machine: Machine, repository: string): Node {
+function nodeOf(machine: Machine, { repository, disk }: { repository: string; disk: string }): Node {
+  const pushed = new Set<string>();
   const json = async (command: string) => JSON.parse((await machine.ssh(command, { timeout: 120_000 })).stdout);
   const node: Node = {
     machine,
+    disk,
     hostd: (words) => json(`hostd ${words} --json`),
     status: async () => parseStatus(await json("hostd status --json")),
     async push({ blobs }) {
-      const all = ["metadata", "targets", "statements", ...blobs.map((blob) => `oci/blobs/sha256/${blob}`)];
+      const missing = blobs.filter((blob) => !pushed.has(blob));
+      const all = ["metadata", "targets", "statements", ...missing.map((blob) => `oci/blobs/sha256/${blob}`)];
       const { stdout } = await run(["sh", "-c", 'tar -C "$0" -c "$@" | base64 -w0', repository, ...all]);
-      await machine.ssh(`mkdir -p ${REPOSITORY} && base64 -d | tar -x -C ${REPOSITORY}`, {
+      await machine.ssh(`mkdir -p ${REPOSITORY} && base64 -d | tar -x -C ${REPOSITORY} && sync -f ${REPOSITORY}`, {
         input: stdout,
         timeout: 300_000,
       });
+      for (const blob of missing) pushed.add(blob);
     },
     async stage(version) {
       await node.push(version);
@@ -180,7 +235,7 @@ function nodeOf(machine: Machine, repository: string): Node {
     },
     begin: async (words) => ((await node.hostd(`${words} --no-wait`)) as OperationDocument).id,
     async ended(id, limit = UPGRADE) {
-      for (const until = Date.now() + limit; ; await delay(1_000)) {
+      for (const until = Date.now() + limit; ; await delay(LOOK)) {
         try {
           const { stdout } = await machine.ssh(`hostd changes ${id} --json`, { timeout: 30_000 });
           const operation = toOperation(JSON.parse(stdout), id);
@@ -244,7 +299,11 @@ async function composeVersion(host: BuiltHost, store: Store, work: string, chang
     linux,
     initrd,
   });
-  const parts = [await write(pieces.head), await write(pieces.linux), await write(pieces.initrd)];
+  // the initrd's own bytes are a part that nodes have, whatever is put behind it
+  const initrds = [pieces.initrd.subarray(0, own.length), pieces.initrd.subarray(own.length)];
+  const bytes = [pieces.head, pieces.linux, ...initrds.filter(({ length }) => length > 0)];
+  const parts: BootBlob[] = [];
+  for (const part of bytes) parts.push(await write(part));
   const whole = Buffer.concat([pieces.head, pieces.linux, pieces.initrd]);
   const document: Boot = {
     schema: 1,
@@ -260,7 +319,7 @@ async function composeVersion(host: BuiltHost, store: Store, work: string, chang
   const manifest = { ...plain, annotations: { [BOOT_ANNOTATION]: canonicalJson(document) } };
   const { digest } = await write(Buffer.from(canonicalJson(manifest)));
   for (const layer of layers) verityOf(layer);
-  return { version: change.version, image: digest, root, blobs: [...new Set(blobs)] };
+  return { version: change.version, image: digest, root, uki: document.uki.digest, blobs: [...new Set(blobs)] };
 }
 
 /** A further archive behind the initrd's own: what comes later wins. */

@@ -2,16 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { FailureBundle } from "../../manifests/bundle.ts";
 import { describeWith } from "../needs.ts";
 import { HOST_PROGRAMS } from "./host-home.ts";
-import { type Node, openLab, type UpgradeLab } from "./upgrade-lab.ts";
-
-/** Loads what keeps a panic's last words, as the initrd's own /init does, and then is no good. */
-const BROKEN_INIT = `#!/bin/busybox sh
-/bin/busybox --install -s /bin
-mkdir -p /proc /sys
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-for module in /modules/*; do insmod "$module" pstore_disable=0 2>/dev/null || insmod "$module" 2>/dev/null; done
-`;
+import { BROKEN_INIT, type Node, openLab, type UpgradeLab } from "./upgrade-lab.ts";
 
 describeWith({ root: true, programs: HOST_PROGRAMS }, "a host that upgrades itself on real firmware", () => {
   let lab: UpgradeLab;
