@@ -57,6 +57,9 @@ export interface Machine {
   snapshotDisk(path: string): Promise<void>;
 }
 
+/** Milliseconds for one attempt of waitForSsh: a command may take long where the machine under it is busy. */
+const ATTEMPT = 120_000;
+
 const LOGS = join(import.meta.dirname, "..", "..", ".ostler", "vm");
 
 /**
@@ -115,7 +118,7 @@ export async function bootMachine(options: MachineOptions): Promise<Machine> {
     async waitForSsh(command = "true", ms = 180_000) {
       for (const until = Date.now() + ms; ; await delay(500)) {
         try {
-          return await ssh(command, { timeout: 20_000 });
+          return await ssh(command, { timeout: ATTEMPT });
         } catch (error) {
           if (!(error instanceof ProcessError) || Date.now() > until) throw error;
         }

@@ -30,8 +30,8 @@ import { serveDisk } from "./volatile-disk.ts";
 // the same layers, with a layer or an initrd changed, in a second and without a builder.
 
 /** Milliseconds for a start on a busy machine, for a whole upgrade with two of them, and between two looks at one. */
-const START = 400_000;
-const UPGRADE = 900_000;
+const START = 800_000;
+const UPGRADE = 1_800_000;
 const LOOK = 4_000;
 
 const REPOSITORY = "/var/lib/repository";
@@ -213,7 +213,7 @@ async function builtHost(): Promise<BuiltHost> {
 
 function nodeOf(machine: Machine, { repository, disk }: { repository: string; disk: string }): Node {
   const pushed = new Set<string>();
-  const json = async (command: string) => JSON.parse((await machine.ssh(command, { timeout: 120_000 })).stdout);
+  const json = async (command: string) => JSON.parse((await machine.ssh(command, { timeout: 300_000 })).stdout);
   const node: Node = {
     machine,
     disk,
@@ -237,7 +237,7 @@ function nodeOf(machine: Machine, { repository, disk }: { repository: string; di
     async ended(id, limit = UPGRADE) {
       for (const until = Date.now() + limit; ; await delay(LOOK)) {
         try {
-          const { stdout } = await machine.ssh(`hostd changes ${id} --json`, { timeout: 30_000 });
+          const { stdout } = await machine.ssh(`hostd changes ${id} --json`, { timeout: 120_000 });
           const operation = toOperation(JSON.parse(stdout), id);
           if (operation?.finished !== undefined) return operation;
         } catch {

@@ -9,7 +9,7 @@ import { type Writer, writeRecords, wrongRecords } from "./records.ts";
 import { isAtRest, type Look, lookAt, wrongWithHost } from "./whole.ts";
 
 /** Milliseconds for one moment to begin or end, and for a host to be at rest after a cut: all its boots, on a busy machine. */
-const LIMIT = 900_000;
+const LIMIT = 1_800_000;
 const APP_PORT = 8080;
 const FILE_SYSTEM_ERROR = /^.*(?:BTRFS (?:error|critical)|FAT-fs \(\w+\): error).*$/m;
 const KEPT = join(import.meta.dirname, "../../../.ostler/vm");

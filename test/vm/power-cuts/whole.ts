@@ -28,7 +28,7 @@ echo ==
 grep -lasP '^/usr/bin/perl\\x00/opt/server' /proc/[0-9]*/cmdline | wc -l`;
 
 export async function lookAt(node: Node, operation: number): Promise<Look> {
-  const { stdout } = await node.machine.ssh(COMMAND(operation), { timeout: 120_000 });
+  const { stdout } = await node.machine.ssh(COMMAND(operation), { timeout: 300_000 });
   const [status = "", changes = "", good = "", uki = "", conf = "", left = "", processes = ""] = stdout.split("==\n");
   return {
     status: parseStatus(JSON.parse(status)),
