@@ -48,7 +48,7 @@ export async function debianWay(directory: string, tree: Tree, sshKey: string): 
       "hostd and kernel": () => upgrade({ kernel: true, reboot: true }),
     },
     revert: undefined,
-    close: () => machine.powerCut(),
+    close: async () => void (await machine.powerCut()),
   };
 }
 

@@ -47,7 +47,7 @@ export async function ourWay(directory: string, home: HostHome): Promise<Way> {
         { [`${UNITS}/panic.service`]: PANIC_UNIT, [`${UNITS}/multi-user.target.wants/panic.service`]: PANIC_UNIT },
         1,
       ),
-    close: () => machine.powerCut(),
+    close: async () => void (await machine.powerCut()),
   };
 }
 

@@ -45,7 +45,7 @@ export async function raucWay(directory: string, tree: Tree, sshKey: string): Pr
     start: () => startOf(machine),
     upgrades: { hostd: () => install(good, "other") },
     revert: () => install(bad, "same"),
-    close: () => machine.powerCut(),
+    close: async () => void (await machine.powerCut()),
   };
 }
 
