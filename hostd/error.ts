@@ -49,6 +49,7 @@ const OUTCOMES = {
   interrupted: "failed",
   "no-esp": "failed",
   "reboot-failed": "failed",
+  "exchange-failed": "failed",
   "trial-failed": "failed",
   "not-confirmed": "failed",
   aborted: "failed",

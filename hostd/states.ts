@@ -105,20 +105,20 @@ export const STEPS = {
   halt: { does: "stop the app and hold it: its data, slots and sockets are kept", afterCrash: "resume" },
   again: { does: "let the app go on: its RESUME hook, else start it", afterCrash: "resume" },
   forget: { does: "delete snapshots, then forget that they were", afterCrash: "resume" },
-  target: { does: "decide the host's next version, and why it takes a reboot", afterCrash: "resume" },
+  target: { does: "decide the host's next version, and whether and why it takes a reboot", afterCrash: "resume" },
   install: {
     does: "check layers, make /etc, put the UKI on the ESP, whole and read back",
     undo: "remove them unless the version was proven here before; condemn and quarantine it if it is at fault",
     afterCrash: "resume",
   },
   arm: {
-    does: "forget earlier trials, give the entry its tries and the guard its deadline, have the loader boot it once",
+    does: "forget earlier trials; for a reboot, give the entry its tries and the guard its deadline, have the loader boot it once",
     undo: "have the loader boot its default",
     afterCrash: "boot",
   },
   reboot: {
-    does: "reboot into the trial",
-    undo: "reboot into the last good system, where the trial runs",
+    does: "reboot into the trial, or have the guard exchange hostd alone",
+    undo: "the same into the last good system, where the trial runs",
     afterCrash: "boot",
   },
   gates: {

@@ -15,6 +15,8 @@ export const hostStatusSchema = z.object({
   product: z.string().optional(),
   /** What runs: the last good system, a trial of another, or neither, as when somebody chose it in the loader. */
   booted: bootableSchema.extend({ as: z.enum(["good", "trial", "other"]), root: rootSchema }),
+  /** What the machine was started with, where hostd alone was exchanged since: nothing but hostd is `booted`'s then. */
+  started: bootableSchema.optional(),
   good: bootableSchema.optional(),
   /** Entries of the ESP, newest first. */
   entries: z.array(
@@ -37,8 +39,16 @@ export const hostStatusSchema = z.object({
     .optional(),
   /** Bytes of what runs: its layers as they lie on the disk, and its UKI. */
   size: z.object({ layers: z.int(), uki: z.int() }).optional(),
-  /** What an activation without arguments leads to, by a reboot, and why: what differs, and whether that is hostd alone. */
-  next: z.object({ image: digestSchema, version: z.string(), hostdOnly: z.boolean(), why: z.string() }).optional(),
+  /** What an activation without arguments leads to: whether hostd alone differs, whether it goes without a reboot, and why. */
+  next: z
+    .object({
+      image: digestSchema,
+      version: z.string(),
+      hostdOnly: z.boolean(),
+      live: z.boolean().default(false),
+      why: z.string(),
+    })
+    .optional(),
   /** Files of /etc that differ from what image and config declare; the first thousand. */
   drift: z.array(driftSchema),
 });

@@ -9,10 +9,11 @@ import { route } from "./route.ts";
 
 const channel = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "expected lower-case letters, digits and -");
 const staging = z.strictObject({ ...asked, channel: channel.optional(), rate: z.string().max(20).optional() });
-/** Of the host alone: a deadline for hostd confirm, in seconds, and the reason to go against the policy. */
+/** Of the host alone: a deadline for hostd confirm, in seconds, the reason to go against the policy, and whether it reboots anyway. */
 const upgrading = {
   confirmWithin: z.coerce.number().int().min(1).max(86_400).optional(),
   breakGlass: printable(500).optional(),
+  reboot: z.boolean().optional(),
 };
 const begun = (engine: Engine, operation: OperationRow) => toOperationDocument(engine, operation);
 const starts = { method: "POST", status: 202, answer: operationDocumentSchema } as const;

@@ -34,23 +34,28 @@ export function takenBack(past: readonly Past[], current: { number: number; revi
  * come out the same are the same config, whatever was said meanwhile about values that nobody reads.
  */
 export function configFor(engine: Journaled, app: string, slot: SlotRow): { version: number; note?: string } {
+  const { apps, generations } = engine.journal;
+  const { basis, ...note } = basisFor(engine, app, slot);
+  const current = apps.get(app)?.current;
+  if (current === undefined) return { version: generations.configVersion(app, basis) };
+  const { config: version } = generations.require(app, current);
+  if (sameFiles(engine, app, slot, generations.config(app, version), basis)) return { version, ...note };
+  return { version: generations.configVersion(app, basis), ...note };
+}
+
+/** What that config is made from; writes nothing. */
+export function basisFor(engine: Journaled, app: string, slot: SlotRow): { basis: ConfigBasis; note?: string } {
   const { apps, generations, config } = engine.journal;
   const current = apps.get(app)?.current;
   const head = config.concerning(app, config.head());
-  if (current === undefined)
-    return { version: generations.configVersion(app, { declared: slot.declared, revision: head }) };
-  const { config: version } = generations.require(app, current);
-  const before = generations.config(app, version);
-  const why = takenBack(generations.past(app), { number: current, revision: before.revision }, head);
-  const basis = { declared: slot.declared, revision: why === undefined ? head : before.revision };
-  const note =
-    why === undefined
-      ? {}
-      : {
-          note: `kept config revision ${before.revision}, not ${head}: ${why}; hostd config apply ${app} tries it again`,
-        };
-  if (sameFiles(engine, app, slot, before, basis)) return { version, ...note };
-  return { version: generations.configVersion(app, basis), ...note };
+  if (current === undefined) return { basis: { declared: slot.declared, revision: head } };
+  const { revision } = generations.config(app, generations.require(app, current).config);
+  const why = takenBack(generations.past(app), { number: current, revision }, head);
+  if (why === undefined) return { basis: { declared: slot.declared, revision: head } };
+  return {
+    basis: { declared: slot.declared, revision },
+    note: `kept config revision ${revision}, not ${head}: ${why}; hostd config apply ${app} tries it again`,
+  };
 }
 
 /** What a switch of config alone would be; undefined where no file would be another one. */

@@ -25,7 +25,7 @@ export async function judgeSystemAfterwards(context: Context, image: Digest | un
 }
 
 /**
- * What the boot of a trial left behind: asked for in it, while it still runs, and again in the old system, where the
+ * What the boot of a trial, or a hostd that was exchanged, left behind: asked for in it, while it still runs, and again in the old system, where the
  * kernel's and the initrd's last words can be read. What was kept first is not lost.
  */
 export async function leftByTrial(context: Context, kept: BootLeft | undefined): Promise<BootLeft | undefined> {
@@ -33,11 +33,13 @@ export async function leftByTrial(context: Context, kept: BootLeft | undefined):
   const { host } = context.engine;
   if (plan === undefined || host === undefined || plan.askedIn === undefined) return kept;
   const { machine, files, evidence } = host;
-  const inTrial = machine.booted === plan.root;
   const names = (await evidence.records()).filter((name) => !plan.records.includes(name));
-  const journal = inTrial
-    ? await evidence.journalOf(machine.bootId)
-    : await evidence.journalAfter(plan.askedIn, machine.bootId);
+  const journalOfTrial = async (askedIn: string) => {
+    if (plan.live) return await evidence.journalOfHostd(askedIn);
+    if (machine.booted === plan.root) return await evidence.journalOf(machine.bootId);
+    return await evidence.journalAfter(askedIn, machine.bootId);
+  };
+  const journal = await journalOfTrial(plan.askedIn);
   return {
     root: plan.root,
     journal: journal === "" ? (kept?.journal ?? "") : journal,

@@ -1,12 +1,47 @@
 import { Failure, toFailureDocument } from "../../manifests/failure.ts";
 import { verityOf } from "../../manifests/image.ts";
+import { changedFiles, shownFiles } from "../config/files.ts";
 import type { Engine } from "../engine.ts";
+import type { ConfigBasis } from "../journal/generations.ts";
 import type { SlotRow } from "../journal/slots.ts";
+import { requireApp } from "../switch/plan.ts";
 import { hostOf, requireBoot } from "./host.ts";
-import { type Difference, differenceOf } from "./plan.ts";
+import { type Difference, differenceOf, type Way, wayOf } from "./plan.ts";
 
-/** What makes two versions on this node differ; told by status before anybody asks for the other one. */
-export async function compareVersions(engine: Engine, from: SlotRow | undefined, to: SlotRow): Promise<Difference> {
+/** How an upgrade between two versions on this node goes, and why; told by status before anybody asks for it. */
+export async function wayTo(
+  engine: Engine,
+  { from, to, basis, reboot = false }: { from: SlotRow | undefined; to: SlotRow; basis: ConfigBasis; reboot?: boolean },
+): Promise<Way> {
+  const key = `difference ${from?.image} ${to.image}`;
+  const difference = await engine.memo(key, () => compareVersions(engine, from, to));
+  if (from === undefined || !difference.hostdOnly) return { ...difference, live: false };
+  const { machine, etc } = hostOf(engine);
+  const paths = requireApp(to).config.map(({ path }) => path);
+  return wayOf(difference, {
+    reboot,
+    guarded: await machine.isGuarded(),
+    config: [...changedConfig(engine, from, to, basis), ...(await etc.undeclared(machine.booted, paths))],
+    etcAlike: await etc.isAlike(requireBoot(to).root, machine.booted),
+  });
+}
+
+/** Files that the other version's CONFIG would make other ones; all of them where that cannot be told. */
+function changedConfig(engine: Engine, from: SlotRow, to: SlotRow, basis: ConfigBasis): string[] {
+  const { apps, generations } = engine.journal;
+  const { app } = to;
+  const current = apps.get(app)?.current;
+  const files = requireApp(to).config;
+  try {
+    const before = generations.config(app, generations.require(app, current ?? 0).config);
+    const now = shownFiles(engine, app, requireApp(from).config, before);
+    return changedFiles(now, shownFiles(engine, app, files, basis)).map(({ path }) => path);
+  } catch {
+    return files.map(({ path }) => path); // the upgrade itself says what is missing
+  }
+}
+
+async function compareVersions(engine: Engine, from: SlotRow | undefined, to: SlotRow): Promise<Difference> {
   if (from === undefined) return differenceOf(undefined, requireBoot(to), undefined);
   const byBoot = differenceOf(requireBoot(from), requireBoot(to), []);
   if (!byBoot.hostdOnly) return byBoot;

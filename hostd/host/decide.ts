@@ -10,6 +10,8 @@ export interface Found {
   booted: string;
   from: string;
   root: string;
+  /** Whether hostd alone is exchanged. */
+  live: boolean;
   /** Whether this is still the boot that asked for the trial. */
   sameBoot: boolean;
   trials: number;
@@ -17,7 +19,7 @@ export interface Found {
   evidence: readonly string[];
 }
 
-/** `again`: the trial ended without a trace, as a power cut ends it: it is armed once more. */
+/** `again`: the trial ended without a trace, as a power cut ends it: it is armed once more */
 export type Resolution =
   | { how: "resume" }
   | { how: "again"; why: string }
@@ -34,7 +36,7 @@ const BOOTED_BY: ReadonlySet<StepName> = new Set(["arm", "reboot", "gates", "con
  * means that the trial ended; being in the target means that it goes on. Every case ends in one of the two systems.
  */
 export function resolveUpgrade(found: Found): Resolution {
-  const { state, step, booted, from, root, sameBoot, trials, evidence } = found;
+  const { state, step, booted, from, root, live, sameBoot, trials, evidence } = found;
   if (state === "reverting" || step === undefined || !BOOTED_BY.has(step)) return { how: "resume" };
   if (booted === root) return { how: "resume" };
   if (booted !== from) {
@@ -44,8 +46,9 @@ export function resolveUpgrade(found: Found): Resolution {
       why: `${booted.slice(0, 12)} was booted, which the upgrade is not about`,
     };
   }
-  if (step === "arm" || sameBoot) return { how: "resume" };
+  if (step === "arm" || (sameBoot && !live)) return { how: "resume" };
   if (evidence.length > 0) return { how: "undo", code: "trial-failed", why: evidence.join("; ") };
+  if (sameBoot && step === "reboot" && trials < TRIALS) return { how: "resume" }; // the exchange has yet to come
   if (trials < TRIALS) return { how: "again", why: `trial ${trials} ended without a trace, as by a power cut` };
   return { how: "undo", code: "trial-failed", why: `${trials} trials ended without a trace of how` };
 }

@@ -19,7 +19,7 @@ const MADE_AT_FIRST_START = ["etc/machine-id", "etc/ssh/ssh_host_ed25519_key", "
  * at the next start the node gets a new machine id and a new host key; who may log in, and its address, stay.
  */
 export async function keepHost(
-  { machine, files }: HostSystem,
+  { machine, files, etc }: HostSystem,
   journal: Pick<Journal, "slots">,
   { stateDirectory, wipe }: { stateDirectory: string; wipe: boolean },
 ): Promise<void> {
@@ -34,7 +34,8 @@ export async function keepHost(
   }
   await files.setTrial(undefined);
   await files.clearBootLog();
-  const roots = [machine.booted, await files.good()];
+  const used = [machine.booted, machine.started, await files.good()].filter((root) => root !== undefined);
+  const roots = [...used, ...(await Promise.all(used.map(etc.ownerOf)))];
   await removeOtherLayers(join(stateDirectory, "layers"), await layersOf(files, roots));
   for (const root of await files.roots()) if (!roots.includes(root)) await files.removeRoot(root);
   if (!wipe) return;

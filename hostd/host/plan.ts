@@ -8,7 +8,8 @@ export const hostPlanSchema = z.object({
   /** Root digests: of the proven system that runs when it is decided, and of the one that it leads to. */
   from: rootSchema,
   root: rootSchema,
-  /** Why it takes a reboot. */
+  /** Whether hostd alone is exchanged, without a reboot; and why, or why not. */
+  live: z.boolean().default(false),
   why: z.string(),
   /** Number of the target's entry on the ESP. */
   entry: z.int().positive(),
@@ -18,9 +19,9 @@ export const hostPlanSchema = z.object({
   apps: z.array(z.object({ app: z.string(), generation: z.int() })),
   /** Seconds that the pusher has, once the gates are passed, to confirm over a new connection. */
   confirmWithin: z.int().positive().optional(),
-  /** Seconds of uptime after which the guard ends a trial that is not blessed. */
+  /** Seconds, from the boot or the exchange on, after which the guard ends a trial that is not blessed. */
   deadline: z.int().positive(),
-  /** Trials that were armed, and the boot that asked for the last one. */
+  /** Trials that were asked for, and the boot that asked for the last one. */
   trials: z.int().nonnegative(),
   askedIn: z.string().optional(),
   /** The boot in which the trial runs, and the uptime in seconds until which a confirmation is waited for. */
@@ -50,6 +51,37 @@ export interface Difference {
   /** Nothing differs but hostd itself: same kernel, initrd, command line, and files elsewhere. */
   hostdOnly: boolean;
   why: string;
+}
+
+/** How an upgrade goes, told before it is asked for: `live` is without a reboot. */
+export interface Way extends Difference {
+  live: boolean;
+}
+
+/** What may stand against an exchange of hostd alone. */
+export interface Hindrances {
+  /** Somebody asked for a reboot. */
+  reboot: boolean;
+  /** The system that runs has the guard of an exchange. */
+  guarded: boolean;
+  /** Files that CONFIG would make other ones. */
+  config: readonly string[];
+  /** Both find the same files of /etc changed by hand. */
+  etcAlike: boolean;
+}
+
+/** Without a reboot where nothing but hostd would be another one, on the disk and in /etc, and somebody takes it back. */
+export function wayOf(difference: Difference, { reboot, guarded, config, etcAlike }: Hindrances): Way {
+  if (!difference.hostdOnly) return { ...difference, live: false };
+  const [first] = config;
+  const hindrance = [
+    ...(reboot ? ["a reboot was asked for"] : []),
+    ...(guarded ? [] : ["what runs has no guard that would take it back"]),
+    ...(first === undefined ? [] : [`${first} would be another one`]),
+    ...(etcAlike ? [] : ["its /etc was changed by hand in other ways"]),
+  ][0];
+  if (hindrance === undefined) return { ...difference, live: true };
+  return { hostdOnly: true, live: false, why: `${difference.why}, but ${hindrance}` };
 }
 
 /**

@@ -28,7 +28,10 @@ export async function recoverHost(engine: Engine): Promise<void> {
       await files.setGood(machine.booted);
       repaired(engine, `host/good was not readable: it is what runs, ${short(machine.booted)}`);
     }
-    if (trialRoot(engine) === undefined) await files.setTrial(undefined);
+    if (trialRoot(engine) === undefined) {
+      await files.setTrial(undefined);
+      await engine.node.unmountPrograms();
+    }
     await repairBoot(engine, seed?.app ?? hostApp(engine));
   } catch (error) {
     engine.log("error", "host not settled", { ...toFailureDocument(error) });
@@ -79,6 +82,7 @@ export async function resumeUpgrade(engine: Engine, operation: OperationRow, ste
     booted: machine.booted,
     from: plan.from,
     root: plan.root,
+    live: plan.live,
     sameBoot: plan.askedIn === machine.bootId,
     trials: plan.trials,
     evidence: evidenceOf(await leftBy(engine, plan)),

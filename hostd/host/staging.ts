@@ -134,16 +134,21 @@ async function proveParts(engine: Engine, what: string, { uki, parts }: BootFile
   });
 }
 
-/** Removes parts, root lists and /etc of versions that are not here any more; never those of what runs or ran last. */
+/**
+ * Removes parts, root lists and /etc of versions that are not here any more; never those of what runs, what the machine
+ * stands on, what ran last, and never an /etc that another one shares.
+ */
 export async function removeUnusedHostFiles(engine: Engine): Promise<string[]> {
   const app = hostApp(engine);
   if (engine.host === undefined || app === undefined) return [];
-  const { files, machine } = engine.host;
+  const { files, machine, etc } = engine.host;
   const boots = [
     ...engine.journal.slots.list(app).flatMap((slot) => bootOf(slot.manifest) ?? []),
     ...engine.journal.operations.unfinished(app).flatMap(({ plan }) => bootInPlan(plan) ?? []),
   ];
-  const roots = new Set([machine.booted, await files.good(), trialRoot(engine), ...boots.map(({ root }) => root)]);
+  const ours = [machine.booted, machine.started, await files.good(), trialRoot(engine)];
+  const kept = [...ours, ...boots.map(({ root }) => root)].filter((root) => root !== undefined);
+  const roots = new Set([...kept, ...(await Promise.all(kept.map(etc.ownerOf)))]);
   const parts = new Set(boots.flatMap((boot) => bootBlobs(boot).map(({ digest }) => digest)));
   const gone: string[] = [];
   for (const root of (await files.roots()).filter((name) => !roots.has(name))) {
@@ -157,11 +162,12 @@ export async function removeUnusedHostFiles(engine: Engine): Promise<string[]> {
   return gone;
 }
 
-/** Layers of what runs and of the last good system, whatever the journal knows of them. */
+/** Layers of what runs, of what the machine stands on and of the last good system, whatever the journal knows of them. */
 export async function layersOfHost(engine: Engine): Promise<string[]> {
   if (engine.host === undefined) return [];
   const { files, machine } = engine.host;
-  const lists = await Promise.all([machine.booted, await files.good()].map((root) => root && files.rootList(root)));
+  const roots = [machine.booted, machine.started, await files.good()];
+  const lists = await Promise.all(roots.map((root) => root && files.rootList(root)));
   return lists.flatMap((list) => (list ? (parseRootList(list) ?? []) : [])).map(({ root }) => root);
 }
 

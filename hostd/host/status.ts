@@ -3,10 +3,11 @@ import { bootOf } from "../../manifests/boot.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import type { HostStatus } from "../../manifests/host.ts";
 import { verityOf } from "../../manifests/image.ts";
+import { basisFor } from "../config/choose.ts";
 import type { Engine } from "../engine.ts";
 import type { SlotRow } from "../journal/slots.ts";
 import type { EspContent } from "../system/host/esp.ts";
-import { compareVersions } from "./compare.ts";
+import { wayTo } from "./compare.ts";
 import { short } from "./entries.ts";
 import { hostApp, slotOfRoot } from "./host.ts";
 
@@ -28,6 +29,7 @@ export async function toHostStatus(engine: Engine): Promise<HostStatus | undefin
   return {
     ...(product === undefined ? {} : { product }),
     booted: { ...of(machine.booted), as: await roleOf(engine, good) },
+    ...(machine.started === machine.booted ? {} : { started: of(machine.started) }),
     ...(good === undefined ? {} : { good: of(good) }),
     ...(typeof content === "string"
       ? { entries: [], recovery: false, problem: content }
@@ -83,7 +85,6 @@ async function nextOf(engine: Engine, product: string | undefined, booted: SlotR
     slot.state !== "failed" && engine.journal.quarantine.of(product, slot.image) === undefined;
   const slot = engine.journal.slots.list(product).find(allowed);
   if (slot === undefined || slot.image === booted?.image) return undefined;
-  const key = `difference ${booted?.image} ${slot.image}`;
-  const difference = await engine.memo(key, () => compareVersions(engine, booted, slot));
-  return { image: slot.image, version: slot.version, ...difference };
+  const { basis } = basisFor(engine, product, slot);
+  return { image: slot.image, version: slot.version, ...(await wayTo(engine, { from: booted, to: slot, basis })) };
 }

@@ -11,8 +11,9 @@ import type { SlotAction } from "../states.ts";
 import { requireApp } from "../switch/plan.ts";
 import { planSlot } from "../switch/situation.ts";
 import { requireGood } from "../system/host/files.ts";
-import { compareVersions } from "./compare.ts";
+import { wayTo } from "./compare.ts";
 import { short, trialName } from "./entries.ts";
+import { exchange, exchangeBack } from "./exchange.ts";
 import { refuseBelowFloor } from "./floor.ts";
 import { hostOf, hostPlanOf, requireBoot, slotOfRoot } from "./host.ts";
 import { deadlineOf } from "./plan.ts";
@@ -50,14 +51,16 @@ export async function target(context: Context): Promise<string> {
   }
   const names = (await esp.read()).files.map(({ name }) => name);
   const current = slotOfRoot(engine, app, machine.booted);
-  const { why } = await compareVersions(engine, current, slot);
-  const { confirmWithin, breakGlass } = context.plan;
+  const { confirmWithin, breakGlass, reboot = false } = context.plan;
+  const basis = engine.journal.generations.config(app, planned.config);
+  const { live, why } = await wayTo(engine, { from: current, to: slot, basis, reboot });
   await refuseBelowFloor(context, slot, breakGlass);
   context.savePlan({
     switch: planned,
     host: {
       from: machine.booted,
       root: boot.root,
+      live,
       why,
       entry: findEntry(names, boot.root)?.number ?? nextNumber(names, engine.journal.operations.lastEntry()),
       provenBefore: slot.last_good_at !== undefined,
@@ -69,7 +72,7 @@ export async function target(context: Context): Promise<string> {
       records: [],
     },
   });
-  return `${slot.version}, reboot: ${why}`;
+  return `${slot.version}, ${live ? "without reboot" : "reboot"}: ${why}`;
 }
 
 /** Puts everything in place that the trial needs: nothing of it is booted yet. */
@@ -89,10 +92,12 @@ export async function install(context: Context): Promise<string> {
   await files.writeRoot(rootListOf(slot.manifest));
   const carried = await etc.make(
     plan.root,
-    machine.booted,
+    { running: machine.booted, started: machine.started, shared: plan.live },
     await realFiles(engine, app, requireApp(slot).config, engine.journal.generations.config(app, config)),
   );
-  if (carried === undefined && plan.provenBefore) context.note(`/etc of ${version} is as it was when it last ran`);
+  if (carried === undefined && plan.provenBefore && !plan.live) {
+    context.note(`/etc of ${version} is as it was when it last ran`);
+  }
   if (carried) context.note(`carried ${carried} changed files of /etc over`);
 
   const before = await esp.read();
@@ -147,7 +152,10 @@ function endTrial(context: Context): void {
   });
 }
 
-/** Clears what earlier trials left, tells the guard its deadline, and makes the loader try the new system once. */
+/**
+ * Clears what earlier trials left, tells the guard its deadline, and makes the loader try the new system once. Where
+ * hostd alone is exchanged, the loader has no part in it: a reboot in the middle ends in the proven system.
+ */
 export async function arm(context: Context): Promise<string> {
   const { machine, files, evidence, esp } = hostOf(context.engine);
   const plan = hostPlanOf(context);
@@ -165,6 +173,7 @@ export async function arm(context: Context): Promise<string> {
       hint: `hostd activate ${context.app}`,
     });
   }
+  if (plan.live) return "hostd alone";
   await esp.rename(entry.name, trialName(entry));
   await files.setTrial({ root: plan.root, deadline: plan.deadline });
   await machine.bootOnce(`${entryStem(entry)}*`);
@@ -179,14 +188,16 @@ export async function disarm(context: Context): Promise<void> {
   await files.setTrial(undefined);
 }
 
-/** Reboots into the trial; goes on from here in whatever was booted. */
+/** Reboots into the trial, or has hostd alone exchanged; goes on from here in whatever runs then. */
 export async function reboot(context: Context): Promise<string> {
   const { machine } = hostOf(context.engine);
   const plan = hostPlanOf(context);
+  if (machine.booted === plan.root && plan.live && plan.askedIn === machine.bootId) return "hostd was exchanged";
   if (machine.booted === plan.root) {
     const uptime = Math.round(await machine.uptime());
     return plan.trials <= 1 ? `booted, up ${uptime} s` : `booted at trial ${plan.trials}, up ${uptime} s`;
   }
+  if (plan.live) return await exchange(context);
   if (plan.askedIn !== machine.bootId) {
     context.savePlan({ host: { ...plan, trials: plan.trials + 1, askedIn: machine.bootId } });
   }
@@ -196,7 +207,9 @@ export async function reboot(context: Context): Promise<string> {
 /** Leaves the trial for the proven system. Where that runs again, there is nothing left to do. */
 export async function rebootBack(context: Context): Promise<void> {
   const { machine } = hostOf(context.engine);
-  if (machine.booted !== hostPlanOf(context).root) return;
+  const plan = hostPlanOf(context);
+  if (machine.booted !== plan.root) return;
+  if (plan.live && plan.askedIn === machine.bootId) return await exchangeBack(context);
   await machine.bootAsUsual();
   context.report("reboot into the last good system");
   await leave(context);

@@ -31,6 +31,8 @@ const planSchema = z.object({
   host: hostPlanSchema.optional(),
   /** Seconds in which the pusher of a host's upgrade confirms it over a new connection, where that was asked for. */
   confirmWithin: z.int().positive().optional(),
+  /** Whether the host reboots even where hostd alone could be exchanged. */
+  reboot: z.boolean().optional(),
   /** Why somebody takes a version that the policy is against. */
   breakGlass: z.string().optional(),
   /** Milliseconds in which the app took no connection. */

@@ -31,6 +31,8 @@ export interface UpgradeRequest {
   confirmWithin?: number | undefined;
   /** Why a version is taken that the policy is against. */
   breakGlass?: string | undefined;
+  /** A reboot even where hostd alone could be exchanged. */
+  reboot?: boolean | undefined;
 }
 
 export interface StageRequest {
@@ -200,15 +202,19 @@ function stagePlan(engine: Engine, { channel, rate: wanted }: StageRequest): Pla
   return { stage: { channel: channel ?? engine.settings.channel, ...(rate === undefined ? {} : { rate }) } };
 }
 
-function upgradePlan({ confirmWithin, breakGlass }: UpgradeRequest, isHost: boolean): Plan {
+function upgradePlan({ confirmWithin, breakGlass, reboot }: UpgradeRequest, isHost: boolean): Plan {
   if (isHost) {
     return {
       ...(confirmWithin === undefined ? {} : { confirmWithin }),
       ...(breakGlass === undefined ? {} : { breakGlass }),
+      ...(reboot === undefined ? {} : { reboot }),
     };
   }
-  if (confirmWithin === undefined && breakGlass === undefined) return {};
-  throw new HostdError("bad-request", "a confirmation and a broken glass are for the host alone, not for an app");
+  if (confirmWithin === undefined && breakGlass === undefined && reboot === undefined) return {};
+  throw new HostdError(
+    "bad-request",
+    "a confirmation, a broken glass and a reboot are for the host alone, not for an app",
+  );
 }
 
 /** Where the host is to go back to another config and stay what it is: the revision that was made from. */

@@ -79,7 +79,11 @@ function collectable(engine: Engine, app: string, coming: Digest | undefined, ke
       situation.current?.image,
       previous === undefined ? undefined : journal.generations.get(app, previous)?.image,
       rollbackTarget(situation)?.image,
-      ...(hostApp(engine) === app ? [slotOfRoot(engine, app, engine.host?.machine.booted)?.image] : []),
+      ...(hostApp(engine) === app
+        ? [engine.host?.machine.booted, engine.host?.machine.started].map(
+            (root) => slotOfRoot(engine, app, root)?.image,
+          )
+        : []),
     ],
     keep: isNew ? keep - 1 : keep,
   });

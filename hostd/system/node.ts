@@ -146,6 +146,9 @@ export interface NodeSystem {
    * every read from then on; elsewhere each file is checked whole before.
    */
   mountSlot(input: { app: string; image: Digest; layers: readonly LayerVerity[] /* base first */ }): Promise<string>;
+  /** The same of a host's root, for the guard to put its hostd in place (hostd/system/host/exchange.ts). */
+  mountProgram(root: string, layers: readonly LayerVerity[] /* base first */): Promise<string>;
+  unmountPrograms(): Promise<void>;
   /** Also unmounts layers that no slot needs any more. */
   unmountSlot(app: string, image: Digest): Promise<void>;
   /** What holds for all layers mounted now. */

@@ -23,6 +23,9 @@ export function pathsOf({ stateDirectory, runDirectory }: NodeOptions) {
     emptyLayer: join(runDirectory, "layers", "empty"),
     slots: join(runDirectory, "slots"),
     slot: (app: string, image: Digest) => join(runDirectory, "slots", checkApp(app), shortDigest(checkDigest(image))),
+    /** A host's root whose hostd is put in place of the booted one's. */
+    programs: join(runDirectory, "programs"),
+    program: (root: string) => join(runDirectory, "programs", checkRoot(root)),
     users: join(stateDirectory, "users.json"),
     appsOfAll: join(stateDirectory, "apps"),
     config: (app: string, generation: number) => join(appState(app), "config", String(generation)),

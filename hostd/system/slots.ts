@@ -18,7 +18,10 @@ const OPTIONS_LIMIT = 4096 - 64;
 /** The lower directory that makes two of a single layer. */
 const EMPTY = "empty";
 
-type Slots = Pick<NodeSystem, "mountSlot" | "unmountSlot" | "mountedSlots" | "protection"> & {
+type Slots = Pick<
+  NodeSystem,
+  "mountSlot" | "mountProgram" | "unmountPrograms" | "unmountSlot" | "mountedSlots" | "protection"
+> & {
   /** Unmounts a layer; refuses `layer-in-use` while a slot is stacked on it. */
   unmountLayer(root: string): Promise<void>;
 };
@@ -35,7 +38,10 @@ export function openSlots(
   const inTurn = createQueue();
   const node: LayerMounts = { paths, checkLayer, devices };
   return {
-    mountSlot: (input) => inTurn(() => mountSlot(node, input)),
+    mountSlot: ({ app, image, layers }) =>
+      inTurn(() => mountStack(node, { label: image, place: paths.slot(app, image), layers })),
+    mountProgram: (root, layers) => inTurn(() => mountStack(node, { label: root, place: paths.program(root), layers })),
+    unmountPrograms: () => inTurn(() => unmountPrograms(paths)),
     unmountSlot: (app, image) => inTurn(() => unmountSlot(node, app, image)),
     unmountLayer: (root) => inTurn(() => unmountLayer(node, root)),
     async protection() {
@@ -59,38 +65,38 @@ interface LayerMounts {
   devices: VerityDevices | undefined;
 }
 
-async function mountSlot(
+/** `label` stands in the mount table as the source, and tells what is mounted. */
+async function mountStack(
   node: LayerMounts,
-  { app, image, layers }: { app: string; image: Digest; layers: readonly LayerVerity[] },
+  { label, place, layers }: { label: string; place: string; layers: readonly LayerVerity[] },
 ): Promise<string> {
   const { paths, checkLayer, devices } = node;
-  const slot = paths.slot(app, image);
   const lower = lowerOf(layers);
   const check = (layer: LayerVerity) =>
     devices === undefined ? checkLayer(layer) : requireFile(paths.layerFile(layer.root));
   await Promise.all(layers.map(check));
-  if (await isMounted(node, slot, image, lower)) return slot;
+  if (await isMounted(node, place, label, lower)) return place;
   await mkdir(paths.emptyLayer, { recursive: true });
   const once = new Map(layers.map((layer) => [layer.root, layer]));
   for (const layer of once.values()) await mountLayer(node, layer);
 
-  const mounted = mountAt(await readMounts(), slot);
-  if (mounted !== undefined && lowerIn(mounted) === lower.join(":") && mounted.source === image) return slot;
-  if (mounted !== undefined) await unmount(slot, { lazy: true });
-  await mkdir(slot, { recursive: true });
-  await mountOverlay(image, lower, slot, paths.layerMounts);
-  return slot;
+  const mounted = mountAt(await readMounts(), place);
+  if (mounted !== undefined && lowerIn(mounted) === lower.join(":") && mounted.source === label) return place;
+  if (mounted !== undefined) await unmount(place, { lazy: true });
+  await mkdir(place, { recursive: true });
+  await mountOverlay(label, lower, place, paths.layerMounts);
+  return place;
 }
 
 async function requireFile(file: string): Promise<void> {
   if ((await unlessMissing(stat(file))) === undefined) throw missingLayer(file);
 }
 
-/** Whether the slot stands as it should, on layers whose files are still theirs: one look at the mount table. */
-async function isMounted(node: LayerMounts, slot: string, image: Digest, lower: readonly string[]): Promise<boolean> {
+/** Whether the stack stands as it should, on layers whose files are still theirs: one look at the mount table. */
+async function isMounted(node: LayerMounts, place: string, label: string, lower: readonly string[]): Promise<boolean> {
   const mounts = await readMounts();
-  const mounted = mountAt(mounts, slot);
-  if (mounted === undefined || lowerIn(mounted) !== lower.join(":") || mounted.source !== image) return false;
+  const mounted = mountAt(mounts, place);
+  if (mounted === undefined || lowerIn(mounted) !== lower.join(":") || mounted.source !== label) return false;
   const roots = lower.filter((root) => root !== EMPTY);
   const current = roots.map((root) => {
     const layer = mountAt(mounts, node.paths.layerMount(root));
@@ -157,6 +163,14 @@ async function unmountSlot(node: LayerMounts, app: string, image: Digest): Promi
   for (const layer of layersIn(paths, mounts)) {
     const root = basename(layer.mountPoint);
     if (!rest.some((other) => uses(other, root))) await dropLayer(node, root);
+  }
+}
+
+async function unmountPrograms({ programs }: Paths): Promise<void> {
+  for (const { mountPoint } of await readMounts()) {
+    if (dirname(mountPoint) !== programs) continue;
+    await unmount(mountPoint, { lazy: true }); // what is in place goes on from it
+    await removeEmpty(mountPoint);
   }
 }
 

@@ -1,11 +1,18 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { hasErrno } from "../../effects/errno.ts";
 import { EXIT_CODES, Failure } from "../../manifests/failure.ts";
 import type { OperationDocument } from "../../manifests/node.ts";
 import type { Answer, Invocation, OptionSpec } from "../../terminal/verb.ts";
 import { type Client, openClient } from "../client.ts";
 import { howRunEnded } from "../exit.ts";
+import { isUpgrade } from "../states.ts";
 
 /** Lines of what a job printed that are shown with its end. */
 const LINES_SHOWN = 10;
+
+/** How long hostd may be away while an operation is followed, and the pause between two looks, milliseconds. */
+const COMING_BACK = 150_000;
+const PAUSE = 250;
 
 /** Options of every verb that asks hostd. */
 export const SOCKET_OPTION: OptionSpec = {
@@ -24,12 +31,14 @@ export const OPERATION_OPTIONS: readonly OptionSpec[] = [
 /** Options of verbs that may lead to another version of the host. */
 export const UPGRADE_OPTIONS: readonly OptionSpec[] = [
   { flags: "--confirm-within <seconds>", summary: "of the host: take it back unless hostd confirm comes in time" },
+  { flags: "--reboot", summary: "of the host: reboot even where hostd alone could be exchanged" },
   { flags: "--break-glass <reason>", summary: "of the host: go there though the policy is against it" },
 ];
 
 /** What those options ask for. */
 export function upgradeOf({ options }: Invocation) {
-  return { confirmWithin: options["confirmWithin"], breakGlass: options["breakGlass"] };
+  const { confirmWithin, breakGlass, reboot } = options;
+  return { confirmWithin, breakGlass, ...(reboot === true ? { reboot } : {}) };
 }
 
 export function clientOf(invocation: Invocation): Client {
@@ -63,7 +72,27 @@ export async function operate(
   const requestId = text(invocation.options["requestId"]);
   const begun = await client.begin(app, verb, { ...body, ...(requestId === undefined ? {} : { requestId }) });
   if (invocation.options["wait"] === false) return answerOf(begun);
-  return answerOf(await client.wait(begun, invocation.progress, invocation.signal));
+  return answerOf(await follow(client, begun, invocation));
+}
+
+/** Follows it to its end; one of the host also across a new start of hostd, as where hostd itself is exchanged. */
+async function follow(client: Client, operation: OperationDocument, { progress, signal }: Invocation) {
+  for (let last = operation, awaySince: number | undefined; ; ) {
+    try {
+      last = awaySince === undefined ? last : await client.operation(last.id);
+      awaySince = undefined;
+      return await client.wait(last, progress, signal);
+    } catch (error) {
+      awaySince ??= Date.now();
+      const isPatient = isUpgrade(operation.kind) && isAway(error) && !signal.aborted;
+      if (!isPatient || Date.now() - awaySince > COMING_BACK) throw error;
+      await delay(PAUSE, undefined, { signal }).catch(() => {});
+    }
+  }
+}
+
+function isAway(error: unknown): boolean {
+  return (error instanceof Failure && error.code === "not-running") || hasErrno(error, "ECONNRESET", "EPIPE");
 }
 
 /** The answer of a verb that began an operation; its exit code is never 0 for one that failed or was reverted. */

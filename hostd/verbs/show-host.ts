@@ -7,10 +7,11 @@ const SHOWN_DRIFT = 10;
 
 /** The system under a node as people read it: what runs, what a reboot leads to, room on the ESP, drift. */
 export function showHost(host: HostStatus): string {
-  const { booted, good, boot, size, next, drift, esp, problem } = host;
+  const { booted, started, good, boot, size, next, drift, esp, problem } = host;
   const as = { good: "the last good system", trial: "on trial", other: "neither proven nor on trial" }[booted.as];
   return [
     `system: ${nameOf(booted)}, ${as}`,
+    ...(started === undefined ? [] : [`  started with ${nameOf(started)}; hostd alone was exchanged since`]),
     ...(booted.as === "good" || good === undefined ? [] : [`  last good: ${nameOf(good)}`]),
     ...(boot === undefined ? [] : [`  booted in ${timesOf(boot)}`]),
     ...(size === undefined ? [] : [`  layers ${bytes(size.layers)}, UKI ${bytes(size.uki)}`]),
@@ -18,7 +19,11 @@ export function showHost(host: HostStatus): string {
       ? []
       : [`  ESP: ${bytes(esp.entries)} of entries, ${bytes(esp.free)} of ${bytes(esp.total)} free`]),
     ...(problem === undefined ? [] : [`  ESP: ${problem}`]),
-    ...(next === undefined ? [] : [`  next: ${next.version} (${shortDigest(next.image)}), reboot: ${next.why}`]),
+    ...(next === undefined
+      ? []
+      : [
+          `  next: ${next.version} (${shortDigest(next.image)}), ${next.live ? "without reboot" : "reboot"}: ${next.why}`,
+        ]),
     ...driftLines(drift),
     "",
     table(["", "ENTRY", "VERSION", "SIZE", "TRIES"], entryRows(host), { indent: 2 }),

@@ -29,6 +29,8 @@ export interface UkiText {
    * nothing before the machine resets.
    */
   how: "good" | "panics" | "fails" | "silent";
+  /** Whether its hostd starts where it alone is exchanged. */
+  hostd: "starts" | "dies";
 }
 
 export interface BootResult {
@@ -48,6 +50,10 @@ export interface Firmware {
   conf(): string;
   /** Whether hostd asked for a reboot since the last boot. */
   rebootAsked(): boolean;
+  /** Whether it asked for another hostd since the last exchange or boot. */
+  exchangeAsked(): boolean;
+  /** Exchanges it, once it has ended, as the image's guard does: one that does not come up is gone again, and told. */
+  exchange(): void;
   /** Unmounts the ESP as a shutdown does. */
   powerOff(): Promise<void>;
   /** Power is gone: what the ESP's file system did not write is lost. The next boot checks it, as its mount unit does. */
@@ -67,11 +73,16 @@ export function openFirmware(directory: string, state: string): Firmware {
   const once = join(efivars, `LoaderEntryOneShot-${LOADER}`);
   const entries = join(esp, ESP.entries);
   const asked = join(machine, "reboot-asked");
+  const exchangeAsked = join(machine, "exchange-asked");
+  const mountinfo = join(machine, "proc/self/mountinfo");
+  const guard = join(machine, "usr/lib/systemd/system/hostd-exchange.service");
   let image = join(directory, "esp-0.img");
   let cuts = 0;
   for (const place of [
     efivars,
     join(machine, "proc/sys/kernel/random"),
+    join(machine, "proc/self"),
+    join(machine, "usr/lib/systemd/system"),
     join(machine, "sys/fs/pstore"),
     join(machine, "journal"),
     esp,
@@ -79,6 +90,7 @@ export function openFirmware(directory: string, state: string): Firmware {
     mkdirSync(place, { recursive: true });
   }
   symlinkSync("/proc/uptime", join(machine, "proc/uptime"));
+  writeFileSync(guard, "");
   writePrograms(directory, { machine, once });
   execFileSync("truncate", ["--size=40M", image]);
   execFileSync("mkfs.ext2", ["-q", "-m", "0", image]);
@@ -138,6 +150,18 @@ export function openFirmware(directory: string, state: string): Firmware {
     names,
     conf,
     rebootAsked: () => existsSync(asked),
+    exchangeAsked: () => existsSync(exchangeAsked),
+    exchange() {
+      rmSync(exchangeAsked);
+      const [to = "", back = ""] = readFileSync(join(machine, "run/ostler/exchange"), "utf8").split(" ");
+      const dies = names().some((name) => load(name)?.root === to && load(name)?.hostd === "dies");
+      const program = (root: string) => join(directory, "run/programs", root, "usr/lib/hostd/version");
+      const started = /ostler\.root=(\w+)/.exec(readFileSync(join(machine, "proc/cmdline"), "utf8"))?.[1];
+      if (to !== started && !existsSync(program(to))) throw new Error(`the hostd of ${to} is not mounted`);
+      if (dies) appendFileSync(join(state, "host/boot.log"), `${to} guard: its hostd ended 3 times\n`);
+      const root = dies ? back : to;
+      writeFileSync(mountinfo, root === started ? "" : `1 2 0:3 / /usr/lib/hostd ro - overlay ${root} ro\n`);
+    },
     defaultRoot() {
       const name = choose(names(), conf(), undefined);
       const root = name === undefined ? undefined : load(name)?.root;
@@ -146,7 +170,8 @@ export function openFirmware(directory: string, state: string): Firmware {
     },
     boot() {
       mount();
-      rmSync(asked, { force: true });
+      for (const gone of [asked, exchangeAsked, mountinfo, join(machine, "run")])
+        rmSync(gone, { recursive: true, force: true });
       const loaded: string[] = [];
       for (let starts = 0; starts < MOST_STARTS; starts++) {
         const pattern = existsSync(once)
@@ -230,6 +255,7 @@ function writePrograms(directory: string, { machine, once }: { machine: string; 
 reboot) touch '${machine}/reboot-asked' ;;
 show) printf 'FirmwareTimestampMonotonic=4000000\\nLoaderTimestampMonotonic=1000000\\nUserspaceTimestampMonotonic=3000000\\nFinishTimestampMonotonic=9000000\\n' ;;
 try-reload-or-restart) echo "$2 $(cat '${machine}'/etc/issue.d/host)" >>'${machine}/told'; [ ! -e '${machine}/refuses' ] ;;
+start) touch '${machine}/exchange-asked' ;;
 is-active) [ ! -e '${machine}/sick' ] && echo active ;;
 *) exit 64 ;;
 esac`,

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { TEMPORARY_NAME } from "../../effects/durable.ts";
 import type { OperationDocument } from "../../manifests/node.ts";
-import type { HostRig, HostVersion } from "./host-rig.ts";
+import type { HostVersion } from "./host-publisher.ts";
+import type { HostRig } from "./host-rig.ts";
 import { eventually } from "./rig.ts";
 
 /** Two good versions of the host, the second of which runs, and an app that runs on it. */
@@ -26,16 +27,14 @@ export interface Strike {
 
 /** Begins an upgrade, strikes once at the moment, in whichever system that is, and follows the upgrade to its end. */
 export async function strike(host: HostRig, { point, fault, target }: Strike): Promise<OperationDocument> {
-  const { rig, firmware } = host;
+  const { rig } = host;
   await rig.kill();
   await rig.start({ fault: point });
   const newest = async () => (await rig.client.changes({ app: "host", limit: 1 })).changes[0];
   const before = (await newest())?.id;
   await rig.client.begin("host", "activate", { image: target.image }).catch(() => undefined); // struck before it answers
   for (let struck = watchEnd(host); !struck.ended; await delay(20)) {
-    if (!firmware.rebootAsked()) continue;
-    await rig.stop();
-    await host.reset({ start: false });
+    if (!(await host.act())) continue;
     await rig.start({ fault: point });
     struck = watchEnd(host);
     const last = await newest().catch(() => undefined);

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { OperationDocument } from "../../manifests/node.ts";
 import { prepareHost, wrongWithHost } from "./host-matrix.ts";
-import { type HostRig, type HostVersion, withHost } from "./host-rig.ts";
+import type { HostVersion } from "./host-publisher.ts";
+import { type HostRig, withHost } from "./host-rig.ts";
 import { randomFrom } from "./torture.ts";
 
 /** What the host was doing when the power went; the last of them ends in a revert. */
@@ -68,9 +69,7 @@ async function begin(host: HostRig, deed: (typeof DEEDS)[number], cut: number, g
 /** Lets the host run for so long, through its own reboots. */
 async function runFor(host: HostRig, milliseconds: number): Promise<void> {
   for (const end = Date.now() + milliseconds; Date.now() < end; await delay(20)) {
-    if (!host.firmware.rebootAsked()) continue;
-    await host.rig.stop();
-    await host.reset();
+    if (await host.act()) await host.rig.start();
   }
 }
 

@@ -6,11 +6,14 @@ import {
   mkdtemp,
   opendir,
   readdir,
+  readFile,
   readlink,
+  realpath,
   rename,
   rm,
   rmdir,
   stat,
+  symlink,
   writeFile,
 } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
@@ -41,15 +44,26 @@ const NO_DRIFT: ReadonlySet<string> = new Set([".pwd.lock", ".updated"]);
 /** /etc of every root: an overlay of `upper` (drift) over `declared` over the image's own (design section 7). */
 export interface HostEtc {
   /**
-   * Makes declared, upper and work of a root; what was changed in the one that runs is carried over. One that is there
-   * keeps its upper and is declared anew. Answers how many files were carried; undefined where it was there.
+   * Makes declared, upper and work of a root; what was changed in the one that runs is carried over, or with `shared` both
+   * have one upper. One that is there keeps its upper and is declared anew. Answers how many files were carried; undefined
+   * where it was there or nothing had to be.
    */
-  make(root: string, running: string, rendered: readonly Rendered[]): Promise<number | undefined>;
+  make(
+    root: string,
+    from: { running: string; started: string; shared: boolean },
+    rendered: readonly Rendered[],
+  ): Promise<number | undefined>;
   /**
    * Replaces files of the root that runs: as they are declared for its next boot, then as they are seen now. What is seen
    * is then what is declared, which is no drift.
    */
   replace(running: string, rendered: readonly Rendered[]): Promise<void>;
+  /** Which of these files nothing was declared for in a root: the first one of a disk has its identity alone. */
+  undeclared(root: string, paths: readonly string[]): Promise<string[]>;
+  /** Whether a boot of the root would find the files of /etc changed as they are in the one that runs, and the other way round. */
+  isAlike(root: string, running: string): Promise<boolean>;
+  /** The root whose upper this one has: itself where it shares none. */
+  ownerOf(root: string): Promise<string>;
   /** How /etc of the root that runs differs from what is declared for it. */
   drift(running: string): Promise<Drift[]>;
   remove(root: string): Promise<void>;
@@ -77,8 +91,28 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
     await syncDirectory(dirname(directory));
   }
 
+  /** What the machine stands on is mounted: its files are replaced one by one, and its identity stays. */
+  async function declareInPlace(directory: string, rendered: readonly Rendered[]): Promise<void> {
+    for (const { path, bytes, secret } of rendered) {
+      const file = join(directory, relative("/etc", path));
+      const there = await unlessMissing(readFile(file, "utf8"));
+      if (there !== bytes) await writeDurably(file, bytes, secret === true ? 0o600 : 0o644);
+    }
+  }
+
+  const upperOf = async (root: string) => (await unlessMissing(realpath(join(of(root), "upper")))) ?? "";
+  const ownerOf = async (root: string) => basename(dirname(await upperOf(root))) || root;
+
+  /** Both have one upper from now on: what is changed by hand in either is there in the other. */
+  async function share(directory: string, running: string): Promise<void> {
+    const upper = join(directory, "upper");
+    await rm(upper, { recursive: true, force: true });
+    await symlink(join("..", await ownerOf(running), "upper"), upper);
+    await syncDirectory(directory);
+  }
+
   async function difference(root: string): Promise<{ drift: Drift[]; same: string[] }> {
-    const upper = join(of(root), "upper");
+    const upper = await upperOf(root);
     const entries = await entriesIn(upper);
     if (entries.length === 0) return { drift: [], same: [] };
     return await withImageRoot(machineRoot, runDirectory, async (image) => {
@@ -93,10 +127,19 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
     });
   }
 
+  async function carry(running: string, upper: string): Promise<number> {
+    await copyTree(await upperOf(running), upper);
+    const { drift, same } = await difference(running);
+    for (const path of same) await rm(join(upper, path), { force: true });
+    return drift.length;
+  }
+
   return {
-    async make(root, running, rendered) {
+    async make(root, { running, started, shared }, rendered) {
       if ((await unlessMissing(stat(of(root)))) !== undefined) {
-        await declare(join(of(root), "declared"), rendered);
+        if (root === started) await declareInPlace(join(of(root), "declared"), rendered);
+        else await declare(join(of(root), "declared"), rendered);
+        if (shared && (await ownerOf(root)) !== (await ownerOf(running))) await share(of(root), running);
         return undefined;
       }
       const making = join(host, "etc", `.${root}.making`);
@@ -104,13 +147,12 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
       await mkdir(join(making, "upper"), { recursive: true });
       await mkdir(join(making, "work"));
       await declare(join(making, "declared"), rendered);
-      await copyTree(join(of(running), "upper"), join(making, "upper"));
-      const { drift, same } = await difference(running);
-      for (const path of same) await rm(join(making, "upper", path), { force: true });
+      if (shared) await share(making, running);
+      const carried = shared ? undefined : await carry(running, join(making, "upper"));
       await syncTree(making);
       await rename(making, of(root));
       await syncDirectory(join(host, "etc"));
-      return drift.length;
+      return carried;
     },
     async replace(running, rendered) {
       for (const directory of [join(of(running), "declared"), join(machineRoot, "etc")]) {
@@ -122,6 +164,17 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
         }
       }
     },
+    async undeclared(root, paths) {
+      const there = (path: string) => unlessMissing(stat(join(of(root), "declared", relative("/etc", path))));
+      const found = await Promise.all(paths.map(there));
+      return paths.filter((_, index) => found[index] === undefined);
+    },
+    async isAlike(root, running) {
+      if ((await unlessMissing(stat(of(root)))) === undefined) return true;
+      if ((await ownerOf(root)) === (await ownerOf(running))) return true;
+      return (await difference(root)).drift.length + (await difference(running)).drift.length === 0;
+    },
+    ownerOf,
     drift: async (running) => (await difference(running)).drift,
     async remove(root) {
       const gone = join(host, "etc", `.${root}.gone`);

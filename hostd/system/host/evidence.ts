@@ -18,7 +18,9 @@ export interface BootEvidence {
   readRecords(names: readonly string[]): Promise<string>;
   /** The end of a boot's journal; empty where nothing of it reached the disk. */
   journalOf(boot: string): Promise<string>;
-  /** The same of the boot that followed one, unless that is the present one. */
+  /** What hostd and the guard of its exchange wrote in a boot, and what the service manager said of them. */
+  journalOfHostd(boot: string): Promise<string>;
+  /** The journal of the boot that followed one, unless that is the present one. */
   journalAfter(boot: string, present: string): Promise<string>;
 }
 
@@ -35,6 +37,7 @@ export function openEvidence(root: string): BootEvidence {
         .toString();
     },
     journalOf: (boot) => readJournal(toJournalId(boot)),
+    journalOfHostd: (boot) => readJournal(toJournalId(boot), ["hostd.service", "hostd-exchange.service"]),
     async journalAfter(boot, present) {
       const boots = await bootsInJournal();
       const next = boots[boots.indexOf(toJournalId(boot)) + 1];
@@ -62,10 +65,11 @@ function toJournalId(boot: string): string {
   return boot.replaceAll("-", "");
 }
 
-async function readJournal(boot: string): Promise<string> {
+async function readJournal(boot: string, units: readonly string[] = []): Promise<string> {
   const asked = [
     "journalctl",
     `--boot=${boot}`,
+    ...units.map((unit) => `--unit=${unit}`),
     `--lines=${LINES}`,
     "--output=short-monotonic",
     "--no-pager",

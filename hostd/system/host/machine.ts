@@ -4,6 +4,7 @@ import { unlessMissing } from "../../../effects/errno.ts";
 import { run } from "../../../effects/process.ts";
 import { HostdError } from "../../error.ts";
 import { type BootTimes, bootTimesOf, TIMESTAMPS } from "../../host/times.ts";
+import { type Exchanger, openExchanger } from "./exchange.ts";
 
 /** Variables of the Boot Loader Interface (systemd.io/BOOT_LOADER_INTERFACE). */
 const LOADER_VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
@@ -12,9 +13,14 @@ const LOADER_VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 const ORDERLY = 60_000;
 
 /** The machine that this node is: what it booted, what it boots next, and the way there. */
-export interface Machine {
-  /** Root digest of the running system, from the signed kernel command line. */
+export interface Machine extends Omit<Exchanger, "exchanged"> {
+  /**
+   * Root digest of the running system: that of the hostd in place where it was exchanged alone, which differs in nothing
+   * else (hostd/host/exchange.ts), else that of the signed kernel command line.
+   */
   readonly booted: string;
+  /** That of the kernel command line, whatever was exchanged since: the layers that the machine stands on. */
+  readonly started: string;
   /** Differs after every start of the kernel. */
   readonly bootId: string;
   /** Seconds since the kernel started: no clock that somebody sets. */
@@ -34,12 +40,15 @@ export interface Machine {
 /** The machine below `root` (`/` but in tests); undefined where what runs is no host image. */
 export async function openMachine(root: string): Promise<Machine | undefined> {
   const cmdline = (await unlessMissing(readFile(join(root, "proc/cmdline"), "utf8"))) ?? "";
-  const booted = /(?:^|\s)ostler\.root=([0-9a-f]{64})(?:\s|$)/.exec(cmdline)?.[1];
-  if (booted === undefined) return undefined;
+  const started = /(?:^|\s)ostler\.root=([0-9a-f]{64})(?:\s|$)/.exec(cmdline)?.[1];
+  if (started === undefined) return undefined;
+  const { exchanged, ...exchanger } = openExchanger(root);
   const bootId = (await readFile(join(root, "proc/sys/kernel/random/boot_id"), "utf8")).trim();
   const once = join(root, `sys/firmware/efi/efivars/LoaderEntryOneShot-${LOADER_VENDOR}`);
   return {
-    booted,
+    ...exchanger,
+    booted: (await exchanged()) ?? started,
+    started,
     bootId,
     async uptime() {
       return Number((await readFile(join(root, "proc/uptime"), "utf8")).split(" ")[0]);

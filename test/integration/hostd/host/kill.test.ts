@@ -17,10 +17,16 @@ const FAULTS = ["power cut", "kill"] as const;
 /** Milliseconds for as many as there are steps, with a reboot or two for each. */
 const LIMIT = 600_000;
 
+/** What the versions make of their config: where it is the same, hostd alone differs, and is exchanged without a reboot. */
+const WAYS = [
+  ["by a reboot", {}],
+  ["without a reboot", { issue: "host" }],
+] as const;
+
 describeWith(NEEDS, "an upgrade that is struck by a kill or a power cut", () => {
-  test(
-    "at every step of it: the new system in the end, whole",
-    () =>
+  test.each(WAYS)(
+    "at every step of it, %s: the new system in the end, whole",
+    (_way, config) =>
       withHost(
         async (host) => {
           const wrong: string[] = [];
@@ -34,14 +40,14 @@ describeWith(NEEDS, "an upgrade that is struck by a kill or a power cut", () => 
           }
           expect(wrong).toEqual([]);
         },
-        { disk: "ext4" },
+        { disk: "ext4", ...config },
       ),
     LIMIT,
   );
 
-  test(
-    "at every step of its revert: the old system in the end, whole",
-    () =>
+  test.each(WAYS)(
+    "at every step of its revert, %s: the old system in the end, whole",
+    (_way, config) =>
       withHost(
         async (host) => {
           const wrong: string[] = [];
@@ -58,7 +64,7 @@ describeWith(NEEDS, "an upgrade that is struck by a kill or a power cut", () => 
           }
           expect(wrong).toEqual([]);
         },
-        { disk: "ext4" },
+        { disk: "ext4", ...config },
       ),
     LIMIT,
   );

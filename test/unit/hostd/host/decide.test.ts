@@ -10,6 +10,7 @@ const found = (change: Partial<Found>): Found => ({
   booted: OLD,
   from: OLD,
   root: NEW,
+  live: false,
   sameBoot: false,
   trials: 1,
   evidence: [],
@@ -55,6 +56,23 @@ describe("resolveUpgrade", () => {
     expect(resolveUpgrade(found({ sameBoot: true, evidence: ["of an earlier trial"] }))).toEqual({ how: "resume" });
   });
 
+  test("an exchange of hostd that the guard took back failed, and says why, though no boot lies between", () => {
+    for (const step of AFTER_BOOT) {
+      const taken = found({ step, live: true, sameBoot: true, evidence: ["not ready within 120 s"] });
+      expect(resolveUpgrade(taken)).toEqual({ how: "undo", code: "trial-failed", why: "not ready within 120 s" });
+    }
+  });
+
+  test("a hostd that started again before its exchange came asks for it again, three times at most", () => {
+    const asked = (trials: number) => resolveUpgrade(found({ live: true, sameBoot: true, trials })).how;
+    expect([0, 1, 2, 3, 4].map(asked)).toEqual(["resume", "resume", "resume", "resume", "undo"]);
+  });
+
+  test("an exchange that a power cut ended without a trace is armed again, also where the guard could not say why", () => {
+    expect(resolveUpgrade(found({ live: true })).how).toBe("again");
+    expect(resolveUpgrade(found({ live: true, sameBoot: true, step: "gates" })).how).toBe("again");
+  });
+
   test("a third system was booted by somebody: the upgrade is taken back, nobody is at fault", () => {
     expect(resolveUpgrade(found({ booted: OTHER }))).toMatchObject({ how: "undo", code: "interrupted" });
   });
@@ -64,8 +82,10 @@ describe("resolveUpgrade", () => {
       for (const booted of [OLD, NEW, OTHER]) {
         for (const evidence of [[], ["panic"]]) {
           for (const sameBoot of [true, false]) {
-            const { how } = resolveUpgrade(found({ step, booted, evidence, sameBoot, trials: TRIALS }));
-            expect(["resume", "undo"]).toContain(how);
+            for (const live of [true, false]) {
+              const { how } = resolveUpgrade(found({ step, booted, evidence, live, sameBoot, trials: TRIALS }));
+              expect(["resume", "undo"]).toContain(how);
+            }
           }
         }
       }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { problemOf } from "../../../../hostd/host/floor.ts";
-import { deadlineOf, differenceOf } from "../../../../hostd/host/plan.ts";
+import { deadlineOf, differenceOf, wayOf } from "../../../../hostd/host/plan.ts";
 import { refuseWithoutEspRoom } from "../../../../hostd/host/staging.ts";
 import { bootTimesOf } from "../../../../hostd/host/times.ts";
 import { bootExample } from "../../../../manifests/boot.ts";
@@ -43,6 +43,32 @@ describe("differenceOf", () => {
 
   test("where what runs is not known, a reboot", () => {
     expect(differenceOf(undefined, to, []).hostdOnly).toBe(false);
+  });
+});
+
+describe("wayOf", () => {
+  const only = { hostdOnly: true, why: "only /usr/lib/hostd differs" };
+  const none = { reboot: false, guarded: true, config: [], etcAlike: true };
+
+  test("hostd alone, with nothing in the way: without a reboot", () => {
+    expect(wayOf(only, none)).toEqual({ ...only, live: true });
+  });
+
+  test("anything else that differs: a reboot, for the reason that was found", () => {
+    expect(wayOf({ hostdOnly: false, why: "kernel differs" }, none)).toMatchObject({
+      live: false,
+      why: "kernel differs",
+    });
+  });
+
+  test.each([
+    [{ reboot: true }, "a reboot was asked for"],
+    [{ guarded: false }, "what runs has no guard that would take it back"],
+    [{ config: ["/etc/issue", "/etc/motd"] }, "/etc/issue would be another one"],
+    [{ etcAlike: false }, "its /etc was changed by hand in other ways"],
+  ])("%j: a reboot, and status says why", (hindrance, why) => {
+    const way = { hostdOnly: true, live: false, why: `${only.why}, but ${why}` };
+    expect(wayOf(only, { ...none, ...hindrance })).toEqual(way);
   });
 });
 
