@@ -5,7 +5,7 @@ import { TEMPORARY_NAME } from "../../effects/durable.ts";
 import type { OperationDocument } from "../../manifests/node.ts";
 import type { HostVersion } from "./host-publisher.ts";
 import type { HostRig } from "./host-rig.ts";
-import { eventually } from "./rig.ts";
+import { eventually, unlessRefused } from "./rig.ts";
 
 /** Two good versions of the host, the second of which runs, and an app that runs on it. */
 export async function prepareHost(host: HostRig): Promise<HostVersion[]> {
@@ -25,21 +25,29 @@ export interface Strike {
   target: HostVersion;
 }
 
-/** Begins an upgrade, strikes once at the moment, in whichever system that is, and follows the upgrade to its end. */
+/** Milliseconds that an upgrade may take to the moment that it is struck at, reboots included. */
+const REACHED_WITHIN = 60_000;
+
+/**
+ * Begins an upgrade, strikes once at the moment, in whichever system that is, and follows the upgrade to its end. One
+ * that is refused, or over, before the moment was reached, is an error that says how.
+ */
 export async function strike(host: HostRig, { point, fault, target }: Strike): Promise<OperationDocument> {
   const { rig } = host;
   await rig.kill();
   await rig.start({ fault: point });
   const newest = async () => (await rig.client.changes({ app: "host", limit: 1 })).changes[0];
   const before = (await newest())?.id;
-  await rig.client.begin("host", "activate", { image: target.image }).catch(() => undefined); // struck before it answers
+  await rig.client.begin("host", "activate", { image: target.image }).catch(unlessRefused);
+  const limit = Date.now() + REACHED_WITHIN;
   for (let struck = watchEnd(host); !struck.ended; await delay(20)) {
-    if (!(await host.act())) continue;
-    await rig.start({ fault: point });
-    struck = watchEnd(host);
-    const last = await newest().catch(() => undefined);
-    if (last?.finished !== undefined && last.id !== before)
-      throw new Error(`${point} was never reached: ${last.reason?.message}`);
+    if (await host.act()) {
+      await rig.start({ fault: point });
+      struck = watchEnd(host);
+    }
+    const last = await newest().catch(() => undefined); // struck before it answers
+    const isOver = last?.finished !== undefined && last.id !== before;
+    if (isOver || Date.now() > limit) throw new Error(`${point} was not reached: ${JSON.stringify(last)}`);
   }
   mustBoot(host, point);
   if (fault === "power cut") await host.reset({ cut: true });

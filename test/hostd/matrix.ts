@@ -2,10 +2,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { isPassing, OPERATIONS, type StepName, stepRule } from "../../hostd/states.ts";
 import type { ConfigFile } from "../../manifests/app.ts";
 import type { Digest } from "../../manifests/digest.ts";
-import { Failure } from "../../manifests/failure.ts";
 import type { OperationDocument, OperationKind } from "../../manifests/node.ts";
 import { restartAndWait, versionOf } from "./crash.ts";
-import { type Rig, withRig } from "./rig.ts";
+import { type Rig, unlessRefused, withRig } from "./rig.ts";
 import { wrongJournal, wrongWith } from "./whole.ts";
 
 /** What happens to the node at a step boundary. */
@@ -191,10 +190,4 @@ async function targetOf(rig: Rig): Promise<Digest> {
 async function begin(rig: Rig, kind: SwitchKind, target: Digest): Promise<OperationDocument> {
   if (kind === "configure" || kind === "reload") return await rig.client.begin("shop", "configure", {});
   return await rig.client.begin("shop", kind, kind === "activate" ? { image: target } : { to: target });
-}
-
-/** The daemon may stand still, or be gone, before it answers; a refusal would leave the fault point unreached for ever. */
-function unlessRefused(error: unknown): undefined {
-  if (error instanceof Failure && error.outcome !== "failed") throw error;
-  return undefined;
 }

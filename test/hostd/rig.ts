@@ -9,6 +9,7 @@ import { askHolder } from "../../hostd/system/holder.ts";
 import { unmount } from "../../hostd/system/mount.ts";
 import { readMounts } from "../../hostd/system/mountinfo.ts";
 import { pathsOf } from "../../hostd/system/paths.ts";
+import { Failure } from "../../manifests/failure.ts";
 import type { OperationDocument } from "../../manifests/node.ts";
 import { freePort } from "../free-port.ts";
 import { type Disk, type DiskKind, makeDisk } from "./disk.ts";
@@ -234,6 +235,12 @@ export async function eventually<T>(
     if (Date.now() > end) throw new Error(`waited ${limit} ms, last answer ${JSON.stringify(answer)}`);
     await delay(50);
   }
+}
+
+/** The daemon may stand still, or be gone, before it answers; a refusal would leave a fault point unreached for ever. */
+export function unlessRefused(error: unknown): undefined {
+  if (error instanceof Failure && error.outcome !== "failed") throw error;
+  return undefined;
 }
 
 export function readJson(path: string): Record<string, unknown> {
