@@ -1,10 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Source } from "../effects/source.ts";
+import { toFailureDocument } from "../manifests/failure.ts";
 import type { Release } from "../manifests/release.ts";
 import { type Ballast, openBallast } from "./ballast.ts";
 import { type Board, openBoard } from "./board.ts";
-import { type Care, openCare } from "./care/scrub.ts";
+import { type Care, openCare } from "./care/care.ts";
+import { openCopying } from "./care/copying.ts";
 import type { Clock } from "./clock.ts";
 import type { Limits } from "./data/keep.ts";
 import { openWatch, type Watch } from "./health/watch.ts";
@@ -43,6 +45,8 @@ export interface Settings {
   secretsKey?: string | undefined;
   /** The host's own scripts: where they are, vendor first, and how long each may take, milliseconds. */
   checks: { directories: readonly string[]; timeout: number };
+  /** How often hostd looks after what it has, and how often it reads every layer whole, milliseconds. */
+  care: { every: number; scrubEvery: number };
 }
 
 /** More would only share one disk and one network. */
@@ -88,7 +92,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   await mkdir(join(options.stateDirectory, "failures"), { recursive: true });
   const ballast = openBallast(options.stateDirectory);
   await ballast.drop();
-  const journal = openJournal(join(options.stateDirectory, "hostd.db"), options.clock.date);
+  const copying = openCopying(() => copyWhereItCan(engine));
+  const journal = openJournal(join(options.stateDirectory, "hostd.db"), options.clock.date, copying.soon);
   const closing = new AbortController();
   const board = openBoard();
   const engine: Engine = {
@@ -110,8 +115,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       await engine.watch.close();
       await engine.care.close();
       await engine.submit.settled();
+      await copying.close();
       journal.close();
     },
   };
   return engine;
+}
+
+/** A disk that takes no copy now must not stop what the journal is for; the last one stays. */
+async function copyWhereItCan({ journal, log }: Pick<Engine, "journal" | "log">): Promise<void> {
+  await journal.copy().catch((error) => log("warn", "journal not copied", { ...toFailureDocument(error) }));
 }

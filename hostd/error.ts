@@ -55,6 +55,7 @@ const OUTCOMES = {
   aborted: "failed",
   "too-many-transitions": "failed",
   journal: "failed",
+  "journal-damaged": "failed",
 } as const satisfies Record<string, Outcome>;
 
 export type HostdErrorCode = keyof typeof OUTCOMES;

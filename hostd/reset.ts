@@ -1,6 +1,7 @@
 import { readdir, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { unlessMissing } from "../effects/errno.ts";
+import { takeSocket } from "./api/server.ts";
 import { HostdError } from "./error.ts";
 import { KEPT_OF_HOST, keepHost } from "./host/keep.ts";
 import { type Journal, openJournal } from "./journal/journal.ts";
@@ -31,7 +32,7 @@ const KEPT_WITHOUT_WIPE = ["data", "data-driver", "users.json", "trust"];
  */
 export async function reset(options: ResetOptions): Promise<ResetReport> {
   const [stateDirectory, runDirectory] = [resolve(options.stateDirectory), resolve(options.runDirectory)];
-  const journal = await holdJournal(stateDirectory);
+  const journal = await holdJournal(stateDirectory, runDirectory);
   try {
     const node = await openNode({ stateDirectory, runDirectory, launcher: "auto" });
     const stopped = (await unlessMissing(readdir(join(runDirectory, "apps")))) ?? [];
@@ -40,7 +41,10 @@ export async function reset(options: ResetOptions): Promise<ResetReport> {
     for (const { app, image } of slots) await node.unmountSlot(app, image);
     if (options.wipe) await node.wipeData();
     const host = await openHost({ root: options.machine, stateDirectory, runDirectory });
-    if (host !== undefined) await keepHost(host, journal, { stateDirectory, wipe: options.wipe });
+    if (host !== undefined) {
+      if (journal instanceof HostdError) throw journal; // it says what the system that runs is
+      await keepHost(host, journal, { stateDirectory, wipe: options.wipe });
+    }
     const keptOfHost = host === undefined ? [] : KEPT_OF_HOST;
     const removed = await removeState(stateDirectory, [...keptOfHost, ...(options.wipe ? [] : KEPT_WITHOUT_WIPE)]);
     for (const name of (await unlessMissing(readdir(runDirectory))) ?? []) {
@@ -48,25 +52,31 @@ export async function reset(options: ResetOptions): Promise<ResetReport> {
     }
     return { stopped, unmounted: slots.length, removed };
   } finally {
-    journal.close();
+    if (!(journal instanceof HostdError)) journal.close();
   }
 }
 
-/** The journal's lock keeps hostd out; its file is what tells a state directory from any other. */
-async function holdJournal(stateDirectory: string): Promise<Journal> {
+/** The journal's lock keeps hostd out; its file is what tells a state directory from any other. One that is damaged is no hindrance. */
+async function holdJournal(stateDirectory: string, runDirectory: string): Promise<Journal | HostdError> {
   const file = join(stateDirectory, JOURNAL);
   if ((await unlessMissing(stat(file))) === undefined) {
     throw new HostdError("journal", `${file}: expected the journal of a node, found nothing`, {
       hint: "name the directory that hostd serve was given as --state",
     });
   }
-  return openJournal(file, () => new Date());
+  try {
+    return openJournal(file, () => new Date());
+  } catch (error) {
+    if (!(error instanceof HostdError) || error.code !== "journal-damaged") throw error;
+    await takeSocket(join(runDirectory, "hostd.sock")); // a hostd that refuses to work holds no journal
+    return error;
+  }
 }
 
 /** The journal goes last, so that a reset cut short can be begun again. */
 async function removeState(stateDirectory: string, kept: readonly string[]): Promise<string[]> {
   const names = (await readdir(stateDirectory)).filter((name) => !kept.includes(name));
-  const removed = names.sort((a, b) => Number(a.startsWith(JOURNAL)) - Number(b.startsWith(JOURNAL)));
+  const removed = names.sort((a, b) => Number(a === JOURNAL) - Number(b === JOURNAL));
   for (const name of removed) await rm(join(stateDirectory, name), { recursive: true, force: true });
   return removed;
 }

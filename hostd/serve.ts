@@ -4,11 +4,12 @@ import { unlessMissing } from "../effects/errno.ts";
 import { openSource } from "../effects/source.ts";
 import { seedPath } from "../keys/truststate.ts";
 import { Failure, toFailureDocument } from "../manifests/failure.ts";
-import { serveApi } from "./api/server.ts";
+import { serveApi, serveRefusal } from "./api/server.ts";
 import { systemClock } from "./clock.ts";
 import { parseTtl } from "./data/ttl.ts";
-import { type Engine, ON_SICK, openEngine, type Settings } from "./engine.ts";
-import { logToStderr } from "./log.ts";
+import { ON_SICK, openEngine, type Settings } from "./engine.ts";
+import { HostdError } from "./error.ts";
+import { type Log, logToStderr } from "./log.ts";
 import { recover } from "./recover/recover.ts";
 import { parseRate } from "./stage/pace.ts";
 import { openHost } from "./system/host/open.ts";
@@ -39,11 +40,16 @@ export interface ServeOptions {
   vendorChecks: string;
   checks: string;
   checkTimeout: string;
+  /** How often hostd looks after what it has, and how often it reads every layer whole. */
+  care: string;
+  scrub: string;
   /** Where /proc, /sys and /efi of the machine are. */
   machine: string;
 }
 
 const MEGABYTE = 1_000_000;
+/** Milliseconds: the longest that a timer waits. */
+const LONGEST_TIME = 24 * 86_400_000;
 
 /** Runs the daemon until it is asked to end: recover first, then answer. Apps go on without it. */
 export async function serve(options: ServeOptions): Promise<void> {
@@ -59,7 +65,9 @@ export async function serve(options: ServeOptions): Promise<void> {
   await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
   const trustDirectory = await seed(stateDirectory, options.root);
   const source = openSource(repository);
-  const engine = await openEngine({
+  const socket = join(runDirectory, "hostd.sock");
+  const ended = untilAskedToEnd();
+  const opened = await openEngine({
     stateDirectory,
     source,
     settings,
@@ -71,19 +79,43 @@ export async function serve(options: ServeOptions): Promise<void> {
     },
     node: await openNode({ stateDirectory, runDirectory, launcher, data: options.data }),
     host: await openHost({ root: resolve(options.machine), stateDirectory, runDirectory }),
-  });
-  const ended = untilAskedToEnd();
+  }).catch(unlessDamaged);
+  if (opened instanceof HostdError) return await refuse(socket, opened, ended);
+  const engine = opened;
   await recover(engine);
-  const api = await serveApi(engine, join(runDirectory, "hostd.sock"));
-  engine.log("info", "ready", { socket: join(runDirectory, "hostd.sock"), state: stateDirectory });
-  const signsOfLife = await tellReady(engine);
-  const signal = await ended;
-  engine.log("info", "ending; apps go on", { signal });
+  const api = await serveApi(engine, socket);
+  engine.log("info", "ready", { socket, state: stateDirectory });
+  const signsOfLife = await tellReady(engine.log);
+  const reason = await Promise.race([ended, engine.care.damaged]);
   clearInterval(signsOfLife);
-  await notifyManager("--stopping").catch(() => {}); // the manager learns it from the exit as well
   await api.close();
-  engine.journal.events.append("hostd.stopped", { detail: { signal } });
+  if (reason instanceof HostdError) {
+    await engine.close();
+    return await refuse(socket, reason, ended);
+  }
+  engine.log("info", "ending; apps go on", { signal: reason });
+  await notifyManager("--stopping").catch(() => {}); // the manager learns it from the exit as well
+  engine.journal.events.append("hostd.stopped", { detail: { signal: reason } });
   await engine.close();
+}
+
+function unlessDamaged(error: unknown): HostdError {
+  if (error instanceof HostdError && error.code === "journal-damaged") return error;
+  throw error;
+}
+
+/**
+ * Does nothing but say why, until it is asked to end: what the journal says cannot be believed, and a start again and
+ * again would not mend it. Apps that run go on.
+ */
+async function refuse(socket: string, reason: HostdError, ended: Promise<string>): Promise<void> {
+  const failure = toFailureDocument(reason);
+  logToStderr("error", "hostd does nothing until its journal is restored", { ...failure });
+  const api = await serveRefusal(failure, socket);
+  const signsOfLife = await tellReady(logToStderr);
+  await ended;
+  clearInterval(signsOfLife);
+  await api.close();
 }
 
 async function seed(stateDirectory: string, root: string | undefined): Promise<string> {
@@ -134,7 +166,14 @@ function readSettings(options: ServeOptions): Settings {
     onSick,
     checks,
     secretsKey,
+    care: { every: readTime("--care", options.care), scrubEvery: readTime("--scrub", options.scrub) },
   };
+}
+
+function readTime(flag: string, text: string): number {
+  const time = parseTtl(text);
+  if (time === undefined || time > LONGEST_TIME) throw usage(flag, "a time of at most 24d", text);
+  return time;
 }
 
 function readLauncher(text: string): LauncherChoice {
@@ -153,8 +192,8 @@ function usage(flag: string, expected: string, found: string): Failure {
   });
 }
 
-async function tellReady(engine: Engine): Promise<NodeJS.Timeout | undefined> {
-  const warn = (error: unknown) => engine.log("warn", "service manager not told", { ...toFailureDocument(error) });
+async function tellReady(log: Log): Promise<NodeJS.Timeout | undefined> {
+  const warn = (error: unknown) => log("warn", "service manager not told", { ...toFailureDocument(error) });
   await notifyManager("--ready").catch(warn);
   const interval = watchdogInterval();
   return interval === undefined ? undefined : setInterval(() => void notifyManager("WATCHDOG=1").catch(warn), interval);

@@ -25,6 +25,18 @@ export const careDocumentSchema = z.object({
   damaged: z.array(damageSchema),
 });
 
+/** One look at everything but the layers: journal, versions, snapshots. */
+export const lookDocumentSchema = z.object({
+  schema: z.literal(1),
+  at: z.iso.datetime(),
+  /** It held what was written, all of it; so many changes were ever made to it. */
+  journal: z.object({ changes: z.int() }),
+  /** Snapshots whose time is over: they go at the next look. */
+  due: z.int(),
+  /** What could not be looked after. */
+  problems: z.array(z.string()),
+});
+
 export const pruneDocumentSchema = z.object({
   schema: z.literal(1),
   collected: z.array(z.object({ app: z.string(), image: digestSchema, version: z.string() })),
@@ -60,4 +72,5 @@ export type SnapshotCheck = z.infer<typeof snapshotCheckSchema>;
 export type SnapshotsDocument = z.infer<typeof snapshotsDocumentSchema>;
 export type Damage = z.infer<typeof damageSchema>;
 export type CareDocument = z.infer<typeof careDocumentSchema>;
+export type LookDocument = z.infer<typeof lookDocumentSchema>;
 export type PruneDocument = z.infer<typeof pruneDocumentSchema>;

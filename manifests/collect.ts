@@ -66,6 +66,8 @@ export const collectDocumentSchema = z.object({
   ),
   quarantine: z.array(quarantineDocumentSchema),
   host: statusDocumentSchema.shape.host,
+  scrub: statusDocumentSchema.shape.scrub,
+  care: statusDocumentSchema.shape.care,
 });
 
 export type CollectDocument = z.infer<typeof collectDocumentSchema>;

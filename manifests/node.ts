@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { careDocumentSchema } from "./care.ts";
+import { careDocumentSchema, lookDocumentSchema } from "./care.ts";
 import { digestSchema } from "./digest.ts";
 import { checkDocument } from "./document.ts";
 import { hostStatusSchema } from "./host.ts";
@@ -276,6 +276,8 @@ export const statusDocumentSchema = z.object({
   host: hostStatusSchema.optional(),
   /** The last time that every layer was read whole; absent since hostd's start means not yet. */
   scrub: careDocumentSchema.optional(),
+  /** The last time that journal, versions and snapshots were looked after. */
+  care: lookDocumentSchema.optional(),
 });
 
 export const eventDocumentSchema = z.object({

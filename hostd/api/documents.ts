@@ -104,6 +104,7 @@ export async function toSnapshots(engine: Engine, app: string): Promise<Snapshot
 export async function toStatus(engine: Engine): Promise<StatusDocument> {
   const apps = engine.journal.apps.list();
   const host = await toHostStatus(engine);
+  const [scrub, look] = [engine.care.lastScrub(), engine.care.lastLook()];
   return {
     schema: 1,
     hostd: {
@@ -118,7 +119,8 @@ export async function toStatus(engine: Engine): Promise<StatusDocument> {
     apps: await Promise.all(apps.map(({ app }) => toAppStatus(engine, app))),
     quarantine: engine.journal.quarantine.list(),
     ...(host === undefined ? {} : { host }),
-    ...(engine.care.last() === undefined ? {} : { scrub: engine.care.last() }),
+    ...(scrub === undefined ? {} : { scrub }),
+    ...(look === undefined ? {} : { care: look }),
   };
 }
 

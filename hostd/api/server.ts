@@ -27,19 +27,35 @@ const LIMITS = {
 const MESSAGE_LIMIT = 2_000;
 const STATUS = { failed: 500, usage: 400, refused: 403, busy: 409 } as const;
 
+export interface Serving {
+  close(): Promise<void>;
+}
+
 /** Serves the route table on a unix socket that only its owner may open. Refuses a socket somebody answers on. */
-export async function serveApi(engine: Engine, socket: string): Promise<{ close(): Promise<void> }> {
+export async function serveApi(engine: Engine, socket: string): Promise<Serving> {
+  return await serveOn(socket, (request, response) => {
+    answer(engine, request, response).catch((error) => {
+      engine.log("error", "request failed", { url: request.url, ...toFailureDocument(error) });
+      response.destroy();
+    });
+  });
+}
+
+/** Answers every question with the one reason why this hostd does nothing. */
+export async function serveRefusal(failure: FailureDocument, socket: string): Promise<Serving> {
+  return await serveOn(socket, (request, response) => {
+    request.resume();
+    send(response, statusOf(failure), { error: failure });
+  });
+}
+
+async function serveOn(
+  socket: string,
+  listener: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<Serving> {
   await mkdir(dirname(socket), { recursive: true });
   await takeSocket(socket);
-  const server = createServer(
-    { maxHeaderSize: LIMITS.headers, connectionsCheckingInterval: LIMITS.late },
-    (request, response) => {
-      answer(engine, request, response).catch((error) => {
-        engine.log("error", "request failed", { url: request.url, ...toFailureDocument(error) });
-        response.destroy();
-      });
-    },
-  );
+  const server = createServer({ maxHeaderSize: LIMITS.headers, connectionsCheckingInterval: LIMITS.late }, listener);
   server.timeout = LIMITS.idle;
   server.maxRequestsPerSocket = 1; // nobody queues up requests behind each other
   limitCallers(server, LIMITS);
@@ -137,7 +153,8 @@ function sendBytes(response: ServerResponse, status: number, media: string, byte
   response.end(bytes);
 }
 
-async function takeSocket(socket: string): Promise<void> {
+/** Makes room for a socket of that name; refuses where somebody answers on it. */
+export async function takeSocket(socket: string): Promise<void> {
   const answered = await new Promise<boolean>((resolve) => {
     const probe = connect(socket, () => {
       probe.destroy();

@@ -1,7 +1,10 @@
-import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import { backup, DatabaseSync, type SQLInputValue } from "node:sqlite";
 import * as z from "zod";
 import { HostdError } from "../error.ts";
+import { refuseDamaged } from "./inspect.ts";
+import { openMark } from "./mark.ts";
 import { MIGRATIONS, READABLE_FROM } from "./schema.ts";
+import { findDamage, openSeal, type Seal } from "./seal.ts";
 
 type Parameters = readonly (string | number | undefined)[];
 
@@ -14,16 +17,31 @@ export interface Database {
   run(sql: string, parameters: Parameters): { changes: number; id: number };
   all<T>(row: z.ZodType<T>, sql: string, parameters?: Parameters): T[];
   one<T>(row: z.ZodType<T>, sql: string, parameters?: Parameters): T | undefined;
+  /** Transactions so far that changed anything. */
+  changes(): number;
+  /** Reads all of it from the disk again; answers what is wrong with it, undefined where nothing is. */
+  findDamage(): string | undefined;
+  /** Writes all of it, as it is at one moment, to another file, which must not be there yet; hostd goes on meanwhile. */
+  copyTo(file: string): Promise<void>;
   close(): void;
 }
 
 /**
  * Opens the database and brings its schema up to date. The lock on the file is held until the process ends, so a
- * second hostd on the same state directory is refused; so is a newer journal that says this program cannot read it.
+ * second hostd on the same state directory is refused; so is a newer journal that says this program cannot read it, and
+ * one that does not hold what was written (inspect.ts), whose files stay as they are. `onChange` is called after each
+ * transaction that changed anything.
  */
-export function openDatabase(path: string): Database {
+export function openDatabase(path: string, onChange: () => void = () => {}): Database {
+  refuseDamaged(path);
   const connection = connect(path);
-  migrate(connection, path);
+  const seal = prepareSealed(connection, path);
+  const mark = openMark(path);
+  const changed = (changes: number) => {
+    mark.write(changes);
+    onChange();
+  };
+  changed(seal.changes());
   const statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>();
   let depth = 0;
 
@@ -34,19 +52,29 @@ export function openDatabase(path: string): Database {
   }
 
   function transaction<T>(work: () => T): T {
+    const before = seal.changes();
+    const result = commit(work);
+    if (seal.changes() !== before) changed(seal.changes());
+    return result;
+  }
+
+  function commit<T>(work: () => T): T {
     if (depth > 0) return work();
-    connection.exec("BEGIN IMMEDIATE");
-    depth++;
-    try {
-      const result = work();
-      connection.exec("COMMIT");
-      return result;
-    } catch (error) {
-      if (connection.isTransaction) connection.exec("ROLLBACK");
-      throw error;
-    } finally {
-      depth--;
-    }
+    return seal.counted(() => {
+      connection.exec("BEGIN IMMEDIATE");
+      depth++;
+      try {
+        const result = work();
+        seal.write();
+        connection.exec("COMMIT");
+        return result;
+      } catch (error) {
+        if (connection.isTransaction) connection.exec("ROLLBACK");
+        throw error;
+      } finally {
+        depth--;
+      }
+    });
   }
 
   return {
@@ -55,15 +83,17 @@ export function openDatabase(path: string): Database {
       if (depth > 0) return work();
       connection.exec("PRAGMA synchronous = NORMAL");
       try {
-        return transaction(work);
+        return commit(work); // the mark is not written: it may not be ahead of the disk
       } finally {
         connection.exec("PRAGMA synchronous = FULL");
+        onChange();
       }
     },
-    run(sql, parameters) {
-      const result = prepare(sql).run(...bind(parameters));
-      return { changes: Number(result.changes), id: Number(result.lastInsertRowid) };
-    },
+    run: (sql, parameters) =>
+      transaction(() => {
+        const result = seal.counted(() => prepare(sql).run(...bind(parameters)));
+        return { changes: Number(result.changes), id: Number(result.lastInsertRowid) };
+      }),
     all: (row, sql, parameters = []) =>
       prepare(sql)
         .all(...bind(parameters))
@@ -72,7 +102,18 @@ export function openDatabase(path: string): Database {
       const found = prepare(sql).get(...bind(parameters));
       return found === undefined ? undefined : row.parse(withoutNulls(found));
     },
-    close: () => connection.close(),
+    changes: seal.changes,
+    findDamage() {
+      connection.exec("PRAGMA shrink_memory");
+      return findDamage(connection, seal.changes());
+    },
+    async copyTo(file) {
+      await backup(connection, file);
+    },
+    close() {
+      connection.close();
+      mark.close();
+    },
   };
 }
 
@@ -101,19 +142,34 @@ function connect(path: string): DatabaseSync {
   }
 }
 
-function migrate(connection: DatabaseSync, path: string): void {
+/** Brings the schema up to date and seals what it holds, both or neither. */
+function prepareSealed(connection: DatabaseSync, path: string): Seal {
+  try {
+    connection.exec("BEGIN IMMEDIATE");
+    const isMigrated = migrate(connection, path);
+    const seal = openSeal(connection, { isMigrated });
+    seal.write();
+    connection.exec("COMMIT");
+    return seal;
+  } catch (cause) {
+    connection.close();
+    throw cause instanceof HostdError ? cause : journalError(path, cause);
+  }
+}
+
+function migrate(connection: DatabaseSync, path: string): boolean {
   const version = Number(connection.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
   const readableFrom = Number(connection.prepare("PRAGMA application_id").get()?.["application_id"] ?? 0);
-  if (version > MIGRATIONS.length && readableFrom > 0 && readableFrom <= MIGRATIONS.length) return;
+  if (version > MIGRATIONS.length && readableFrom > 0 && readableFrom <= MIGRATIONS.length) return false;
   if (version > MIGRATIONS.length) {
     throw new HostdError("journal", `${path}: expected schema at most ${MIGRATIONS.length}, got ${version}`, {
       hint: "a newer hostd wrote this state: run that one",
     });
   }
-  MIGRATIONS.slice(version).forEach((sql, index) => {
-    connection.exec(`BEGIN; ${sql}; PRAGMA user_version = ${version + index + 1}; COMMIT`);
-  });
+  for (const sql of MIGRATIONS.slice(version)) connection.exec(sql);
+  if (version < MIGRATIONS.length) connection.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
   if (readableFrom !== READABLE_FROM) connection.exec(`PRAGMA application_id = ${READABLE_FROM}`);
+  return version < MIGRATIONS.length;
 }
 
 function journalError(path: string, cause: unknown): HostdError {

@@ -1,5 +1,6 @@
 import { type Apps, openApps } from "./apps.ts";
 import { type ConfigLog, openConfigLog } from "./config.ts";
+import { copyJournal } from "./copy.ts";
 import { openDatabase } from "./database.ts";
 import { type Events, openEvents } from "./events.ts";
 import { type Generations, openGenerations } from "./generations.ts";
@@ -31,12 +32,23 @@ export interface Journal {
   transaction<T>(work: () => T): T;
   /** As above, on disk with the next change that is: for what a power cut may take as long as it takes what follows too. */
   later<T>(work: () => T): T;
+  /** Reads all of it from the disk again; answers what is wrong with it, undefined where nothing is. */
+  findDamage(): string | undefined;
+  readonly path: string;
+  /** Transactions so far that changed anything. */
+  changes(): number;
+  /** Brings the copy that is kept beside it up to date, where it is not. */
+  copy(): Promise<void>;
   close(): void;
 }
 
-/** Opens the journal of a state directory; refuses one that another process holds or a newer hostd wrote. */
-export function openJournal(path: string, date: () => Date): Journal {
-  const database = openDatabase(path);
+/**
+ * Opens the journal of a state directory; refuses one that another process holds, a newer hostd wrote, or that is
+ * damaged. `onChange` is called after each change.
+ */
+export function openJournal(path: string, date: () => Date, onChange?: () => void): Journal {
+  const database = openDatabase(path, onChange);
+  let copied: number | undefined;
   const events = openEvents(database, date);
   const operations = openOperations(database, events, date);
   return {
@@ -51,6 +63,15 @@ export function openJournal(path: string, date: () => Date): Journal {
     tally: openTally(database),
     transaction: (work) => database.transaction(work),
     later: (work) => database.later(work),
+    path,
+    changes: database.changes,
+    findDamage: () => database.findDamage(),
+    async copy() {
+      const changes = database.changes();
+      if (copied === changes) return;
+      await copyJournal(database, path);
+      copied = changes;
+    },
     close: () => database.close(),
   };
 }

@@ -6,7 +6,7 @@ import { describeMachine } from "../system/machine.ts";
 
 /** Everything a centre polls of a node, at one moment. */
 export async function collect(engine: Engine): Promise<CollectDocument> {
-  const { hostd, verity, data, apps, quarantine, host } = await toStatus(engine);
+  const { hostd, verity, data, apps, quarantine, host, scrub, care } = await toStatus(engine);
   const { tally } = engine.journal;
   const { user, system } = process.cpuUsage();
   const restarts = tally.outcomes().filter(({ kind }) => kind === "restart");
@@ -36,6 +36,8 @@ export async function collect(engine: Engine): Promise<CollectDocument> {
     }),
     quarantine,
     ...(host === undefined ? {} : { host }),
+    ...(scrub === undefined ? {} : { scrub }),
+    ...(care === undefined ? {} : { care }),
   };
 }
 

@@ -7,7 +7,7 @@ type AppOf = CollectDocument["apps"][number];
 
 /** The node as metrics. A name is never given another meaning; labels are few, and none grows with time. */
 export function toFamilies(node: CollectDocument, outcomes: readonly OutcomeCount[]): Family[] {
-  return [...ofHostd(node), ...ofApps(node.apps), ...ofOperations(node, outcomes)];
+  return [...ofHostd(node), ...ofCare(node), ...ofApps(node.apps), ...ofOperations(node, outcomes)];
 }
 
 function ofHostd({ hostd, machine, health, quarantine, data }: CollectDocument): Family[] {
@@ -23,6 +23,27 @@ function ofHostd({ hostd, machine, health, quarantine, data }: CollectDocument):
     ...ofPool(data.pool),
     gauge("hostd_health", "1 for the node's verdict", oneOf("verdict", HEALTH_VERDICTS, health)),
     gauge("hostd_quarantined_images", "Images that may not run", [{ value: quarantine.length }]),
+  ];
+}
+
+/** What was never looked after since hostd's start has no sample: an alarm asks for the age of the last look. */
+function ofCare({ care, scrub }: CollectDocument): Family[] {
+  const looks = [
+    ...(care === undefined ? [] : [{ labels: { what: "journal" }, value: Date.parse(care.at) / 1_000 }]),
+    ...(scrub === undefined ? [] : [{ labels: { what: "layers" }, value: Date.parse(scrub.at) / 1_000 }]),
+  ];
+  return [
+    gauge("hostd_care_time_seconds", "When the journal, and every layer, was last verified, Unix time", looks),
+    gauge(
+      "hostd_care_problems",
+      "What the last look at journal, versions and snapshots could not do",
+      care === undefined ? [] : [{ value: care.problems.length }],
+    ),
+    gauge(
+      "hostd_damaged_layers",
+      "Layers that are not what was signed and were not repaired",
+      scrub === undefined ? [] : [{ value: scrub.damaged.filter(({ repaired }) => !repaired).length }],
+    ),
   ];
 }
 

@@ -44,6 +44,12 @@ export const verb: Verb = {
       default: "/usr/lib/hostd/checks",
     },
     { flags: "--check-timeout <seconds>", summary: "longest that one script may take", default: "60" },
+    {
+      flags: "--care <time>",
+      summary: "how often journal, versions and snapshots are looked after",
+      default: "1h",
+    },
+    { flags: "--scrub <time>", summary: "how often every layer is read whole", default: "7d" },
     { flags: "--machine <dir>", summary: "where /proc, /sys and /efi of the machine are", default: "/" },
   ],
   examples: ["hostd serve --repository https://updates.example/repository --root root.json"],
@@ -67,6 +73,8 @@ export const verb: Verb = {
       secretsKey: text(options["secretsKey"]),
       vendorChecks: text(options["vendorChecks"]) ?? "",
       checks: text(options["checks"]) ?? "",
+      care: text(options["care"]) ?? "",
+      scrub: text(options["scrub"]) ?? "",
       checkTimeout: text(options["checkTimeout"]) ?? "",
       machine: text(options["machine"]) ?? "/",
     });

@@ -14,9 +14,25 @@ export function showStatus(status: StatusDocument): string {
   const blocks = apps.length === 0 ? ["no apps: hostd stage APP brings one"] : apps.map(showApp);
   const host = status.host === undefined ? [] : [showHost(status.host)];
   const refused = quarantine.map(({ app, image, reason }) => line(2, `${app} ${shortDigest(image)}: ${reason}`));
-  return [head, ...host, ...blocks, ...(refused.length === 0 ? [] : [["quarantined:", ...refused].join("\n")])].join(
-    "\n\n",
-  );
+  const care = careLines(status);
+  return [
+    [head, ...care].join("\n"),
+    ...host,
+    ...blocks,
+    ...(refused.length === 0 ? [] : [["quarantined:", ...refused].join("\n")]),
+  ].join("\n\n");
+}
+
+/** When what hostd has was last verified, and what is wrong with it. */
+function careLines({ care, scrub }: StatusDocument): string[] {
+  const bad = scrub?.damaged.filter(({ repaired }) => !repaired) ?? [];
+  return [
+    ...(care === undefined ? [] : [line(2, `journal sound, verified ${when(care.at)}`)]),
+    ...(care?.problems ?? []).map((problem) => line(2, problem)),
+    ...(scrub === undefined ? [] : [line(2, `${scrub.layers} layers read ${when(scrub.at)}, ${bad.length} damaged`)]),
+    ...bad.map(({ message }) => line(2, `BAD ${message}`)),
+    ...(bad.length === 0 ? [] : [line(2, "hint: hostd fsck --repair")]),
+  ];
 }
 
 function showStore({ driver, pool }: StatusDocument["data"]): string {

@@ -144,7 +144,7 @@ export async function withRig(
         if (
           await client.status().then(
             () => true,
-            () => false,
+            (error) => error instanceof Failure && error.code !== "not-running", // it answers, that it refuses
           )
         )
           return;

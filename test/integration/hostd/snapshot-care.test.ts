@@ -27,6 +27,7 @@ async function withEngine(rig: Rig, use: (engine: Engine, setClock: (shift: numb
       reserve: 0,
       snapshots: { count: 12, bytes: undefined, ttl: 14 * DAY },
       onSick: "restart",
+      care: { every: 3_600_000, scrubEvery: 3_600_000 },
       checks: { directories: [], timeout: 1_000 },
     },
   });

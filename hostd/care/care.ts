@@ -1,0 +1,104 @@
+import type { CareDocument, LookDocument } from "../../manifests/care.ts";
+import { toFailureDocument } from "../../manifests/failure.ts";
+import { careForSnapshots, type Seen } from "../data/care.ts";
+import type { Engine } from "../engine.ts";
+import type { HostdError } from "../error.ts";
+import { damagedJournal } from "../journal/inspect.ts";
+import { careForVersions } from "../retention/care.ts";
+import { createPace, type Pace } from "../stage/pace.ts";
+import { checkLayers } from "./fsck.ts";
+
+/** Bytes per second: a disk does not notice, 100 GB take three hours. */
+const SCRUB_RATE = 10_000_000;
+
+/**
+ * Looks after journal, versions, snapshots and layers in the background, so that damage is known before the night that
+ * needs them. One timer for all of it: nothing else wakes an idle hostd.
+ */
+export interface Care {
+  /** The last whole pass over all layers, whoever asked for it, and the last look at everything else. */
+  lastScrub(): CareDocument | undefined;
+  lastLook(): LookDocument | undefined;
+  /** One pass over all layers now; a second one that is asked for meanwhile gets its own turn. */
+  check(options: { repair: boolean }): Promise<CareDocument>;
+  /** Resolves when the journal was found damaged: then nothing may be done any more. */
+  readonly damaged: Promise<HostdError>;
+  close(): Promise<void>;
+}
+
+export function openCare(engineOf: () => Engine): Care {
+  let scrub: CareDocument | undefined;
+  let look: LookDocument | undefined;
+  let turn: Promise<unknown> = Promise.resolve();
+  const { promise: damaged, resolve: tellDamaged } = Promise.withResolvers<HostdError>();
+
+  function pass(options: Parameters<typeof checkLayers>[1]): Promise<CareDocument> {
+    const begun = turn.then(async () => {
+      scrub = await checkLayers(engineOf(), options);
+      return scrub;
+    });
+    turn = begun.catch(() => undefined);
+    return begun;
+  }
+
+  async function lookAgainAndAgain(): Promise<void> {
+    const engine = engineOf();
+    const { clock, closing, settings } = engine;
+    let due: Seen = new Set();
+    let scrubbed: number | undefined;
+    for (;;) {
+      await clock.sleep(settings.care.every, closing);
+      if (closing.aborted) return;
+      const damage = engine.journal.findDamage();
+      if (damage !== undefined) return tellDamaged(damagedJournal(engine.journal.path, damage));
+      const pace = createPace(SCRUB_RATE, clock);
+      due = await lookOnce(engine, due, pace, (document) => {
+        look = document;
+      });
+      if (scrubbed !== undefined && clock.now() - scrubbed < settings.care.scrubEvery) continue;
+      scrubbed = clock.now();
+      await pass({ repair: false, pace }).catch((error) => told(engine, "layers not read", error));
+    }
+  }
+
+  let looking: Promise<void> | undefined;
+  setImmediate(() => {
+    looking = lookAgainAndAgain();
+  });
+  return {
+    lastScrub: () => scrub,
+    lastLook: () => look,
+    check: (options) => pass(options),
+    damaged,
+    async close() {
+      await looking;
+      await turn;
+    },
+  };
+}
+
+/** Each part by itself: what hinders one is told, and hinders no other. */
+async function lookOnce(engine: Engine, before: Seen, pace: Pace, tell: (look: LookDocument) => void): Promise<Seen> {
+  const at = engine.clock.date().toISOString();
+  let due = before;
+  const problems: string[] = [];
+  const attempt = async (what: string, work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      problems.push(`${what}: ${toFailureDocument(error).message}`);
+      told(engine, what, error);
+    }
+  };
+  await attempt("versions not looked after", () => careForVersions(engine));
+  await attempt("snapshots not looked after", async () => {
+    due = await careForSnapshots(engine, before, pace);
+  });
+  await attempt("journal not copied", () => engine.journal.copy());
+  tell({ schema: 1, at, journal: { changes: engine.journal.changes() }, due: due.size, problems });
+  return due;
+}
+
+function told(engine: Engine, what: string, error: unknown): void {
+  if (!engine.closing.aborted) engine.log("error", what, { ...toFailureDocument(error) });
+}

@@ -1,0 +1,188 @@
+import { hash } from "node:crypto";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as z from "zod";
+import { HostdError } from "../../../../hostd/error.ts";
+import { openDatabase } from "../../../../hostd/journal/database.ts";
+import { openJournal } from "../../../../hostd/journal/journal.ts";
+import type { Digest } from "../../../../manifests/digest.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "ostler-journal-"));
+const TABLES = ["apps", "operations", "steps", "locks", "quarantine", "events", "config_changes", "configs"];
+const FILES = ["hostd.db", "hostd.db-wal", "hostd.db-mark"];
+const image: Digest = `sha256:${"a".repeat(64)}`;
+const clock = () => new Date("2026-11-27T08:00:00Z");
+
+/** How a journal lies there: `ended`, all in one file; `killed`, what was written last in the log alone. */
+const STATES = ["ended", "killed"] as const;
+
+function place(name: string): string {
+  return join(directory, name, "hostd.db");
+}
+
+function copyJournal(from: string, to: string): void {
+  rmSync(join(directory, to), { recursive: true, force: true });
+  mkdirSync(join(directory, to));
+  for (const name of FILES) {
+    const file = join(directory, from, name);
+    if (existsSync(file)) copyFileSync(file, join(directory, to, name));
+  }
+}
+
+/** All that a journal holds; an error where hostd does not open it. */
+function contentOf(name: string): unknown {
+  const database = openDatabase(place(name));
+  try {
+    return TABLES.map((table) => database.all(z.record(z.string(), z.unknown()), `SELECT * FROM ${table}`));
+  } finally {
+    database.close();
+  }
+}
+
+function flip(name: string, file: string, at: number, bit: number): void {
+  const path = join(directory, name, file);
+  const bytes = readFileSync(path);
+  bytes[at] = (bytes[at] ?? 0) ^ (1 << bit);
+  writeFileSync(path, bytes);
+}
+
+/** What a file holds, in short; an empty log is as good as none. */
+function digestOf(name: string, file: string): string | undefined {
+  const path = join(directory, name, file);
+  const bytes = existsSync(path) ? readFileSync(path) : Buffer.alloc(0);
+  return bytes.length === 0 ? undefined : hash("sha256", bytes);
+}
+
+function fill(name: string, operations: number): ReturnType<typeof openJournal> {
+  const journal = openJournal(place(name), clock);
+  for (let number = 0; number < operations; number++) {
+    const asked = {
+      requestId: `${operations}-${number}`,
+      kind: "activate" as const,
+      app: "shop",
+      caller: "me",
+      plan: { image },
+    };
+    const { id } = journal.operations.begin(asked);
+    journal.operations.lock(id, "switch");
+    journal.apps.setTarget(id, "shop", { image, version: `${number}.0.0`, sequence: number });
+    journal.operations.mark(id, 0, "started");
+    if (number % 3 === 0) journal.quarantine.add(id, "shop", image, "it was sick");
+    journal.operations.finish(id);
+    journal.config.setLayer({
+      layer: "site",
+      file: "site.yaml",
+      text: `a: ${number}`,
+      tree: { line: 1, leaf: number },
+      by: "me",
+    });
+  }
+  return journal;
+}
+
+beforeAll(() => {
+  for (const name of ["ended", "live"]) mkdirSync(join(directory, name));
+  fill("ended", 40).close();
+  const live = fill("live", 5);
+  copyJournal("live", "killed"); // as kill -9 leaves it: nothing was checkpointed
+  live.close();
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+describe("a journal of which one byte changed on the disk", () => {
+  test.each(STATES)("%s: is opened with the same content, or refused, and never with another content", (state) => {
+    copyJournal(state, "sound");
+    const sound = contentOf("sound");
+    const sizes = FILES.map((file) => ({ file, path: join(directory, state, file) }))
+      .filter(({ path }) => existsSync(path))
+      .map(({ file, path }) => ({ file, size: readFileSync(path).length }));
+    let refused = 0;
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...sizes).chain(({ file, size }) => fc.tuple(fc.constant(file), fc.nat(size - 1), fc.nat(7))),
+        ([file, at, bit]) => {
+          copyJournal(state, "damaged");
+          flip("damaged", file, at, bit);
+          const before = FILES.map((name) => digestOf("damaged", name));
+          try {
+            expect(contentOf("damaged")).toEqual(sound);
+          } catch (error) {
+            if (!(error instanceof HostdError)) throw error;
+            expect(error.code).toMatch(/^journal/);
+            refused += 1;
+            if (error.code === "journal-damaged")
+              expect(FILES.map((name) => digestOf("damaged", name))).toEqual(before);
+          }
+        },
+      ),
+      { numRuns: Number(process.env["RUNS"] ?? 150) },
+    );
+    expect(refused).toBeGreaterThan(0);
+  });
+});
+
+describe("a journal", () => {
+  test("whose log lost its end is refused, and says how many changes are gone", () => {
+    copyJournal("killed", "damaged");
+    const log = join(directory, "damaged", "hostd.db-wal");
+    writeFileSync(log, readFileSync(log).subarray(0, -4_000));
+    expect(() => contentOf("damaged")).toThrow(/its last 1 changes are gone/);
+  });
+
+  test("that is gone, or is an older copy, is refused", () => {
+    copyJournal("ended", "damaged");
+    rmSync(place("damaged"));
+    expect(() => contentOf("damaged")).toThrow(/it is gone/);
+    copyFileSync(place("ended"), place("damaged"));
+    fill("damaged", 1).close();
+    copyFileSync(place("ended"), place("damaged"));
+    expect(() => contentOf("damaged")).toThrow(/its last \d+ changes are gone/);
+  });
+
+  test("without its mark is opened: the mark is made anew", () => {
+    copyJournal("ended", "damaged");
+    rmSync(`${place("damaged")}-mark`);
+    expect(contentOf("damaged")).toEqual(contentOf("ended"));
+    expect(existsSync(`${place("damaged")}-mark`)).toBe(true);
+  });
+
+  test("that an older hostd wrote to, which knows no seal, is opened and sealed again", () => {
+    copyJournal("ended", "older");
+    const older = new DatabaseSync(place("older"));
+    older.exec(
+      "INSERT INTO events (id, at, kind, detail, previous, hash) SELECT max(id) + 1, at, 'hostd.started', '{}', hash, 'x' FROM events",
+    );
+    older.exec("UPDATE apps SET hold = 'by an older hostd'");
+    older.close();
+    expect(JSON.stringify(contentOf("older"))).toContain("by an older hostd");
+    const altered = new DatabaseSync(place("older"));
+    altered.exec("UPDATE apps SET hold = 'by nobody'");
+    altered.close();
+    expect(() => contentOf("older")).toThrow(/a row is not what was written/);
+  });
+
+  test("counts nothing of a transaction that was taken back, nor of a statement that failed in one", () => {
+    const path = place("counted");
+    mkdirSync(join(directory, "counted"));
+    const database = openDatabase(path);
+    const insert = (app: string) => database.run("INSERT INTO apps (app) VALUES (?)", [app]);
+    insert("one");
+    expect(() =>
+      database.transaction(() => {
+        insert("two");
+        throw new Error("no");
+      }),
+    ).toThrow("no");
+    database.transaction(() => {
+      insert("three");
+      expect(() => insert("one")).toThrow(/UNIQUE/);
+    });
+    expect(database.findDamage()).toBeUndefined();
+    database.close();
+    expect(contentOf("counted")).toMatchObject([[{ app: "one" }, { app: "three" }], ...Array(7).fill([])]);
+  });
+});

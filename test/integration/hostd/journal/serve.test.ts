@@ -1,0 +1,129 @@
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { ProcessError, run } from "../../../../effects/process.ts";
+import { versionOf } from "../../../hostd/crash.ts";
+import { eventually, type Rig, withRig } from "../../../hostd/rig.ts";
+import { processesOf } from "../../../hostd/whole.ts";
+import { describeWith } from "../../../needs.ts";
+
+const MAIN = join(import.meta.dirname, "../../../../hostd/main.ts");
+
+/** Changes a letter of the app's name in every row that has it: rows that read well and say something else. */
+function alter(rig: Rig): void {
+  const file = join(rig.state, "hostd.db");
+  const text = readFileSync(file, "latin1");
+  expect(text).toContain("operation.done");
+  writeFileSync(file, text.replaceAll("operation.done", "operation.dome"), "latin1");
+}
+
+async function hostd(rig: Rig, ...words: string[]): Promise<{ exitCode: number | undefined; text: string }> {
+  try {
+    const { stdout } = await run([process.execPath, MAIN, ...words, "--state", rig.state, "--no-json"]);
+    return { exitCode: 0, text: stdout };
+  } catch (error) {
+    if (!(error instanceof ProcessError)) throw error;
+    return { exitCode: error.exitCode, text: error.message };
+  }
+}
+
+async function deployed(rig: Rig): Promise<string> {
+  const version = versionOf(rig, 1);
+  await rig.publish({ version });
+  expect((await rig.operate("deploy")).state).toBe("done");
+  return version;
+}
+
+describeWith({ root: true, programs: ["bwrap", "perl"] }, "a hostd whose journal is damaged", () => {
+  test("does nothing but say so; the app goes on; the copy brings all of it back", () =>
+    withRig(async (rig) => {
+      await rig.start();
+      const version = await deployed(rig);
+      const { pid } = (await rig.client.app("shop")).process ?? {};
+      await rig.stop();
+      expect(await hostd(rig, "journal", "check")).toMatchObject({ exitCode: 0, text: /sound.*which is all of it/s });
+
+      alter(rig);
+      const damaged = readFileSync(join(rig.state, "hostd.db"));
+      await rig.start();
+      const refusal = { code: "journal-damaged", message: /a row is not what was written/, hint: /journal restore/ };
+      await expect(rig.client.status()).rejects.toMatchObject(refusal);
+      await expect(rig.client.begin("shop", "stage", {})).rejects.toMatchObject(refusal);
+      expect(await rig.get("/version")).toBe(version);
+      expect(processesOf(rig)).toEqual([version]);
+      expect(readFileSync(join(rig.state, "hostd.db")).equals(damaged)).toBe(true);
+
+      expect(await hostd(rig, "journal", "check")).toMatchObject({ exitCode: 1 });
+      expect(await hostd(rig, "journal", "restore")).toMatchObject({ exitCode: 0 });
+      await rig.stop();
+      await rig.start();
+      expect((await rig.client.app("shop")).process?.pid).toBe(pid);
+      expect((await rig.operate("stage")).state).toBe("done");
+      expect((await rig.client.changes({ app: "shop" })).changes.map(({ kind }) => kind)).toEqual(["stage", "deploy"]);
+      expect(await rig.stop()).toBe(0);
+      expect(await hostd(rig, "journal", "restore")).toMatchObject({ exitCode: 2, text: /nothing to restore/ });
+    }));
+
+  test("takes a copy that lacks changes only where that is accepted, and says how many", () =>
+    withRig(async (rig) => {
+      await rig.start();
+      await deployed(rig);
+      await rig.stop();
+      const copy = readFileSync(join(rig.state, "hostd.db.copy"));
+      await rig.start();
+      await rig.client.setLayer("site", "site.yaml", "greeting: hello\n");
+      await rig.stop();
+      writeFileSync(join(rig.state, "hostd.db.copy"), copy);
+      alter(rig);
+      expect(await hostd(rig, "journal", "restore")).toMatchObject({ exitCode: 1, text: /\d+ changes after it/ });
+      expect(await hostd(rig, "journal", "restore", "--accept-loss")).toMatchObject({ exitCode: 0 });
+      await rig.start();
+      expect((await rig.client.config()).revision).toBe(0);
+      expect((await rig.client.app("shop")).current?.state).toBe("good");
+    }));
+});
+
+describeWith({ root: true, programs: ["bwrap", "perl"] }, "hostd looks after what it has", () => {
+  test("by one timer: journal, versions, layers; status and metrics tell, and damage ends all it does", () =>
+    withRig(async (rig) => {
+      await rig.start({ options: ["--care", "1s", "--scrub", "2s", "--keep", "1"] });
+      for (const version of ["1.0.0", "1.1.0", "1.2.0"]) {
+        await rig.publish({ version });
+        await rig.operate("stage");
+        const [slot] = (await rig.client.app("shop")).slots;
+        if (version === "1.0.0") await rig.client.pin("shop", slot?.image ?? "", "a test");
+        expect((await rig.operate("activate")).state).toBe("done");
+      }
+      expect((await rig.client.app("shop")).slots.length).toBe(3);
+      const [, , pinned] = (await rig.client.app("shop")).slots;
+      await rig.client.pin("shop", pinned?.image ?? "", undefined);
+      const looked = await eventually(
+        () => rig.client.status(),
+        ({ apps, care, scrub }) => apps[0]?.slots.length === 2 && care !== undefined && scrub?.layers === 3,
+      );
+      expect(looked).toMatchObject({ care: { problems: [] }, scrub: { damaged: [] } });
+      const [last] = await eventually(
+        async () => (await rig.client.changes({ app: "shop", limit: 1 })).changes,
+        ([newest]) => newest?.finished !== undefined,
+      );
+      expect(last).toMatchObject({ kind: "prune", by: "hostd", state: "done" });
+      const metrics = await rig.client.metrics();
+      expect(metrics).toMatch(/^hostd_care_time_seconds\{what="journal"\} \d+/m);
+      expect(metrics).toMatch(/^hostd_care_time_seconds\{what="layers"\} \d+/m);
+      expect(metrics).toMatch(/^hostd_damaged_layers 0$/m);
+
+      await eventually(
+        async () => statSync(join(rig.state, "hostd.db.copy")).size,
+        (size) => size > 0,
+      );
+      await rig.stop();
+      await rig.start({ options: ["--care", "1s"] });
+      alter(rig);
+      await eventually(
+        () => rig.client.status().catch((error) => error),
+        (answer) => answer.code === "journal-damaged",
+      );
+      expect(await rig.get("/")).toBe("1.2.0");
+      expect(await hostd(rig, "journal", "restore", "--accept-loss")).toMatchObject({ exitCode: 0 });
+    }));
+});
