@@ -29,16 +29,14 @@ describeWith(NEEDS, "an upgrade that is struck by a kill or a power cut", () => 
     (_way, config) =>
       withHost(
         async (host) => {
-          const wrong: string[] = [];
           const versions = await prepareHost(host);
           for (const [index, point] of moments.entries()) {
             const [target, fault] = [versions[index % 2], FAULTS[index % 2]];
             if (target === undefined || fault === undefined) throw new Error("expected two versions");
             const ended = await strike(host, { point, fault, target });
-            if (ended.state !== "done") wrong.push(`${point}: ${ended.state}, ${ended.reason?.message}`);
-            wrong.push(...(await wrongWithHost(host, target)).map((text) => `${point}, ${fault}: ${text}`));
+            expect({ point, state: ended.state, reason: ended.reason }).toEqual({ point, state: "done" });
+            expect({ point, fault, wrong: await wrongWithHost(host, target) }).toEqual({ point, fault, wrong: [] });
           }
-          expect(wrong).toEqual([]);
         },
         { disk: "ext4", ...config },
       ),
@@ -50,7 +48,6 @@ describeWith(NEEDS, "an upgrade that is struck by a kill or a power cut", () => 
     (_way, config) =>
       withHost(
         async (host) => {
-          const wrong: string[] = [];
           const [, current] = await prepareHost(host);
           const sick = await host.publishHost({ version: "3.0.0", how: "sick" });
           await host.upgrade("stage");
@@ -58,11 +55,10 @@ describeWith(NEEDS, "an upgrade that is struck by a kill or a power cut", () => 
             const fault = FAULTS[index % 2];
             if (current === undefined || fault === undefined) throw new Error("expected two versions");
             const ended = await strike(host, { point, fault, target: sick });
-            if (ended.state !== "failed" || !ended.reverted) wrong.push(`${point}: ${ended.state}, ${ended.reverted}`);
-            wrong.push(...(await wrongWithHost(host, current)).map((text) => `${point}, ${fault}: ${text}`));
+            expect({ point, ...ended }).toMatchObject({ point, state: "failed", reverted: true });
+            expect({ point, fault, wrong: await wrongWithHost(host, current) }).toEqual({ point, fault, wrong: [] });
             await host.rig.client.release(sick.image);
           }
-          expect(wrong).toEqual([]);
         },
         { disk: "ext4", ...config },
       ),
