@@ -96,7 +96,8 @@ export function openFirmware(directory: string, state: string): Firmware {
   execFileSync("mkfs.ext2", ["-q", "-m", "0", image]);
   const mount = () => {
     if (existsSync(join(esp, "EFI"))) return;
-    execFileSync("sh", ["-c", 'fsck.ext2 -y "$0" >/dev/null 2>&1 || [ $? -le 2 ]', image]);
+    // -f: that it was mounted when the power went may not have reached the disk, so it can look clean
+    execFileSync("sh", ["-c", 'fsck.ext2 -f -y "$0" >/dev/null 2>&1 || [ $? -le 2 ]', image]);
     execFileSync("mount", ["-o", "loop", image, esp]);
   };
   mount();
