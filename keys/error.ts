@@ -20,6 +20,7 @@ const OUTCOMES = {
   policy: "refused",
   release: "refused",
   "not-seeded": "failed",
+  "trust-damaged": "failed",
   "already-seeded": "refused",
   "repository-missing": "failed",
   "repository-busy": "busy",

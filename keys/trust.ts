@@ -49,8 +49,8 @@ const STALE_CODES: readonly string[] = ["metadata-expired", "metadata-missing", 
  * tampered with is refused with a TrustError that names the rule and the role.
  */
 export async function openTrust({ source, directory, now }: TrustOptions): Promise<Trust> {
-  const { walkMetadata } = await import("./tuf/client.ts");
-  const state = await readTrustState(directory);
+  const { checkRoot, walkMetadata } = await import("./tuf/client.ts");
+  const state = await readTrustState(directory, checkRoot);
   const fetch = fetchFrom(source);
   try {
     const walk = await walkMetadata(fetch, state.newest, now());
@@ -72,7 +72,8 @@ export async function openTrust({ source, directory, now }: TrustOptions): Promi
 
 /** What was verified here before, without asking any repository: enough for status and for rollbacks. */
 export async function openHeldTrust(directory: string): Promise<Trust> {
-  return await openHeld(await readTrustState(directory), "the repository was not asked");
+  const { checkRoot } = await import("./tuf/client.ts");
+  return await openHeld(await readTrustState(directory, checkRoot), "the repository was not asked");
 }
 
 /** Gives a client's directory its first root, once. Refuses bytes that are no self-signed root, and a second root. */

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
@@ -29,13 +30,23 @@ export interface TrustState {
   read: Buffer | undefined;
 }
 
-/** The state of a trust directory; throws `not-seeded` where it has no root. */
-export async function readTrustState(directory: string): Promise<TrustState> {
+/**
+ * The state of a trust directory; throws `not-seeded` where it has no root, and `trust-damaged` where it is not what was
+ * written, as `checkRoot` tells of the root. What else was damaged is not believed either, and is fetched again.
+ */
+export async function readTrustState(directory: string, checkRoot: (root: Buffer) => void): Promise<TrustState> {
   const read = await unlessMissing(readFile(statePath(directory)));
   if (read !== undefined) {
-    const state = parseDocument(read, stateSchema, statePath(directory), STATE_LIMIT);
-    const complete = state.complete && decode(state.complete);
-    return { newest: decode(state.newest), complete, documents: decode(state.documents), read };
+    try {
+      const state = parseDocument(read, stateSchema, statePath(directory), STATE_LIMIT);
+      const complete = state.complete && decode(state.complete);
+      const newest = decode(state.newest);
+      checkRoot(newest.get("root") ?? Buffer.alloc(0));
+      const documents = [...decode(state.documents)].filter(([name, bytes]) => hash("sha256", bytes) === name);
+      return { newest, complete, documents: new Map(documents), read };
+    } catch (cause) {
+      throw damaged(directory, cause as Error);
+    }
   }
   const root = await unlessMissing(readFile(seedPath(directory)));
   if (root === undefined) {
@@ -62,6 +73,15 @@ export async function writeTrustState(directory: string, state: TrustState): Pro
   if (!isUnchanged) return;
   await writeDurably(statePath(directory), bytes);
   state.read = bytes;
+}
+
+/** The seed is beside it: nothing has to be brought here, and all that is lost is which metadata was the newest. */
+function damaged(directory: string, cause: Error): TrustError {
+  const message = `${statePath(directory)}: expected what was written there, got something else: ${cause.message}`;
+  return new TrustError("trust-damaged", message, {
+    cause,
+    hint: `rm ${statePath(directory)}: the next refresh verifies everything again, from the root.json beside it`,
+  });
 }
 
 export function seedPath(directory: string): string {

@@ -1,9 +1,11 @@
+import { execFileSync } from "node:child_process";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Metadata, MetadataKind } from "@tufjs/models";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openSource } from "../../../effects/source.ts";
 import { openHeldTrust, openTrust, seedTrust } from "../../../keys/trust.ts";
@@ -68,6 +70,53 @@ describe("openTrust", () => {
   test("refuses a directory that was never seeded, and says how to seed it", async () => {
     client = join(home, "nobody");
     await expect(open()).rejects.toMatchObject({ code: "not-seeded", hint: expect.stringContaining("1.root.json") });
+  });
+});
+
+describe("openTrust, when its state was damaged", () => {
+  const damages: [string, (text: string) => string][] = [
+    ["cut short", (text) => text.slice(0, -100)],
+    ["empty", () => ""],
+    ["of another shape", (text) => text.replace('"newest"', '"oldest"')],
+    ["with another root", (text) => text.replace(/("root":".{400})(.)/, (_, before, one) => before + other(one))],
+  ];
+  const other = (letter: string) => (letter === "A" ? "B" : "A");
+
+  test.each(damages)("%s: refuses, and what the hint says mends it", async (_, damage) => {
+    await publishRelease(publishing(), makeRelease(1));
+    await (await open()).release("production", "shop");
+    const path = join(client, "state.json");
+    await writeFile(path, damage(await readFile(path, "utf8")));
+    const refused = await open().catch((error) => error);
+    expect(refused).toMatchObject({ code: "trust-damaged", message: expect.stringContaining(path) });
+    const [command = ""] = String(refused.hint).split(":");
+    expect(command).toBe(`rm ${path}`);
+    execFileSync("sh", ["-c", command]);
+    const trust = await open();
+    expect(trust.fresh).toBe(true);
+    expect(await trust.release("production", "shop")).toEqual(makeRelease(1));
+  });
+
+  test("in any one byte: the same is trusted, or it is refused", async () => {
+    await publishRelease(publishing(), makeRelease(1));
+    await (await open()).release("production", "shop");
+    const path = join(client, "state.json");
+    const sound = await readFile(path);
+    await fc.assert(
+      fc.asyncProperty(fc.nat(sound.length - 1), fc.nat(7), async (at, bit) => {
+        const bytes = Buffer.from(sound);
+        bytes[at] = (bytes[at] ?? 0) ^ (1 << bit);
+        await writeFile(path, bytes);
+        const trust = await open().catch((error) => error);
+        if (trust instanceof Error) {
+          expect(trust).toMatchObject({ code: "trust-damaged" });
+        } else {
+          expect(trust).toMatchObject({ fresh: true, policy: makeFoundation().policy });
+          expect(await trust.release("production", "shop")).toEqual(makeRelease(1));
+        }
+      }),
+      { numRuns: 60 },
+    );
   });
 });
 
