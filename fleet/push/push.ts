@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { openSource } from "../../effects/source.ts";
+import { openClient } from "../../hostd/client.ts";
 import { openTrust } from "../../keys/trust.ts";
 import { Failure } from "../../manifests/failure.ts";
 import type { Release } from "../../manifests/release.ts";
@@ -71,7 +72,17 @@ async function askWhatIsThere(
   const names = parseListing(await session.sftp(listBatch([...directories, ...kept])));
   const below = (directory: string) =>
     new Set(names.filter((name) => name.startsWith(`${directory}/`)).map((name) => name.slice(directory.length + 1)));
-  return { repository: below(remote), state: below(remoteState) };
+  const state = below(remoteState);
+  for (const root of await damagedLayers(session)) state.delete(`layers/${root}.erofs`);
+  return { repository: below(remote), state };
+}
+
+/** Layers that the node knows to be damaged: to repair them it needs their blobs again. Recovery has no hostd to ask. */
+async function damagedLayers({ socket }: Session): Promise<string[]> {
+  const status = await openClient(socket)
+    .status()
+    .catch(() => undefined);
+  return (status?.scrub?.damaged ?? []).filter(({ repaired }) => !repaired).map(({ what }) => what);
 }
 
 async function sendAll(

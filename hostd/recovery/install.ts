@@ -41,7 +41,7 @@ export async function installFrom(disk: RecoveryDisk, options: InstallOptions): 
   const source = openSource(options.repository);
   const trustDirectory = await trustOf(disk, options.root);
   const release = await openExaminer({ source, trustDirectory, now })({ app: product, channel, floor: 0 });
-  const found = await identify(source, product, release);
+  const found = await identify({ source, stateDirectory: disk.stateDirectory }, product, release);
   const manifest = parseManifest(Buffer.from(found.manifest));
   const boot = requireHost(manifest, product, found);
   refuseQuarantined(disk.stateDirectory, { product, image: found.image }, log);

@@ -5,6 +5,7 @@ import { Failure } from "../../manifests/failure.ts";
 import { type Descriptor, verityOf } from "../../manifests/image.ts";
 import type { Engine } from "../engine.ts";
 import { blobPath, type Fetch, fetchLayer } from "./blob.ts";
+import { dropDamaged } from "./inbox.ts";
 import type { Pace } from "./pace.ts";
 
 /** A layer that is to come to this node. */
@@ -45,7 +46,9 @@ export async function layBlob(engine: Bringer, coming: Coming): Promise<void> {
   const lay = (blob: string) => engine.node.layDownLayer({ blob, layer, diffId, signal, replace, onBytes });
   await alone(engine, coming, async () => {
     const inPlace = fileInPlace(engine, coming);
-    if (inPlace !== undefined) return await lay(inPlace);
+    if (inPlace !== undefined) {
+      return await lay(inPlace).catch((error: unknown) => dropDamaged(engine, layer.digest, error));
+    }
     try {
       await lay(partOf(engine, layer)).catch(async (error: unknown) => {
         if (!isLost(error)) throw error;
@@ -69,7 +72,8 @@ export function fetchPart(
     await engine.pace(bytes, signal);
   };
   const { source, clock } = engine;
-  return fetchLayer({ source, layer, parts: partsOf(engine), signal, pace, sleep: clock.sleep, onBytes });
+  const fetch = { source, layer, parts: partsOf(engine), signal, pace, sleep: clock.sleep, onBytes };
+  return fetchLayer(fetch).catch((error: unknown) => dropDamaged(engine, layer.digest, error));
 }
 
 /** Deletes the blob of a layer that is laid down: a kill between the two leaves it. */

@@ -1,12 +1,12 @@
-import type { Source } from "../../effects/source.ts";
 import { bootOf } from "../../manifests/boot.ts";
-import { shortDigest } from "../../manifests/digest.ts";
+import { type Digest, shortDigest } from "../../manifests/digest.ts";
 import { DOCUMENT_LIMITS } from "../../manifests/document.ts";
 import { appOf, parseImageConfig, parseManifest, verityOf } from "../../manifests/image.ts";
 import type { Release } from "../../manifests/release.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { readBlob } from "./blob.ts";
+import { dropDamaged } from "./inbox.ts";
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
 
@@ -36,11 +36,17 @@ export function refuseRelease(engine: Engine, app: string, release: Release): vo
 }
 
 /** Reads and checks the image's manifest and config: kilobytes, by digest, before any layer is asked for. */
-export async function identify(source: Source, app: string, release: Release): Promise<Found> {
+export async function identify(
+  engine: Pick<Engine, "source" | "stateDirectory">,
+  app: string,
+  release: Release,
+): Promise<Found> {
   const { digest } = release.image;
-  const manifestBytes = await readBlob(source, release.image, DOCUMENT_LIMITS.ociManifest);
+  const read = (blob: { digest: Digest; size: number }, limit: number) =>
+    readBlob(engine.source, blob, limit).catch((error: unknown) => dropDamaged(engine, blob.digest, error));
+  const manifestBytes = await read(release.image, DOCUMENT_LIMITS.ociManifest);
   const manifest = parseManifest(manifestBytes);
-  const configBytes = await readBlob(source, manifest.config, DOCUMENT_LIMITS.ociConfig);
+  const configBytes = await read(manifest.config, DOCUMENT_LIMITS.ociConfig);
   const config = parseImageConfig(configBytes);
   const what = `${app} ${release.version} (${shortDigest(digest)})`;
 

@@ -1,9 +1,11 @@
+import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { seedTrust } from "../../../keys/trust.ts";
 import { hexOf } from "../../../manifests/digest.ts";
-import { type Rig, withRig } from "../../hostd/rig.ts";
+import { verityOf } from "../../../manifests/image.ts";
+import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 import { type Ended, runOstler } from "../../run-ostler.ts";
 import { type Sshd, startSshd } from "../../sshd.ts";
@@ -24,7 +26,7 @@ describeWith(NEEDS, "ostler push", () => {
 
       const second = await rig.publish({ version: "1.1.0" });
       const base = hexOf(first.layers[0]?.digest ?? second.image);
-      await rm(join(inbox, "oci/blobs/sha256", base)); // it is laid down: its blob is not needed again
+      await rm(join(inbox, "oci/blobs/sha256", base), { force: true }); // it is laid down: its blob is not needed again
       const next = await push("--activate", "--no-json");
       expect(next.stdout).toMatch(
         /^shop 1\.1\.0 \([0-9a-f]{12}\): sent .* to node; \d+ were there\n.*deploy shop 1\.1\.0: done/,
@@ -57,7 +59,33 @@ describeWith(NEEDS, "ostler push", () => {
 
       await writeFile(blob, Buffer.alloc(whole.length, 1));
       const refused = await push("--activate");
-      expect(refused).toMatchObject({ exitCode: 1, json: { operation: { reason: { code: "blob-digest" } } } });
+      const reason = { code: "blob-digest", hint: expect.stringContaining("push again") };
+      expect(refused).toMatchObject({ exitCode: 1, json: { operation: { reason } } });
+      expect(await push("--activate")).toMatchObject({ exitCode: 0, json: { operation: { state: "done" } } });
+    }));
+
+  test("what is laid down needs no blob any more; where that was damaged, the blob is sent again for the repair", () =>
+    withNode(async ({ rig, push, inbox }) => {
+      const { layers } = await rig.publish({ version: "1.0.0" });
+      expect((await push("--activate")).exitCode).toBe(0);
+      const [layer] = layers;
+      if (layer === undefined) throw new Error("expected a layer");
+      const [blob, laidDown] = [join(inbox, "oci/blobs/sha256", hexOf(layer.digest)), verityOf(layer).root];
+      await eventually(
+        async () => existsSync(blob),
+        (there) => !there,
+      );
+      expect(await push()).toMatchObject({ exitCode: 0, json: { sent: { files: expect.any(Number) } } });
+      expect(existsSync(blob)).toBe(false);
+
+      const file = join(rig.state, "layers", `${laidDown}.erofs`);
+      const bytes = await readFile(file);
+      bytes[bytes.length >> 2] = (bytes[bytes.length >> 2] ?? 0) ^ 1;
+      await writeFile(file, bytes);
+      expect((await rig.client.fsck(true)).damaged).toMatchObject([{ repaired: false }]);
+      expect((await push()).exitCode).toBe(0);
+      expect((await rig.client.fsck(true)).damaged).toMatchObject([{ repaired: true }]);
+      expect((await rig.client.fsck(false)).damaged).toEqual([]);
     }));
 
   test("says what is missing where nothing is released, and where the node cannot be reached", () =>
@@ -79,14 +107,11 @@ interface PushedNode {
 /** A node that reads what is pushed to it, reached over a real sshd. */
 async function withNode(use: (node: PushedNode) => Promise<void>): Promise<void> {
   await withRig(async (rig) => {
-    const [home, inbox, keys] = ["home", "inbox", "ssh"].map((name) => join(rig.directory, name)) as [
-      string,
-      string,
-      string,
-    ];
-    for (const directory of [home, inbox, keys]) await mkdir(directory, { mode: 0o700 });
+    const [home, keys] = [join(rig.directory, "home"), join(rig.directory, "ssh")];
+    const inbox = join(rig.state, "repository");
+    for (const directory of [home, inbox, keys]) await mkdir(directory, { mode: 0o700, recursive: true });
     await seedTrust(join(home, "trust"), await readFile(rig.publisher.rootFile));
-    await rig.start({ repository: inbox });
+    await rig.start({ repository: inbox, options: ["--care", "1s"] });
     const sshd: Sshd = await startSshd(keys);
     const remote = ["--remote", inbox, "--remote-state", rig.state, "--remote-socket", join(rig.run, "hostd.sock")];
     const common = ["--repository", rig.publisher.directory, "--ssh-config", sshd.config, ...remote];
