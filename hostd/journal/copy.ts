@@ -44,7 +44,11 @@ export function reportJournal(journal: string): JournalReport {
   if (wrong !== undefined) return { journal, damage, copy: { path: copy, damage: wrong } };
   const { changes, until } = lastOf(copy);
   const mark = readMark(journal);
-  return { journal, damage, copy: { path: copy, until, missing: mark === undefined ? undefined : mark - changes } };
+  return {
+    journal,
+    damage,
+    copy: { path: copy, until, missing: mark === undefined ? undefined : Math.max(0, mark - changes) },
+  };
 }
 
 /**
