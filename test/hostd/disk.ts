@@ -22,6 +22,8 @@ export interface Disk {
   turnReadOnly(): void;
   /** What was not made durable never reaches the disk; an ext4 answers every later call with EIO. */
   cutPower(): void;
+  /** The device loses all its blocks: every read that is not cached, and every write, is an I/O error (ext4). */
+  breakDown(): void;
   /**
    * Mounts, checked, what the disk holds: all that was durable. It goes on as a copy, since sandboxes of others that
    * began meanwhile may keep the failed one busy.
@@ -48,12 +50,16 @@ export async function makeDisk(kind: DiskKind, place: string, directory: string)
       return () => rmSync(path, { force: true });
     },
     turnReadOnly() {
-      const source = execFileSync("findmnt", ["--noheadings", "--output", "SOURCE", directory]).toString().trim();
-      writeFileSync(`/sys/fs/ext4/${basename(source)}/trigger_fs_error`, "injected by a test");
+      writeFileSync(`/sys/fs/ext4/${basename(sourceOf(directory))}/trigger_fs_error`, "injected by a test");
     },
     cutPower() {
       if (kind === "ext4") execFileSync("perl", ["-e", CUT, directory]);
       else execFileSync("cp", ["--sparse=always", current, frozen]);
+    },
+    breakDown() {
+      execFileSync("cp", ["--sparse=always", current, frozen]);
+      execFileSync("truncate", ["--size=4096", current]);
+      execFileSync("losetup", ["--set-capacity", sourceOf(directory)]);
     },
     async repair() {
       await unmount(directory, { lazy: true });
@@ -67,6 +73,10 @@ export async function makeDisk(kind: DiskKind, place: string, directory: string)
       await mount();
     },
   };
+}
+
+function sourceOf(directory: string): string {
+  return execFileSync("findmnt", ["--noheadings", "--output", "SOURCE", directory]).toString().trim();
 }
 
 function fillUp(path: string, { bsize, bavail }: { bsize: number; bavail: number }): void {

@@ -8,7 +8,7 @@ import { type Rig, unlessRefused, withRig } from "./rig.ts";
 import { wrongJournal, wrongWith } from "./whole.ts";
 
 /** What happens to the node at a step boundary. */
-type Fault = "kill" | "full disk" | "read-only" | "power cut" | "clock -1 y" | "clock +1 y";
+type Fault = "kill" | "full disk" | "read-only" | "I/O error" | "power cut" | "clock -1 y" | "clock +1 y";
 
 /** Kinds that change what runs; staging never does. */
 type SwitchKind = Extract<OperationKind, "activate" | "rollback" | "configure" | "reload">;
@@ -49,6 +49,7 @@ function endOf({ kind, step, moment, fault }: Case): End {
       return endAfter(step);
     case "power cut":
     case "read-only":
+    case "I/O error":
       return endAfter(step) === endAfter(lastOnDisk(kind, step)) ? endAfter(step) : "either";
     case "clock -1 y":
     case "clock +1 y":
@@ -153,9 +154,11 @@ async function strike(rig: Rig, one: Case): Promise<OperationDocument> {
       break;
     }
     case "read-only":
+    case "I/O error":
     case "power cut":
       await rig.reached();
       if (one.fault === "read-only") rig.disk?.turnReadOnly();
+      else if (one.fault === "I/O error") rig.disk?.breakDown();
       else rig.disk?.cutPower();
       rig.goOn();
       await delay(SUFFERED_FOR);
