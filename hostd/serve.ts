@@ -67,6 +67,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const source = openSource(repository);
   const socket = join(runDirectory, "hostd.sock");
   const ended = untilAskedToEnd();
+  const host = await openHost({ root: resolve(options.machine), stateDirectory, runDirectory });
   const opened = await openEngine({
     stateDirectory,
     source,
@@ -78,9 +79,12 @@ export async function serve(options: ServeOptions): Promise<void> {
       return await openExaminer({ source, trustDirectory, now: systemClock.date })(asked);
     },
     node: await openNode({ stateDirectory, runDirectory, launcher, data: options.data }),
-    host: await openHost({ root: resolve(options.machine), stateDirectory, runDirectory }),
+    host,
   }).catch(unlessDamaged);
-  if (opened instanceof HostdError) return await refuse(socket, opened, ended);
+  if (opened instanceof HostdError) {
+    if (host !== undefined && host.machine.booted !== (await host.files.good())) throw opened; // its guard takes it back
+    return await refuse(socket, opened, ended);
+  }
   const engine = opened;
   await recover(engine);
   const api = await serveApi(engine, socket);
