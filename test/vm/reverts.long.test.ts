@@ -189,7 +189,7 @@ describeWith(
       const bad = await lab.publish({ version: nextVersion(), ...(await change()) });
       await node.push(bad);
       if (armed !== undefined) await onceArmed(armed);
-      const failed = await node.ended(await node.begin(`deploy host ${options}`));
+      const failed = await node.ended(await node.begin(`activate host ${options}`));
       expect(failed).toMatchObject({ state: "failed", reverted: true, reason: { code } });
       expect(failed.reason?.message).toMatch(why);
       expect(failed.afterwards).toMatchObject({ healthy: true });
@@ -208,8 +208,8 @@ describeWith(
 
     test("the next good version goes through after all of them", async () => {
       const good = await lab.publish({ version: nextVersion() });
-      await node.push(good);
-      expect(await node.ended(await node.begin("deploy host"))).toMatchObject({ state: "done" });
+      expect(await node.stage(good)).toMatchObject({ state: "done" });
+      expect(await node.ended(await node.begin("activate host"))).toMatchObject({ state: "done" });
       expect((await node.status()).host?.booted).toMatchObject({ as: "good", root: good.root });
     });
 
@@ -226,7 +226,7 @@ describeWith(
         const free = `$(($(df --output=avail -B1 ${filler.replace(/filler$/, "")} | tail -n 1) - 8000000))`;
         const fill = `size=${free}; fallocate -l $size ${filler} || head -c $size /dev/zero >${filler}; sync`;
         await node.machine.ssh(fill, { timeout: 300_000 });
-        const refused = await node.ended(await node.begin("deploy host"));
+        const refused = await node.ended(await node.begin("stage host"));
         expect(refused).toMatchObject({ state: "failed", reason: { code: "no-space" } });
         expect((await node.machine.ssh(held)).stdout).toBe(before);
         await node.machine.ssh(`rm ${filler}; sync`);
@@ -249,5 +249,7 @@ describeWith(
 async function prepareApp(node: Node, lab: UpgradeLab): Promise<void> {
   const app = { version: "1.0.0", port: 8080, within: 120_000, stable: 2_000, interval: 1_000 };
   await node.push(await lab.publishApp(app));
-  expect(await node.ended(await node.begin("deploy shop"))).toMatchObject({ state: "done" });
+  for (const verb of ["stage", "activate"]) {
+    expect(await node.ended(await node.begin(`${verb} shop`))).toMatchObject({ state: "done" });
+  }
 }

@@ -99,10 +99,10 @@ export async function cutPower({ cuts, seed, say }: PowerCuts): Promise<string[]
 async function prepare(node: Node, lab: UpgradeLab): Promise<Version> {
   const app = { version: "1.0.0", port: APP_PORT, address: "0.0.0.0", within: 120_000, stable: 2_000, interval: 1_000 };
   await node.push(await lab.publishApp(app));
-  await mustBe("done", node, await node.begin("deploy shop"));
+  for (const verb of ["stage", "activate"]) await mustBe("done", node, await node.begin(`${verb} shop`));
   const version = await lab.publish({ version: "1.0.0", files: FILES });
   await node.push(version);
-  await mustBe("done", node, await node.begin("deploy host"));
+  for (const verb of ["stage", "activate"]) await mustBe("done", node, await node.begin(`${verb} host`));
   return version;
 }
 
@@ -141,7 +141,9 @@ async function chooseDeed({ lab, node, rest, versions, random }: Life, deed: Dee
   const target = await lab.publish({ version, ...change, files: { ...FILES, ...files } });
   versions.push(target);
   await node.push(target);
-  return { words: deed === "stage" ? "stage host" : "deploy host", from, target };
+  if (deed === "stage") return { words: "stage host", from, target };
+  await mustBe("done", node, await node.begin("stage host"));
+  return { words: "activate host", from, target };
 }
 
 async function cutOnce(life: Life): Promise<Cut> {
@@ -150,10 +152,10 @@ async function cutOnce(life: Life): Promise<Cut> {
   const name = MOMENT_NAMES[Math.floor(random() * MOMENT_NAMES.length)] ?? "gates";
   const part = random();
   const { deed } = MOMENTS[name];
-  const before = life.rest.operation.id;
   const cut: Cut = { moment: "begin", came: "none", ended: "nothing", lost: "", ready: 0, end: 0, wrong: [] };
   try {
     const { words, from, target } = await chooseDeed(life, deed);
+    const before = await newest(node);
     console.skip();
     const began = console.text.length;
     const begun = node.begin(words).catch(() => undefined); // the cut may be there first
