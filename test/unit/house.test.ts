@@ -68,6 +68,11 @@ describe("the house", () => {
     expect(wrong.filter((file) => !STREAMS_THAT_SYNC.includes(file))).toEqual([]);
   });
 
+  test("a decision in docs/adr has a number of its own", () => {
+    const numbers = readdirSync(join(root, "docs/adr")).map((name) => name.slice(0, 4));
+    expect(numbers).toEqual([...new Set(numbers)]);
+  });
+
   test(`no file is longer than ${LONGEST_FILE} lines`, () => {
     expect(files.filter((file) => textOf(file).split("\n").length > LONGEST_FILE)).toEqual([]);
   });
