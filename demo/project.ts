@@ -19,7 +19,7 @@ export async function openProject(
 ): Promise<void> {
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
-  const left = [`/${name}/next`, `/${name}/dist`];
+  const left = [`/${name}/next`, `/${name}/dist`, `/${name}/${name}.recipe.lock`];
   const filter = (path: string) => !left.some((part) => path.slice(recipes.length).startsWith(part));
   await cp(join(recipes, name), directory, { recursive: true, filter, verbatimSymlinks: true });
   await more();
