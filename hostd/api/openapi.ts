@@ -8,7 +8,8 @@ export function toOpenApi(routes: readonly Route[], version: string): object {
   for (const entry of routes) {
     paths[entry.path] = { ...paths[entry.path], [entry.method.toLowerCase()]: toOperation(entry) };
   }
-  return { openapi: "3.1.0", info: { title: "hostd", version }, paths };
+  const failed = { description: "why not", content: json(z.object({ error: failureSchema }), "output") };
+  return { openapi: "3.1.0", info: { title: "hostd", version }, paths, components: { responses: { failed } } };
 }
 
 function toOperation(entry: Route): object {
@@ -19,7 +20,7 @@ function toOperation(entry: Route): object {
     ...(entry.method === "POST" ? { requestBody: { required: true, content: json(entry.body, "input") } } : {}),
     responses: {
       [entry.status]: { description: "what it answers", content: json(entry.answer, "output", entry.media) },
-      default: { description: "why not", content: json(z.object({ error: failureSchema }), "output") },
+      default: { $ref: "#/components/responses/failed" },
     },
   };
 }

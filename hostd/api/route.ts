@@ -26,6 +26,7 @@ export interface Route<
   media?: string;
   /** Status of a good answer: 202 where the work goes on. */
   status: 200 | 202;
+  /** A Buffer is JSON that was made before, and is sent as it is. */
   run(call: Call<z.infer<P>, z.infer<Q>, z.infer<B>>): Promise<unknown> | unknown;
 }
 

@@ -142,7 +142,8 @@ function statusOf(failure: FailureDocument): number {
 }
 
 function send(response: ServerResponse, status: number, value: unknown): void {
-  sendBytes(response, status, "application/json", Buffer.from(`${JSON.stringify(value)}\n`));
+  const bytes = Buffer.isBuffer(value) ? value : Buffer.from(`${JSON.stringify(value)}\n`);
+  sendBytes(response, status, "application/json", bytes);
 }
 
 /** A refused request ends its connection: what comes after it on that may be anything. */

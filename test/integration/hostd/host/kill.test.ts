@@ -15,7 +15,7 @@ const undos = undone.flatMap((step) => [`upgrade.${step}.undo.before`, `upgrade.
 const FAULTS = ["power cut", "kill"] as const;
 
 /** Milliseconds for as many as there are steps, with a reboot or two for each. */
-const LIMIT = 600_000;
+const LIMIT = 900_000;
 
 /** What the versions make of their config: where it is the same, hostd alone differs, and is exchanged without a reboot. */
 const WAYS = [
