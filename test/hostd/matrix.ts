@@ -26,6 +26,9 @@ type End = "old" | "new" | "either";
 /** At these steps the pointer leads to the new version already. */
 const POINTS: ReadonlySet<StepName> = new Set(["signal", "start", "judge", "ready", "commit"]);
 
+/** These write nothing but the journal, where the generation's config is as it was. */
+const JOURNAL_ALONE: ReadonlySet<StepName> = new Set(["config", "flip"]);
+
 /** Milliseconds: how long a disk stays full, how long a dying one is suffered before the reboot. */
 const FULL_FOR = 400;
 const SUFFERED_FOR = 150;
@@ -56,7 +59,9 @@ function endOf({ kind, step, moment, fault }: Case): End {
       return "new";
     case "full disk":
       if (step === "commit" && moment === "after") return "new";
-      return POINTS.has(step) || step === "flip" || (step === "config" && moment === "after") ? "either" : "old";
+      return POINTS.has(step) || JOURNAL_ALONE.has(step) || (step === "migrate" && moment === "after")
+        ? "either"
+        : "old";
   }
 }
 
