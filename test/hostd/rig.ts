@@ -45,10 +45,12 @@ export interface Rig {
   ): Promise<Published>;
   /**
    * Starts the daemon and waits until it answers; with a fault it may be gone before that. It takes its versions from
-   * the served repository unless another is given, such as the publisher's directory.
+   * the served repository unless another is given, such as the publisher's directory. Answering means to tell its
+   * status; `damaged`: it refuses all it is asked instead, because its journal is damaged.
    */
   start(options?: {
     fault?: string;
+    damaged?: boolean;
     repository?: string;
     reserve?: number;
     options?: string[];
@@ -123,7 +125,7 @@ export async function withRig(
       sequence = options.sequence ?? sequence + 1;
       return publisher.publish({ port, ...options, sequence });
     },
-    async start({ fault, repository, reserve = 1, options: more = [], within = 10_000 } = {}) {
+    async start({ fault, damaged = false, repository, reserve = 1, options: more = [], within = 10_000 } = {}) {
       const words = ["--state", state, "--run", run, "--repository", repository ?? server.url, ...machine];
       rmSync(join(faults, "armed"), { force: true });
       rmSync(join(faults, "go"), { force: true });
@@ -143,8 +145,8 @@ export async function withRig(
       for (let tries = 0; tries < within / 25 && started.exitCode === null && started.signalCode === null; tries++) {
         if (
           await client.status().then(
-            () => true,
-            (error) => error instanceof Failure && error.code !== "not-running", // it answers, that it refuses
+            () => !damaged,
+            (error) => damaged && error instanceof Failure && error.code === "journal-damaged",
           )
         )
           return;

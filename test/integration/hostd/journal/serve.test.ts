@@ -45,7 +45,7 @@ describeWith({ root: true, programs: ["bwrap", "perl"] }, "a hostd whose journal
 
       alter(rig);
       const damaged = readFileSync(join(rig.state, "hostd.db"));
-      await rig.start();
+      await rig.start({ damaged: true });
       const refusal = { code: "journal-damaged", message: /a row is not what was written/, hint: /journal restore/ };
       await expect(rig.client.status()).rejects.toMatchObject(refusal);
       await expect(rig.client.begin("shop", "stage", {})).rejects.toMatchObject(refusal);
