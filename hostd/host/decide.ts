@@ -48,7 +48,10 @@ export function resolveUpgrade(found: Found): Resolution {
   }
   if (step === "arm" || (sameBoot && !live)) return { how: "resume" };
   if (evidence.length > 0) return { how: "undo", code: "trial-failed", why: evidence.join("; ") };
-  if (sameBoot && step === "reboot" && trials < TRIALS) return { how: "resume" }; // the exchange has yet to come
+  if (sameBoot && step === "reboot") {
+    if (trials < TRIALS) return { how: "resume" }; // the exchange has yet to come
+    return { how: "undo", code: "interrupted", why: `hostd ended ${trials} times before it was exchanged` };
+  }
   if (trials < TRIALS) return { how: "again", why: `trial ${trials} ended without a trace, as by a power cut` };
   return { how: "undo", code: "trial-failed", why: `${trials} trials ended without a trace of how` };
 }

@@ -44,7 +44,8 @@ async function ask(
     await engine.clock.sleep(LOOK, engine.closing);
   }
   if (engine.closing.aborted) throw new HostdError("interrupted", "hostd ended for its exchange");
-  await machine.exchange({ to: machine.booted, back: machine.booted, until: 0 }); // a guard that comes late finds nothing to do
+  // A guard that comes late finds nothing to do, but for the way back: that stays asked for, and the trial watched.
+  if (to !== back) await machine.exchange({ to: back, back, until: 0 });
   throw new HostdError("exchange-failed", `hostd was not exchanged within ${BEGINS_WITHIN} s`, {
     hint: `systemctl status hostd-exchange; hostd activate ${context.app} --reboot goes there by a reboot`,
   });

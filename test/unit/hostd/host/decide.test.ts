@@ -66,6 +66,8 @@ describe("resolveUpgrade", () => {
   test("a hostd that started again before its exchange came asks for it again, three times at most", () => {
     const asked = (trials: number) => resolveUpgrade(found({ live: true, sameBoot: true, trials })).how;
     expect([0, 1, 2, 3, 4].map(asked)).toEqual(["resume", "resume", "resume", "resume", "undo"]);
+    const never = found({ live: true, sameBoot: true, trials: 4 });
+    expect(resolveUpgrade(never)).toMatchObject({ code: "interrupted" }); // it never ran: it is not at fault
   });
 
   test("an exchange that a power cut ended without a trace is armed again, also where the guard could not say why", () => {
