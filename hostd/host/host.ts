@@ -1,3 +1,4 @@
+import { RECOVERY_ENTRY } from "../../images/boot/entries.ts";
 import { type Boot, type BootFile, bootOf } from "../../manifests/boot.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import type { Engine } from "../engine.ts";
@@ -54,11 +55,10 @@ export function slotOfRoot(engine: Engine, app: string | undefined, root: string
   return engine.journal.slots.list(app).find((slot) => bootOf(slot.manifest)?.root === root);
 }
 
-/** The recovery system that a version brings, where what runs brought another one or none. */
-export function newRecovery(engine: Engine, boot: Boot): BootFile | undefined {
-  const booted = slotOfRoot(engine, hostApp(engine), engine.host?.machine.booted);
-  const present = booted && bootOf(booted.manifest)?.recovery?.uki.digest;
-  return boot.recovery?.uki.digest === present ? undefined : boot.recovery;
+/** The recovery system that a version brings, where the ESP does not hold it: an earlier one may have stayed. */
+export async function newRecovery(engine: Engine, { recovery }: Boot): Promise<BootFile | undefined> {
+  if (recovery === undefined || (await hostOf(engine).esp.holds(RECOVERY_ENTRY, recovery.uki))) return undefined;
+  return recovery;
 }
 
 /** Whether what runs is on trial: then nobody but the trial judges the apps. */

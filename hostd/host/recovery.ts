@@ -2,7 +2,7 @@ import { RECOVERY_ENTRY } from "../../images/boot/entries.ts";
 import { shortDigest } from "../../manifests/digest.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import { type Context, switchOf } from "../operations/context.ts";
-import { hostOf, requireBoot } from "./host.ts";
+import { hostOf, newRecovery, requireBoot } from "./host.ts";
 import { missingOf, refuseWithoutEspRoom } from "./staging.ts";
 
 // The second system of a host image: it follows the version that was proven, and no trial depends on it.
@@ -14,12 +14,15 @@ import { missingOf, refuseWithoutEspRoom } from "./staging.ts";
 export async function bringRecovery(context: Context): Promise<string> {
   const { engine, app } = context;
   const { esp, files } = hostOf(engine);
-  const { recovery } = requireBoot(engine.journal.slots.require(app, switchOf(context).image));
-  if (recovery === undefined) return "this version brings none";
+  const boot = requireBoot(engine.journal.slots.require(app, switchOf(context).image));
+  if (boot.recovery === undefined) return "this version brings none";
   try {
-    if (await esp.holds(RECOVERY_ENTRY, recovery.uki)) return "there already";
-    if ((await missingOf(engine, recovery.parts)).length > 0)
-      return "kept as it is: the parts of this version's are not here";
+    const recovery = await newRecovery(engine, boot);
+    if (recovery === undefined) return "there already";
+    if ((await missingOf(engine, recovery.parts)).length > 0) {
+      context.note(`${RECOVERY_ENTRY} stays the one of before: the parts of this version's are not here`);
+      return "kept as it is";
+    }
     refuseWithoutEspRoom({ needed: recovery.uki.size, free: (await esp.read()).free });
     const parts = recovery.parts.map(({ digest }) => files.partPath(digest));
     await esp.install(RECOVERY_ENTRY, parts, recovery.uki);

@@ -51,7 +51,7 @@ export function refuseHost(engine: Engine, app: string, found: Found): void {
 export async function missingParts(engine: Engine, found: Pick<Found, "manifest">): Promise<BootBlob[]> {
   const boot = bootOfFound(found);
   if (boot === undefined || engine.host === undefined) return [];
-  return await missingOf(engine, bootBlobs({ ...boot, recovery: newRecovery(engine, boot) }));
+  return await missingOf(engine, bootBlobs({ ...boot, recovery: await newRecovery(engine, boot) }));
 }
 
 /** Parts that are not on this node yet. */
@@ -75,7 +75,7 @@ export async function makeEspRoom(engine: Engine, app: string, found: Found): Pr
     espNeeds(
       left.map(({ name }) => name),
       all,
-    ) + (newRecovery(engine, boot)?.uki.size ?? 0);
+    ) + ((await newRecovery(engine, boot))?.uki.size ?? 0);
   refuseWithoutEspRoom({ needed, free });
   return `${needed} bytes needed on the ESP, ${free} free`;
 }
@@ -113,7 +113,7 @@ export async function takeParts(engine: Engine, found: Found, fetched: string): 
     await files.takePart(join(fetched, hexOf(digest)), digest);
   }
   await proveParts(engine, "UKI", boot);
-  const recovery = newRecovery(engine, boot);
+  const recovery = await newRecovery(engine, boot);
   if (recovery !== undefined) await proveParts(engine, "recovery", recovery);
   await files.writeRoot(rootListOf(parseManifest(Buffer.from(found.manifest))));
 }
