@@ -100,6 +100,8 @@ export function openSubmit(engineOf: () => Engine): Submit {
   }
 
   const isHost = ({ app }: Asked) => hostApp(engineOf()) === app;
+  const knownOf = ({ requestId }: Asked) =>
+    requestId === undefined ? undefined : engineOf().journal.operations.byRequest(requestId);
 
   return {
     stage: (asked) => begin("stage", asked, () => stagePlan(engineOf(), asked)),
@@ -115,7 +117,9 @@ export function openSubmit(engineOf: () => Engine): Submit {
       })),
     run: (asked) => begin("run", asked, () => runPlan(engineOf(), asked.app)),
     rollback(asked) {
-      const revision = isHost(asked) ? revisionBefore(engineOf(), asked) : undefined;
+      const known = knownOf(asked); // it stays what it was when it was first asked for, whatever runs by now
+      if (known?.kind === "configure-host") return begin(known.kind, asked, () => ({}));
+      const revision = known === undefined && isHost(asked) ? revisionBefore(engineOf(), asked) : undefined;
       if (revision !== undefined) return begin("configure-host", asked, () => ({ revision }));
       return begin(isHost(asked) ? "upgrade" : "rollback", asked, () => {
         requireApp(engineOf(), asked.app);
@@ -131,10 +135,9 @@ export function openSubmit(engineOf: () => Engine): Submit {
     },
     adopt: ({ channel, found, ...asked }) => begin("adopt", asked, () => ({ stage: { channel, found } })),
     configure(asked) {
-      const { config, operations } = engineOf().journal;
-      const revision = asked.revision ?? config.head();
-      const isRepeat = asked.requestId !== undefined && operations.byRequest(asked.requestId) !== undefined;
-      const kind = isRepeat || isHost(asked) ? undefined : planConfig(engineOf(), asked.app, revision)?.kind;
+      const revision = asked.revision ?? engineOf().journal.config.head();
+      const kind =
+        knownOf(asked) !== undefined || isHost(asked) ? undefined : planConfig(engineOf(), asked.app, revision)?.kind;
       return begin(isHost(asked) ? "configure-host" : (kind ?? "configure"), asked, () => {
         samePlan(engineOf(), asked.app);
         return { revision };

@@ -31,8 +31,10 @@ describeWith(NEEDS, "the host's own config", () => {
       await host.reset();
       mountEtc(host);
       expect(seen(host).now).toBe("1.0.0 good day\n");
-      const back = await host.upgrade("rollback", { to: "current", withConfig: true });
+      const asked = { to: "current", withConfig: true, requestId: "back" };
+      const back = await host.upgrade("rollback", asked);
       expect(back).toMatchObject({ kind: "configure-host", state: "done" });
+      expect(await host.upgrade("rollback", asked)).toEqual(back);
       expect(seen(host)).toEqual({ now: "1.0.0 hello\n", nextBoot: "1.0.0 hello\n" });
       expect((await host.rig.client.app("host")).current).toMatchObject({ version: "1.0.0", state: "good" });
     }));
