@@ -9,10 +9,16 @@ const absolutePath = z.string().regex(/^\/(?!.*(?:^|\/)\.\.(?:\/|$))/, "expected
 export const UNIT_NAME =
   /^[A-Za-z0-9:_.\\@-]+\.(?:service|socket|mount|timer|target|path|device|swap|slice|scope|automount)$/;
 
+/** Units that may not end while hostd tells others. */
+export function isHostdUnit(unit: string): boolean {
+  return /^hostd(?:-exchange)?\.service$/.test(unit);
+}
+
 const unitName = z
   .string()
   .max(255)
-  .regex(UNIT_NAME, "expected a systemd unit: letters, digits, : _ . \\ @ - and a suffix such as .service");
+  .regex(UNIT_NAME, "expected a systemd unit: letters, digits, : _ . \\ @ - and a suffix such as .service")
+  .refine((unit) => !isHostdUnit(unit), "hostd tells units, and cannot be told to start again in the middle of it");
 
 export const listenSchema = z.strictObject({
   /** TCP port that hostd keeps open across switches; the app gets it as LISTEN_FDS, in recipe order from fd 3. */

@@ -39,7 +39,7 @@ export async function drift(context: Context): Promise<string> {
 export async function declare(context: Context): Promise<string> {
   noteConfig(context);
   const units = await put(context, switchOf(context).config);
-  for (const unit of units) await hostOf(context.engine).machine.tellUnit(unit);
+  for (const unit of units) await hostOf(context.engine).machine.tellUnit(unit, context.signal);
   for (const { path, unit } of changed(context)) {
     context.note(
       unit === undefined ? `${path}: what reads it once has it after the next reboot` : `${path}: told ${unit}`,

@@ -1,5 +1,5 @@
 import semver from "semver";
-import { RELOAD_SIGNALS, UNIT_NAME } from "../../../manifests/app.ts";
+import { isHostdUnit, RELOAD_SIGNALS, UNIT_NAME } from "../../../manifests/app.ts";
 import { nearest } from "../../../terminal/nearest.ts";
 import { type Argument, badValue, type FlagSpecs, flag, missing, onlyWord, readArguments } from "../arguments.ts";
 import type { Draft } from "../draft.ts";
@@ -59,6 +59,11 @@ export function readConfig(instruction: Instruction, draft: Draft): void {
 /** A name without a suffix is a service, as systemctl has it. */
 function readUnit(instruction: Instruction, at: Argument): string {
   const unit = /\.[a-z]+$/.test(at.value) ? at.value : `${at.value}.service`;
+  if (isHostdUnit(unit)) {
+    return badValue(instruction, at, `${quote(at.value)} tells the others and cannot be told`, {
+      expected: "no --unit: hostd reads it at its next start",
+    });
+  }
   if (UNIT_NAME.test(unit)) return unit;
   return badValue(instruction, at, `bad unit ${quote(at.value)}`, {
     expected: "a systemd unit such as systemd-timesyncd",

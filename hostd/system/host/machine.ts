@@ -12,6 +12,9 @@ const LOADER_VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 /** Milliseconds that an orderly reboot may take before the machine is reset whatever still runs. */
 const ORDERLY = 60_000;
 
+/** Milliseconds that a unit gets to take its new files: as long as systemd gives one to start. */
+const TOLD_WITHIN = 90_000;
+
 /** The machine that this node is: what it booted, what it boots next, and the way there. */
 export interface Machine extends Omit<Exchanger, "exchanged"> {
   /**
@@ -32,7 +35,7 @@ export interface Machine extends Omit<Exchanger, "exchanged"> {
   /** Asks for a reboot, and for a harder one where that does not come; resolves when it was asked for. */
   reboot(): Promise<void>;
   /** Has systemd reload a unit, or start it again where it cannot; nothing where it does not run. */
-  tellUnit(unit: string): Promise<void>;
+  tellUnit(unit: string, signal?: AbortSignal): Promise<void>;
   /** How long the last boot took; undefined where the service manager does not know. */
   bootTimes(): Promise<BootTimes | undefined>;
 }
@@ -65,7 +68,9 @@ export async function openMachine(root: string): Promise<Machine | undefined> {
         throw new HostdError("reboot-failed", `the machine does not reboot: ${(cause as Error).message}`, { cause });
       }
     },
-    tellUnit: async (unit) => void (await run(["systemctl", "try-reload-or-restart", unit])),
+    async tellUnit(unit, signal) {
+      await run(["systemctl", "try-reload-or-restart", unit], { timeout: TOLD_WITHIN, signal });
+    },
     async bootTimes() {
       const properties = ["show", `--property=${TIMESTAMPS.join(",")}`];
       const shown = await run(["systemctl", ...properties], { timeout: 5_000 }).catch(() => undefined);

@@ -1339,6 +1339,7 @@ CONFIG /etc/a.conf --template=a.conf --unit=a
 BOOT /boot/vmlinuz --initrd=/boot/initrd.img
 CONFIG /etc/a.conf --template=a.conf --reload=SIGHUP
 CONFIG /etc/b.conf --template=b.conf --unit=b/c
+CONFIG /etc/hostd/serve.env --template=c.conf --unit=hostd
 `,
     `shop.recipe:3:1: a host has no process that gets a signal
   3 | CONFIG /etc/a.conf --template=a.conf --reload=SIGHUP
@@ -1350,7 +1351,12 @@ shop.recipe:4:45: bad unit "b/c"
     |                                             ^^^
   expected a systemd unit such as systemd-timesyncd
 
-2 problems in shop.recipe`,
+shop.recipe:5:54: "hostd" tells the others and cannot be told
+  5 | CONFIG /etc/hostd/serve.env --template=c.conf --unit=hostd
+    |                                                      ^^^^^
+  expected no --unit: hostd reads it at its next start
+
+3 problems in shop.recipe`,
   ],
   [
     "kinds of other systems are not supported, and what does their work is said",
