@@ -45,8 +45,8 @@ const NO_DRIFT: ReadonlySet<string> = new Set([".pwd.lock", ".updated"]);
 export interface HostEtc {
   /**
    * Makes declared, upper and work of a root; what was changed in the one that runs is carried over, or with `shared` both
-   * have one upper. One that is there keeps its upper and is declared anew. Answers how many files were carried; undefined
-   * where it was there or nothing had to be.
+   * have one upper, where the one that runs has any. One that is there keeps its upper and is declared anew. Answers how
+   * many files were carried; undefined where it was there or nothing had to be.
    */
   make(
     root: string,
@@ -100,8 +100,13 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
     }
   }
 
-  const upperOf = async (root: string) => (await unlessMissing(realpath(join(of(root), "upper")))) ?? "";
-  const ownerOf = async (root: string) => basename(dirname(await upperOf(root))) || root;
+  /** Undefined where there is none: one that a reset wiped under the system that runs comes back at the next boot. */
+  const upperOf = (root: string) => unlessMissing(realpath(join(of(root), "upper")));
+
+  async function ownerOf(root: string): Promise<string> {
+    const upper = await upperOf(root);
+    return upper === undefined ? root : basename(dirname(upper));
+  }
 
   /** Both have one upper from now on: what is changed by hand in either is there in the other. */
   async function share(directory: string, running: string): Promise<void> {
@@ -113,8 +118,8 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
 
   async function difference(root: string): Promise<{ drift: Drift[]; same: string[] }> {
     const upper = await upperOf(root);
-    const entries = await entriesIn(upper);
-    if (entries.length === 0) return { drift: [], same: [] };
+    const entries = upper === undefined ? [] : await entriesIn(upper);
+    if (upper === undefined || entries.length === 0) return { drift: [], same: [] };
     return await withImageRoot(machineRoot, runDirectory, async (image) => {
       const below = [join(of(root), "declared"), join(image, "etc")];
       const drift: Drift[] = [];
@@ -128,14 +133,17 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
   }
 
   async function carry(running: string, upper: string): Promise<number> {
-    await copyTree(await upperOf(running), upper);
+    const from = await upperOf(running);
+    if (from === undefined) return 0;
+    await copyTree(from, upper);
     const { drift, same } = await difference(running);
     for (const path of same) await rm(join(upper, path), { force: true });
     return drift.length;
   }
 
   return {
-    async make(root, { running, started, shared }, rendered) {
+    async make(root, { running, started, shared: wanted }, rendered) {
+      const shared = wanted && (await upperOf(running)) !== undefined;
       if ((await unlessMissing(stat(of(root)))) !== undefined) {
         if (root === started) await declareInPlace(join(of(root), "declared"), rendered);
         else await declare(join(of(root), "declared"), rendered);
