@@ -37,7 +37,9 @@ export async function keepHost(
   const used = [machine.booted, machine.started, await files.good()].filter((root) => root !== undefined);
   const roots = [...used, ...(await Promise.all(used.map(etc.ownerOf)))];
   await removeOtherLayers(join(stateDirectory, "layers"), await layersOf(files, roots));
-  for (const root of await files.roots()) if (!roots.includes(root)) await files.removeRoot(root);
+  for (const root of (await files.roots()).filter((name) => !roots.includes(name))) {
+    if (await etc.remove(root)) await files.removeRoot(root);
+  }
   if (!wipe) return;
   for (const name of (await unlessMissing(readdir(join(host, "etc")))) ?? []) {
     // what is mounted goes on from under its new name; hostd removes it at its next start

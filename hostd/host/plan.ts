@@ -15,6 +15,8 @@ export const hostPlanSchema = z.object({
   entry: z.int().positive(),
   /** Whether the target was proven here before: then a revert keeps its entry and its /etc. */
   provenBefore: z.boolean(),
+  /** Whether the target had an /etc before, which others may stand on: then it is not this operation's to remove. */
+  etcBefore: z.boolean().default(false),
   /** Generations that ran when it was decided: each must be healthy again. */
   apps: z.array(z.object({ app: z.string(), generation: z.int() })),
   /** Seconds that the pusher has, once the gates are passed, to confirm over a new connection. */

@@ -152,6 +152,7 @@ export async function removeUnusedHostFiles(engine: Engine): Promise<string[]> {
   const parts = new Set(boots.flatMap((boot) => bootBlobs(boot).map(({ digest }) => digest)));
   const gone: string[] = [];
   for (const root of (await files.roots()).filter((name) => !roots.has(name))) {
+    if (!(await etc.remove(root))) continue;
     await files.removeRoot(root);
     gone.push(`root ${root}`);
   }

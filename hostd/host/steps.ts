@@ -31,7 +31,7 @@ const AT_FAULT: ReadonlySet<string> = new Set(["unhealthy", "trial-failed", "not
 /** Decides what the upgrade leads to, and how. What runs already ends it. */
 export async function target(context: Context): Promise<string> {
   const { engine, app, id } = context;
-  const { machine, files, esp } = hostOf(engine);
+  const { machine, files, esp, etc } = hostOf(engine);
   const image = context.plan.switch?.image ?? context.plan.image ?? context.plan.stage?.found?.image;
   if (image === undefined) throw new HostdError("journal", `operation ${id}: expected a chosen version`);
   const slot = engine.journal.slots.require(app, image);
@@ -64,6 +64,7 @@ export async function target(context: Context): Promise<string> {
       why,
       entry: findEntry(names, boot.root)?.number ?? nextNumber(names, engine.journal.operations.lastEntry()),
       provenBefore: slot.last_good_at !== undefined,
+      etcBefore: await etc.isThere(boot.root),
       apps: appsThatRun(engine, app),
       ...(confirmWithin === undefined ? {} : { confirmWithin }),
       ...(breakGlass === undefined ? {} : { breakGlass }),
@@ -128,7 +129,7 @@ export async function uninstall(context: Context): Promise<void> {
     if (plan.provenBefore) await esp.rename(entry.name, entryName({ number: entry.number, root: entry.root }));
     else await esp.remove(entry.name);
   }
-  if (!plan.provenBefore) await etc.remove(plan.root);
+  if (!plan.provenBefore && !plan.etcBefore) await etc.remove(plan.root);
   endTrial(context);
 }
 

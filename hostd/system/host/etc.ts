@@ -66,7 +66,9 @@ export interface HostEtc {
   ownerOf(root: string): Promise<string>;
   /** How /etc of the root that runs differs from what is declared for it. */
   drift(running: string): Promise<Drift[]>;
-  remove(root: string): Promise<void>;
+  isThere(root: string): Promise<boolean>;
+  /** Answers whether it is gone: one that the upper of another root leads through stays, or that one would have none. */
+  remove(root: string): Promise<boolean>;
 }
 
 /** `machineRoot` is where the running system's root is; `runDirectory` where it is looked at without /etc over it. */
@@ -116,6 +118,24 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
     await syncDirectory(directory);
   }
 
+  /** The roots that its upper leads through, itself first: a link may lead to a link. */
+  async function hopsOf(root: string): Promise<string[]> {
+    const hops: string[] = [];
+    for (let hop = root; !hops.includes(hop); ) {
+      hops.push(hop);
+      const upper = join(of(hop), "upper");
+      if ((await lookAt(upper))?.isSymbolicLink()) hop = basename(dirname(await readlink(upper)));
+    }
+    return hops;
+  }
+
+  async function isUsedByOthers(root: string): Promise<boolean> {
+    const others = (await readdir(join(host, "etc"))).filter((name) => name !== root && !name.startsWith("."));
+    return (await Promise.all(others.map(hopsOf))).some((hops) => hops.includes(root));
+  }
+
+  const isThere = async (root: string) => (await unlessMissing(stat(of(root)))) !== undefined;
+
   async function difference(root: string): Promise<{ drift: Drift[]; same: string[] }> {
     const upper = await upperOf(root);
     const entries = upper === undefined ? [] : await entriesIn(upper);
@@ -144,7 +164,7 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
   return {
     async make(root, { running, started, shared: wanted }, rendered) {
       const shared = wanted && (await upperOf(running)) !== undefined;
-      if ((await unlessMissing(stat(of(root)))) !== undefined) {
+      if (await isThere(root)) {
         if (root === started) await declareInPlace(join(of(root), "declared"), rendered);
         else await declare(join(of(root), "declared"), rendered);
         if (shared && (await ownerOf(root)) !== (await ownerOf(running))) await share(of(root), running);
@@ -178,16 +198,19 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
       return paths.filter((_, index) => found[index] === undefined);
     },
     async isAlike(root, running) {
-      if ((await unlessMissing(stat(of(root)))) === undefined) return true;
+      if (!(await isThere(root))) return true;
       if ((await ownerOf(root)) === (await ownerOf(running))) return true;
       return (await difference(root)).drift.length + (await difference(running)).drift.length === 0;
     },
     ownerOf,
     drift: async (running) => (await difference(running)).drift,
+    isThere,
     async remove(root) {
+      if (await isUsedByOthers(root)) return false;
       const gone = join(host, "etc", `.${root}.gone`);
-      if ((await unlessMissing(rename(of(root), gone).then(() => true))) === undefined) return;
+      await unlessMissing(rename(of(root), gone)); // what never booted has none
       await rm(gone, { recursive: true, force: true });
+      return true;
     },
   };
 }

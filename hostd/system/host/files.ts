@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { renameDurably, syncDirectory, TEMPORARY_NAME, writeDurably } from "../../../effects/durable.ts";
 import { unlessMissing } from "../../../effects/errno.ts";
@@ -24,6 +24,7 @@ export interface HostFiles {
   writeRoot(list: string): Promise<void>;
   rootList(root: string): Promise<string | undefined>;
   roots(): Promise<string[]>;
+  /** Its list alone: it is how /etc of a root that is not here any more is found, which goes before it. */
   removeRoot(root: string): Promise<void>;
   /** Where a part of a UKI lies once it is verified. */
   partPath(part: Digest): string;
@@ -72,12 +73,7 @@ export async function openHostFiles(stateDirectory: string): Promise<HostFiles> 
       return list !== undefined && rootDigestOf(list) === root ? list : undefined;
     },
     roots: async () => (await readdir(place("roots"))).filter((name) => HEX.test(name)),
-    async removeRoot(root) {
-      await rm(place(`roots/${root}`), { force: true });
-      const gone = place(`etc/.${root}.gone`);
-      await rename(place(`etc/${root}`), gone).catch(() => {}); // what never booted has none
-      await rm(gone, { recursive: true, force: true });
-    },
+    removeRoot: (root) => rm(place(`roots/${root}`), { force: true }),
     partPath: (part) => place(`parts/${hexOf(part)}`),
     async hasPart({ digest, size }) {
       return (await unlessMissing(stat(place(`parts/${hexOf(digest)}`))))?.size === size;

@@ -1,6 +1,8 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { publishRelease } from "../../../../keys/tuf/repository.ts";
+import { allSigners } from "../../../foundation.ts";
 import { type HostRig, withHost } from "../../../hostd/host-rig.ts";
 import { eventually } from "../../../hostd/rig.ts";
 import { describeWith } from "../../../needs.ts";
@@ -108,6 +110,30 @@ describeWith(NEEDS, "a version that changes hostd alone", () => {
       expect(roots).not.toContain(first.root);
       expect(roots.map(changed)).toEqual(roots.map(() => "changed by hand\n"));
       expect(roots.map((root) => lstatSync(join(etc, root, "upper")).isSymbolicLink())).not.toContain(true);
+    }, ALIKE));
+
+  test("what /etc of the running system stands on is kept, though its version was collected, came again and failed its trial", () =>
+    withHost(async (host) => {
+      const { rig, first } = host;
+      for (const number of [2, 3, 4, 5]) {
+        await host.publishHost({ version: `${number}.0.0` });
+        expect(await host.upgrade("deploy")).toMatchObject({ state: "done" });
+      }
+      const upper = (root: string) => join(rig.state, "host/etc", root, "upper");
+      writeFileSync(join(upper(first.root), "motd"), "changed by hand\n");
+      await host.reset();
+      await host.publishHost({ version: "6.0.0" });
+      await host.upgrade("stage");
+      expect((await rig.client.app("host")).slots.map(({ version }) => version)).not.toContain("1.0.0");
+
+      const again = { ...first.release, sequence: 100, version: "1.0.0 again" };
+      await publishRelease({ directory: rig.publisher.directory, signers: allSigners, now: new Date() }, again);
+      await host.upgrade("stage");
+      const failed = await host.upgrade("activate", { confirmWithin: 1 });
+      expect(failed).toMatchObject({ state: "failed", reverted: true, image: first.image });
+      const booted = (await hostOf(host)).booted;
+      expect(booted.version).toBe("5.0.0");
+      expect(readFileSync(join(upper(booted.root), "motd"), "utf8")).toBe("changed by hand\n");
     }, ALIKE));
 
   test.each([

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type HostRig, withHost } from "../../../hostd/host-rig.ts";
@@ -99,6 +99,27 @@ describeWith(NEEDS, "hostd and the system it runs on", () => {
       expect((await rig.client.status()).quarantine).toEqual([]);
     }),
   );
+
+  test("a trial that fails takes the /etc along that was made for it, none that was there before", () =>
+    withHost(async (host) => {
+      const { rig, first } = host;
+      const etc = join(rig.state, "host/etc");
+      const there = await host.publishHost({ version: "2.0.0", how: "sick" });
+      mkdirSync(join(etc, there.root, "upper"), { recursive: true });
+      writeFileSync(join(etc, there.root, "upper/motd"), "as it was left\n");
+      expect((await host.upgrade("deploy")).state).toBe("failed");
+      expect(readFileSync(join(etc, there.root, "upper/motd"), "utf8")).toBe("as it was left\n");
+
+      const made = await host.publishHost({ version: "3.0.0", how: "sick" });
+      await host.upgrade("stage");
+      rig.arm({ point: "upgrade.install.after", action: "kill" });
+      const begun = await rig.client.begin("host", "activate", {});
+      await rig.ended();
+      expect(readdirSync(etc)).toContain(made.root);
+      await rig.start();
+      expect((await host.finish(begun.id)).state).toBe("failed");
+      expect(readdirSync(etc)).toEqual([first.root]);
+    }));
 
   test("a trial that ends without a trace is armed again, three times at most", () =>
     withHost(async (host) => {

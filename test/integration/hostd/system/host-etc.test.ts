@@ -1,11 +1,20 @@
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type HostEtc, openHostEtc } from "../../../../hostd/system/host/etc.ts";
 import { describeWith } from "../../../needs.ts";
 
-const [A, B] = ["a", "b"].map((letter) => letter.repeat(64)) as [string, string];
+const [A, B, C] = ["a", "b", "c"].map((letter) => letter.repeat(64)) as [string, string, string];
 
 describeWith({ root: true }, "/etc of each root", () => {
   let directory: string;
@@ -42,5 +51,19 @@ describeWith({ root: true }, "/etc of each root", () => {
     expect(await etc.ownerOf(B)).toBe(A);
     put(at(A, "upper/motd"), "changed by hand\n");
     expect(readFileSync(at(B, "upper/motd"), "utf8")).toBe("changed by hand\n");
+  });
+
+  test("one that another root's upper leads through stays, a link that leads to a link included", async () => {
+    for (const root of [A, B]) boot(root);
+    await etc.make(C, { running: B, started: B, shared: true }, []);
+    await etc.make(B, { running: A, started: A, shared: true }, []);
+    put(at(A, "upper/motd"), "changed by hand\n");
+    expect(await etc.ownerOf(C)).toBe(A);
+    expect(await etc.remove(A)).toBe(false);
+    expect(await etc.remove(B)).toBe(false);
+    expect(readFileSync(at(C, "upper/motd"), "utf8")).toBe("changed by hand\n");
+    const gone = [await etc.remove(C), await etc.remove(B), await etc.remove(A), await etc.remove(A)];
+    expect(gone).toEqual([true, true, true, true]);
+    expect(readdirSync(at())).toEqual([]);
   });
 });
