@@ -43,14 +43,20 @@ export async function startJob(context: Context): Promise<string> {
   return "started";
 }
 
-/** Waits for the end of the job, writes down how it ended, and throws unless that is exit code 0. */
+/**
+ * Waits for the end of the job, writes down how it ended, and throws unless that is exit code 0. What it did may outlive
+ * a power cut though this step need not: its end is on disk before anything else, or nobody could tell it any more.
+ */
 export async function awaitJob(context: Context): Promise<string> {
   const { engine, app } = context;
   const { job } = launchable(engine, app, switchOf(context).to).app;
   if (!RUNS.has(context.kind) || job === undefined) return "a job: not run";
   engine.board.clear(app);
   engine.board.setHealth(app, "judging");
-  if (context.plan.run?.ended === undefined) context.savePlan({ run: await untilEnded(context, job.timeout) });
+  if (context.plan.run?.ended === undefined) {
+    const run = await untilEnded(context, job.timeout);
+    engine.journal.transaction(() => context.savePlan({ run }));
+  }
   await engine.node.removeHolder(app); // nothing of it runs, listens or waits until the next run
   return judgeRun(context, context.plan.run ?? {});
 }

@@ -8,7 +8,7 @@ import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
 import { wrongJournal } from "../../hostd/whole.ts";
 import { describeWith } from "../../needs.ts";
 
-const NEEDS = { root: true, programs: ["bwrap", "perl"] };
+const NEEDS = { root: true, programs: ["bwrap", "perl", "mkfs.ext4", "losetup"] };
 const QUICK = { seconds: 0.05, exit: 0 };
 
 describeWith(NEEDS, "a job", () => {
@@ -93,6 +93,22 @@ describeWith(NEEDS, "a job", () => {
       const { quarantine } = await rig.client.status();
       expect(quarantine).toEqual([]);
     }));
+
+  test("whose end is known has ended, also where the power is cut while its version is still being judged", () =>
+    withRig(
+      async (rig) => {
+        await rig.publish({ version: versionOf(rig, 1), job: QUICK });
+        await rig.start();
+        rig.arm({ point: "deploy.judge.after", action: "pause" });
+        await rig.client.begin("shop", "deploy", {});
+        await rig.reached();
+        rig.disk?.cutPower();
+        await rig.reboot();
+        await rig.disk?.repair();
+        expect(await restartAndWait(rig)).toMatchObject({ state: "done", run: { exitCode: 0 } });
+      },
+      { disk: "ext4" },
+    ));
 
   test("that takes too long is ended, and so is one that is aborted", () =>
     withRig(async (rig) => {
