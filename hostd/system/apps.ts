@@ -7,17 +7,21 @@ import { NodeError } from "./failure.ts";
 import { askHolder, ensureHolder, holderGone } from "./holder.ts";
 import { type HolderRecord, parseRecord } from "./holder-protocol.ts";
 import { launchCommand, SANDBOX_TASKS, specFields } from "./launch.ts";
-import type { Launcher } from "./launcher.ts";
 import { limitsInForce } from "./limits.ts";
 import { LOG_LIMIT, lastOfLog, readLog } from "./logs.ts";
 import type { Running, StartSpec } from "./node.ts";
 import { instanceOf, type Paths } from "./paths.ts";
 import { isAlive } from "./proc.ts";
 import { readRecords, toRunning } from "./records.ts";
+import type { RecordingLauncher } from "./remembered.ts";
 import { prepareSandbox } from "./sandbox.ts";
 
 /** Processes of apps, through their holders. Nothing is remembered here: what is asked is always the holder's answer. */
-export function openApps(paths: Paths, runDirectory: string, userOf: (app: string) => Promise<number>): Launcher {
+export function openApps(
+  paths: Paths,
+  runDirectory: string,
+  userOf: (app: string) => Promise<number>,
+): RecordingLauncher {
   const parent = `hostd-${instanceOf(runDirectory)}`;
   return {
     ensureHolder: (app, listen) => ensureHolder(paths, app, listen),
@@ -26,9 +30,7 @@ export function openApps(paths: Paths, runDirectory: string, userOf: (app: strin
       await askHolder(paths, app, ["stop", generation, timeoutMs]);
       await leaveCgroups(paths, app, generation);
     },
-    async running(app) {
-      return (await recordsOf(paths, app)).map(toRunning);
-    },
+    running: (app) => recordsOf(paths, app),
     async removeHolder(app) {
       await askHolder(paths, app, ["quit"]);
       const records = await recordsOf(paths, app);

@@ -1,21 +1,19 @@
 import { readFileSync } from "node:fs";
 import { hasErrno } from "../../effects/errno.ts";
+import type { HolderRecord, Process } from "./holder-protocol.ts";
 import type { Launcher } from "./launcher.ts";
-import type { Running } from "./node.ts";
 import { parseStat } from "./proc.ts";
+import { toRunning } from "./records.ts";
 
-/** An answer, and when each living process in it began: as long as those are the same, so is the answer. */
-interface Answer {
-  running: readonly Running[];
-  starts: readonly (number | undefined)[];
-}
+/** A launcher that answers with records: only they say which process a pid stood for. */
+export type RecordingLauncher = Omit<Launcher, "running"> & { running(app: string): Promise<HolderRecord[]> };
 
 /**
  * A launcher that asks for an app's processes again only where one of them may have changed: hostd itself started or
  * stopped something, or a process is gone. Checks come every second and must not wake a holder to hear the same.
  */
-export function rememberRunning(launcher: Launcher): Launcher {
-  const known = new Map<string, Answer>();
+export function rememberRunning(launcher: RecordingLauncher): Launcher {
+  const known = new Map<string, readonly HolderRecord[]>();
   const asking = new Map<string, object>();
 
   function forget(app: string): void {
@@ -39,26 +37,23 @@ export function rememberRunning(launcher: Launcher): Launcher {
     removeHolder: (app) => changing(app, () => launcher.removeHolder(app)),
     async running(app) {
       const before = known.get(app);
-      if (before !== undefined && isSame(before)) return [...before.running];
+      if (before?.every(isStillTrue)) return before.map(toRunning);
       const mine = {};
       asking.set(app, mine);
-      const running = await launcher.running(app);
-      const answer = { running, starts: running.map(startOf) };
-      if (asking.get(app) === mine && isSame(answer)) known.set(app, answer);
-      return [...running];
+      const records = await launcher.running(app);
+      if (asking.get(app) === mine && records.every(isStillTrue)) known.set(app, records);
+      return records.map(toRunning);
     },
   };
 }
 
-function isSame({ running, starts }: Answer): boolean {
-  return running.every(
-    (one, index) => one.exited !== undefined || (starts[index] !== undefined && starts[index] === startOf(one)),
-  );
+/** A process that has ended stays so; one that lives must be the very one of the record. */
+function isStillTrue({ exited, app }: HolderRecord): boolean {
+  return exited !== undefined || (app.pid !== 0 && startOf(app) === app.start);
 }
 
 /** Read at once: /proc answers from memory, and a thread that reads it would wake this process twice. */
-function startOf({ pid, exited }: Running): number | undefined {
-  if (exited !== undefined || pid === 0) return undefined;
+function startOf({ pid }: Process): number | undefined {
   try {
     return parseStat(readFileSync(`/proc/${pid}/stat`, "utf8"))?.start;
   } catch (error) {

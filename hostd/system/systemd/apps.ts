@@ -5,11 +5,11 @@ import { unlessMissing } from "../../../effects/errno.ts";
 import { NodeError } from "../failure.ts";
 import { encodeFields, type HolderRecord } from "../holder-protocol.ts";
 import { launchCommand, specFields } from "../launch.ts";
-import type { Launcher } from "../launcher.ts";
 import { limitsInForce } from "../limits.ts";
 import type { Running, StartSpec } from "../node.ts";
 import type { Paths } from "../paths.ts";
 import { readRecords, toRunning } from "../records.ts";
+import type { RecordingLauncher } from "../remembered.ts";
 import { prepareSandbox } from "../sandbox.ts";
 import { openSockets, removeUnits, socketsOf } from "./sockets.ts";
 import { isBusy, journalOf, reloadIfChanged, startUnit, stopUnit } from "./systemctl.ts";
@@ -30,7 +30,7 @@ export function openSystemdApps(
   paths: Paths,
   runDirectory: string,
   userOf: (app: string) => Promise<number>,
-): Launcher {
+): RecordingLauncher {
   const namesOf = (app: string) => unitNames(runDirectory, app);
   return {
     async ensureHolder(app, listen) {
@@ -42,7 +42,7 @@ export function openSystemdApps(
       if ((await unlessMissing(readdir(paths.appRun(app)))) === undefined) return;
       await stop(paths, namesOf(app).service(generation), app, generation, timeoutMs);
     },
-    running: async (app) => (await recordsOf(paths, namesOf(app), app)).map(toRunning),
+    running: (app) => recordsOf(paths, namesOf(app), app),
     async limitsInForce(app, generation) {
       const running = await recordOf(paths, namesOf(app), app, generation);
       return running === undefined || running.exited ? {} : limitsInForce(running.pid, UNIT_TASKS);
