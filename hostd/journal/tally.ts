@@ -11,6 +11,9 @@ const outcome = z.object({
   count: z.int(),
 });
 
+/** Plans that are read to find a run: a job whose last hundred starts all came to nothing has no run worth telling. */
+const PLANS_READ = 100;
+
 const id = z.object({ id: z.int() });
 const span = z.object({ started: z.string().optional(), done: z.string().optional() });
 
@@ -22,7 +25,7 @@ export interface Tally {
   outcomes(): OutcomeCount[];
   /** The last activation, deployment, rollback or switch of config alone of an app. */
   lastUpdate(app: string): number | undefined;
-  /** The last operation that started an app which is a job. */
+  /** The last operation that started an app which is a job, among the newest that may. */
   lastRun(app: string): number | undefined;
   /** Seconds from the first to the last step of the last staging that was completed. */
   stageSeconds(app: string): number | undefined;
@@ -46,8 +49,9 @@ export function openTally(database: Database): Tally {
     lastRun: (app) =>
       database.one(
         id,
-        "SELECT id FROM operations WHERE app = ? AND json_extract(plan, '$.run') IS NOT NULL ORDER BY id DESC LIMIT 1",
-        [app],
+        `SELECT id FROM (SELECT id, plan FROM operations WHERE app = ? AND kind IN ('activate', 'deploy', 'run') ORDER BY id DESC LIMIT ?)
+         WHERE json_extract(plan, '$.run') IS NOT NULL ORDER BY id DESC LIMIT 1`,
+        [app, PLANS_READ],
       )?.id,
     stageSeconds(app) {
       const last = database.one(

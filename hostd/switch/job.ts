@@ -1,3 +1,4 @@
+import { appOf } from "../../manifests/image.ts";
 import type { AppStatus, JobRun, OperationKind } from "../../manifests/node.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
@@ -124,10 +125,11 @@ function interrupted(context: Context, why: string): HostdError {
   });
 }
 
-/** The last run of a job, however it ended; undefined for what never was one. */
-export function lastRunOf(engine: Engine, app: string): AppStatus["lastRun"] {
-  const id = engine.journal.tally.lastRun(app);
-  const operation = id === undefined ? undefined : engine.journal.operations.get(id);
+/** The last run of a job, however it ended; undefined where no version here is one: each status asks, of every app. */
+export function lastRunOf({ journal }: Engine, app: string): AppStatus["lastRun"] {
+  if (!journal.slots.list(app).some(({ config }) => appOf(config)?.job !== undefined)) return undefined;
+  const id = journal.tally.lastRun(app);
+  const operation = id === undefined ? undefined : journal.operations.get(id);
   if (operation === undefined) return undefined;
   const { run, switch: plan } = parsePlan(operation.plan, operation.id);
   if (run === undefined || plan === undefined) return undefined;
