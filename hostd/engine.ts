@@ -93,7 +93,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const ballast = openBallast(options.stateDirectory);
   await ballast.drop();
   const copying = openCopying(() => copyWhereItCan(engine));
-  const journal = openJournal(join(options.stateDirectory, "hostd.db"), options.clock.date, copying.soon);
+  const journal = openJournal(join(options.stateDirectory, "hostd.db"), options.clock.date, copying.soon, (error) =>
+    options.log("error", "journal not verified", { ...toFailureDocument(error) }),
+  );
   const closing = new AbortController();
   const board = openBoard();
   const engine: Engine = {

@@ -29,7 +29,7 @@ export const careDocumentSchema = z.object({
 export const lookDocumentSchema = z.object({
   schema: z.literal(1),
   at: z.iso.datetime(),
-  /** It held what was written, all of it; so many changes were ever made to it. */
+  /** So many changes were ever made to it; it held what was written, unless `problems` says that it could not be read. */
   journal: z.object({ changes: z.int() }),
   /** Snapshots whose time is over: they go at the next look. */
   due: z.int(),

@@ -2,7 +2,7 @@ import type { CareDocument, LookDocument } from "../../manifests/care.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import { careForSnapshots, type Seen } from "../data/care.ts";
 import type { Engine } from "../engine.ts";
-import type { HostdError } from "../error.ts";
+import { HostdError } from "../error.ts";
 import { damagedJournal } from "../journal/inspect.ts";
 import { careForVersions } from "../retention/care.ts";
 import { createPace, type Pace } from "../stage/pace.ts";
@@ -49,12 +49,10 @@ export function openCare(engineOf: () => Engine): Care {
     for (;;) {
       await clock.sleep(settings.care.every, closing);
       if (closing.aborted) return;
-      const damage = engine.journal.findDamage();
-      if (damage !== undefined) return tellDamaged(damagedJournal(engine.journal.path, damage));
       const pace = createPace(SCRUB_RATE, clock);
-      due = await lookOnce(engine, due, pace, (document) => {
-        look = document;
-      });
+      const seen = await lookOnce(engine, due, pace);
+      if (seen instanceof HostdError) return tellDamaged(seen);
+      ({ look, due } = seen);
       if (scrubbed !== undefined && clock.now() - scrubbed < settings.care.scrubEvery) continue;
       scrubbed = clock.now();
       await pass({ repair: false, pace }).catch((error) => told(engine, "layers not read", error));
@@ -77,12 +75,17 @@ export function openCare(engineOf: () => Engine): Care {
   };
 }
 
-/** Each part by itself: what hinders one is told, and hinders no other. */
-async function lookOnce(engine: Engine, before: Seen, pace: Pace, tell: (look: LookDocument) => void): Promise<Seen> {
+/** Each part by itself: what hinders one is told, and hinders no other. A damaged journal ends the look. */
+async function lookOnce(
+  engine: Engine,
+  before: Seen,
+  pace: Pace,
+): Promise<{ look: LookDocument; due: Seen } | HostdError> {
   const at = engine.clock.date().toISOString();
   let due = before;
+  let damage: string | undefined;
   const problems: string[] = [];
-  const attempt = async (what: string, work: () => Promise<void>) => {
+  const attempt = async (what: string, work: () => unknown) => {
     try {
       await work();
     } catch (error) {
@@ -90,13 +93,17 @@ async function lookOnce(engine: Engine, before: Seen, pace: Pace, tell: (look: L
       told(engine, what, error);
     }
   };
+  await attempt("journal not verified", () => {
+    damage = engine.journal.findDamage();
+  });
+  if (damage !== undefined) return damagedJournal(engine.journal.path, damage);
   await attempt("versions not looked after", () => careForVersions(engine));
   await attempt("snapshots not looked after", async () => {
     due = await careForSnapshots(engine, before, pace);
   });
   await attempt("journal not copied", () => engine.journal.copy());
-  tell({ schema: 1, at, journal: { changes: engine.journal.changes() }, due: due.size, problems });
-  return due;
+  const look = { schema: 1 as const, at, journal: { changes: engine.journal.changes() }, due: due.size, problems };
+  return { look, due };
 }
 
 function told(engine: Engine, what: string, error: unknown): void {

@@ -1,8 +1,8 @@
 import { backup, DatabaseSync, type SQLInputValue } from "node:sqlite";
 import * as z from "zod";
 import { HostdError } from "../error.ts";
-import { refuseDamaged } from "./inspect.ts";
-import { openMark } from "./mark.ts";
+import { damageOf, inspectJournal, refuseDamaged } from "./inspect.ts";
+import { openMark, readMark } from "./mark.ts";
 import { MIGRATIONS, READABLE_FROM } from "./schema.ts";
 import { findDamage, openSeal, type Seal } from "./seal.ts";
 
@@ -19,7 +19,7 @@ export interface Database {
   one<T>(row: z.ZodType<T>, sql: string, parameters?: Parameters): T | undefined;
   /** Transactions so far that changed anything. */
   changes(): number;
-  /** Reads all of it from the disk again; answers what is wrong with it, undefined where nothing is. */
+  /** Reads all of it again; answers what is wrong with it, undefined where nothing is. Throws what hinders the look. */
   findDamage(): string | undefined;
   /** Writes all of it, as it is at one moment, to another file, which must not be there yet; hostd goes on meanwhile. */
   copyTo(file: string): Promise<void>;
@@ -30,11 +30,16 @@ export interface Database {
  * Opens the database and brings its schema up to date. The lock on the file is held until the process ends, so a
  * second hostd on the same state directory is refused; so is a newer journal that says this program cannot read it, and
  * one that does not hold what was written (inspect.ts), whose files stay as they are. `onChange` is called after each
- * transaction that changed anything.
+ * transaction that changed anything, `onHindrance` where it could not be read whole before it was opened.
  */
-export function openDatabase(path: string, onChange: () => void = () => {}): Database {
-  refuseDamaged(path);
+export function openDatabase(
+  path: string,
+  onChange: () => void = () => {},
+  onHindrance: (error: unknown) => void = () => {},
+): Database {
+  const hindrance = path === ":memory:" ? undefined : refuseDamaged(path, () => inspectJournal(path));
   const connection = connect(path);
+  if (hindrance !== undefined) lookAgain(connection, path, onHindrance);
   const seal = prepareSealed(connection, path);
   const mark = openMark(path);
   const changed = (changes: number) => {
@@ -104,8 +109,10 @@ export function openDatabase(path: string, onChange: () => void = () => {}): Dat
     },
     changes: seal.changes,
     findDamage() {
-      connection.exec("PRAGMA shrink_memory");
-      return findDamage(connection, seal.changes());
+      return damageOf(() => {
+        connection.exec("PRAGMA shrink_memory");
+        return findDamage(connection, seal.changes());
+      });
     },
     async copyTo(file) {
       await backup(connection, file);
@@ -139,6 +146,17 @@ function connect(path: string): DatabaseSync {
       cause,
       hint: "hostd status asks the one that runs",
     });
+  }
+}
+
+/** What hindered the first look, such as a hostd that was about to end, may be over; a journal that stays unread is told. */
+function lookAgain(connection: DatabaseSync, path: string, tell: (hindrance: unknown) => void): void {
+  try {
+    const hindrance = refuseDamaged(path, () => damageOf(() => findDamage(connection, readMark(path))));
+    if (hindrance !== undefined) tell(hindrance);
+  } catch (error) {
+    connection.close();
+    throw error;
   }
 }
 

@@ -4,24 +4,34 @@ import { HostdError } from "../error.ts";
 import { readMark } from "./mark.ts";
 import { findDamage } from "./seal.ts";
 
-/** SQLite's result codes that say nothing about what a file holds: busy, locked, no memory, read-only, I/O, full, cannot open. */
-const NO_DAMAGE: ReadonlySet<number> = new Set([5, 6, 7, 8, 10, 13, 14]);
+/** SQLite's result codes that say nothing about what a file holds: no permission, busy, locked, no memory, read-only, I/O, full, cannot open, locking. */
+const NO_DAMAGE: ReadonlySet<number> = new Set([3, 5, 6, 7, 8, 10, 13, 14, 15]);
+
+/**
+ * What a look at a journal finds, in words; undefined where it holds what was written. Damage may be found as an error
+ * of whoever reads: that is words as well. What only hinders the look says nothing about the journal, and is thrown.
+ */
+export function damageOf(look: () => string | undefined): string | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (isHindrance(error)) throw error;
+    return (error as Error).message;
+  }
+}
 
 /**
  * What is wrong with the journal at a path, in words; undefined where it holds what was written, or where there never
  * was one. Changes nothing: not even what a crash left in its log is taken over.
  */
 export function inspectJournal(path: string, mark = readMark(path)): string | undefined {
-  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0)
-    return mark === undefined ? undefined : "it is gone";
+  const size = statSync(path, { throwIfNoEntry: false })?.size;
+  if (size === undefined || size === 0)
+    return mark === undefined ? undefined : `it is ${size === 0 ? "empty" : "gone"}`;
   const connection = new DatabaseSync(path, { readOnly: true });
   try {
     connection.exec("PRAGMA busy_timeout = 500");
-    return findDamage(connection, mark);
-  } catch (error) {
-    const { errcode } = error as { errcode?: number };
-    if (errcode !== undefined && NO_DAMAGE.has(errcode & 0xff)) throw error;
-    return (error as Error).message;
+    return damageOf(() => findDamage(connection, mark));
   } finally {
     connection.close();
     rmSync(`${path}-shm`, { force: true });
@@ -29,10 +39,16 @@ export function inspectJournal(path: string, mark = readMark(path)): string | un
   }
 }
 
-/** Throws where the journal is damaged. What only hinders a look at it hinders opening it as well, which tells. */
-export function refuseDamaged(path: string): void {
-  const damage = path === ":memory:" ? undefined : unlessHindered(() => inspectJournal(path));
-  if (damage !== undefined) throw damagedJournal(path, damage);
+/** Throws where the journal is damaged; answers what hindered the look. */
+export function refuseDamaged(path: string, look: () => string | undefined): unknown {
+  try {
+    const damage = look();
+    if (damage !== undefined) throw damagedJournal(path, damage);
+    return undefined;
+  } catch (error) {
+    if (error instanceof HostdError) throw error;
+    return error;
+  }
 }
 
 export function damagedJournal(path: string, damage: string): HostdError {
@@ -42,10 +58,7 @@ export function damagedJournal(path: string, damage: string): HostdError {
   });
 }
 
-function unlessHindered(look: () => string | undefined): string | undefined {
-  try {
-    return look();
-  } catch {
-    return undefined;
-  }
+function isHindrance(error: unknown): boolean {
+  const { errcode, syscall } = error as { errcode?: number; syscall?: string };
+  return syscall !== undefined || (errcode !== undefined && NO_DAMAGE.has(errcode & 0xff));
 }

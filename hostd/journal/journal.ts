@@ -32,7 +32,7 @@ export interface Journal {
   transaction<T>(work: () => T): T;
   /** As above, on disk with the next change that is: for what a power cut may take as long as it takes what follows too. */
   later<T>(work: () => T): T;
-  /** Reads all of it from the disk again; answers what is wrong with it, undefined where nothing is. */
+  /** Reads all of it again; answers what is wrong with it, undefined where nothing is. Throws what hinders the look. */
   findDamage(): string | undefined;
   readonly path: string;
   /** Transactions so far that changed anything. */
@@ -44,10 +44,15 @@ export interface Journal {
 
 /**
  * Opens the journal of a state directory; refuses one that another process holds, a newer hostd wrote, or that is
- * damaged. `onChange` is called after each change.
+ * damaged. `onChange` is called after each change, `onHindrance` where it could not be verified before it was opened.
  */
-export function openJournal(path: string, date: () => Date, onChange?: () => void): Journal {
-  const database = openDatabase(path, onChange);
+export function openJournal(
+  path: string,
+  date: () => Date,
+  onChange?: () => void,
+  onHindrance?: (error: unknown) => void,
+): Journal {
+  const database = openDatabase(path, onChange, onHindrance);
   let copied: number | undefined;
   const events = openEvents(database, date);
   const operations = openOperations(database, events, date);

@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync,
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
@@ -48,6 +49,29 @@ function flip(name: string, file: string, at: number, bit: number): void {
   const bytes = readFileSync(path);
   bytes[at] = (bytes[at] ?? 0) ^ (1 << bit);
   writeFileSync(path, bytes);
+}
+
+/** Puts other bytes of the same length in the place of what a file of a journal holds, wherever it does. */
+function alter(name: string, from: string, to: string): void {
+  for (const file of FILES) {
+    const path = join(directory, name, file);
+    if (existsSync(path)) writeFileSync(path, readFileSync(path, "latin1").replaceAll(from, to), "latin1");
+  }
+}
+
+/** Another thread that has a journal for some milliseconds. */
+async function held(name: string, milliseconds: number): Promise<Worker> {
+  const holder = new Worker(
+    `const { parentPort, workerData } = require("node:worker_threads");
+     const { DatabaseSync } = require("node:sqlite");
+     const database = new DatabaseSync(workerData.path);
+     database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT");
+     parentPort.postMessage("held");
+     setTimeout(() => database.close(), workerData.milliseconds);`,
+    { eval: true, workerData: { path: place(name), milliseconds } },
+  );
+  await new Promise((resolve) => holder.once("message", resolve));
+  return holder;
 }
 
 /** What a file holds, in short; an empty log is as good as none. */
@@ -122,6 +146,26 @@ describe("a journal of which one byte changed on the disk", () => {
       { numRuns: Number(process.env["RUNS"] ?? 150) },
     );
     expect(refused).toBeGreaterThan(0);
+  });
+});
+
+describe("a look at a journal", () => {
+  test("that is open finds in words what makes reading it fail", () => {
+    copyJournal("ended", "damaged");
+    const database = openDatabase(place("damaged"));
+    const seal = database.one(z.object({ own: z.string() }), "SELECT own FROM seal");
+    alter("damaged", seal?.own ?? "", "0".repeat(32));
+    expect(database.findDamage()).toBe("the seal is not what was written");
+    database.close();
+  });
+
+  test("that was hindered is made again before anything is written", async () => {
+    copyJournal("ended", "damaged");
+    fill("damaged", 1).close();
+    copyFileSync(place("ended"), place("damaged"));
+    const holder = await held("damaged", 700); // the first look waits half a second
+    expect(() => contentOf("damaged")).toThrow(/its last \d+ changes are gone/);
+    await holder.terminate();
   });
 });
 

@@ -1,5 +1,6 @@
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { ProcessError, run } from "../../../../effects/process.ts";
 import { versionOf } from "../../../hostd/crash.ts";
@@ -8,6 +9,20 @@ import { processesOf } from "../../../hostd/whole.ts";
 import { describeWith } from "../../../needs.ts";
 
 const MAIN = join(import.meta.dirname, "../../../../hostd/main.ts");
+
+/** Puts zeros in the place of the seal's own hash, in all files that have it: the seal cannot be read then. */
+function breakSeal(rig: Rig): void {
+  const names = ["hostd.db", "hostd.db-wal"];
+  const aside = mkdtempSync(join(rig.directory, "aside-"));
+  for (const name of names) copyFileSync(join(rig.state, name), join(aside, name));
+  const database = new DatabaseSync(join(aside, "hostd.db"));
+  const own = String(database.prepare("SELECT own FROM seal").get()?.["own"]);
+  database.close();
+  for (const name of names) {
+    const file = join(rig.state, name);
+    writeFileSync(file, readFileSync(file, "latin1").replaceAll(own, "0".repeat(own.length)), "latin1");
+  }
+}
 
 /** Changes a letter of the app's name in every row that has it: rows that read well and say something else. */
 function alter(rig: Rig): void {
@@ -80,6 +95,22 @@ describeWith({ root: true, programs: ["bwrap", "perl"] }, "a hostd whose journal
       await rig.start();
       expect((await rig.client.config()).revision).toBe(0);
       expect((await rig.client.app("shop")).current?.state).toBe("good");
+    }));
+});
+
+describeWith({ root: true, programs: ["bwrap", "perl"] }, "a hostd whose journal is damaged while it runs", () => {
+  test("so that it cannot be read any more, refuses and lives", () =>
+    withRig(async (rig) => {
+      await rig.start({ options: ["--care", "1s"] });
+      const version = await deployed(rig);
+      breakSeal(rig);
+      const answer = await eventually(
+        () => rig.client.status().catch((error) => error),
+        ({ code }) => code === "journal-damaged",
+      );
+      expect(answer.message).toMatch(/the seal is not what was written/);
+      expect(await rig.get("/version")).toBe(version);
+      expect(await rig.stop()).toBe(0);
     }));
 });
 
