@@ -15,7 +15,7 @@ export async function copyJournal(database: Database, journal: string): Promise<
   const coming = `${copyPath(journal)}.coming`;
   removeDatabase(coming);
   await database.copyTo(coming);
-  const damage = inspectJournal(coming, undefined);
+  const damage = inspectCopy(coming);
   if (damage !== undefined) throw damagedJournal(journal, damage);
   await rename(coming, copyPath(journal));
   await syncDirectory(dirname(journal));
@@ -40,7 +40,7 @@ export function reportJournal(journal: string): JournalReport {
   const damage = unlessHeld(journal, () => inspectJournal(journal));
   const copy = copyPath(journal);
   if (!existsSync(copy)) return { journal, damage };
-  const wrong = inspectJournal(copy, undefined);
+  const wrong = inspectCopy(copy);
   if (wrong !== undefined) return { journal, damage, copy: { path: copy, damage: wrong } };
   const { changes, until } = lastOf(copy);
   const mark = readMark(journal);
@@ -78,6 +78,15 @@ export async function restoreJournal(
 
 function copyPath(journal: string): string {
   return `${journal}.copy`;
+}
+
+/** What is wrong with a copy; nobody else has it open, so that nothing of the look stays beside it. */
+function inspectCopy(copy: string): string | undefined {
+  try {
+    return inspectJournal(copy, undefined);
+  } finally {
+    removeDatabase(copy, ["-wal", "-shm"]);
+  }
 }
 
 function lastOf(copy: string): { changes: number; until: string | undefined } {

@@ -1,4 +1,4 @@
-import { rmSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { HostdError } from "../error.ts";
 import { readMark } from "./mark.ts";
@@ -22,7 +22,8 @@ export function damageOf(look: () => string | undefined): string | undefined {
 
 /**
  * What is wrong with the journal at a path, in words; undefined where it holds what was written, or where there never
- * was one. Changes nothing: not even what a crash left in its log is taken over.
+ * was one. Changes nothing: not even what a crash left in its log is taken over. SQLite may leave an empty log and an
+ * index of it there; they are not removed, since whoever opens the journal meanwhile writes to them.
  */
 export function inspectJournal(path: string, mark = readMark(path)): string | undefined {
   const size = statSync(path, { throwIfNoEntry: false })?.size;
@@ -34,8 +35,6 @@ export function inspectJournal(path: string, mark = readMark(path)): string | un
     return damageOf(() => findDamage(connection, mark));
   } finally {
     connection.close();
-    rmSync(`${path}-shm`, { force: true });
-    if (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size === 0) rmSync(`${path}-wal`);
   }
 }
 

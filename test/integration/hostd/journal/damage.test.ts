@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
 import { HostdError } from "../../../../hostd/error.ts";
 import { openDatabase } from "../../../../hostd/journal/database.ts";
+import { inspectJournal } from "../../../../hostd/journal/inspect.ts";
 import { openJournal } from "../../../../hostd/journal/journal.ts";
 import type { Digest } from "../../../../manifests/digest.ts";
 
@@ -157,6 +158,16 @@ describe("a look at a journal", () => {
     alter("damaged", seal?.own ?? "", "0".repeat(32));
     expect(database.findDamage()).toBe("the seal is not what was written");
     database.close();
+  });
+
+  test("that hostd has open takes nothing from it", () => {
+    copyJournal("ended", "held");
+    const database = openDatabase(place("held"));
+    expect(() => inspectJournal(place("held"))).toThrow(/locked/);
+    database.run("INSERT INTO apps (app) VALUES ('one more')", []);
+    copyJournal("held", "left"); // as kill -9 leaves it
+    database.close();
+    expect(JSON.stringify(contentOf("left"))).toContain("one more");
   });
 
   test("that was hindered is made again before anything is written", async () => {
