@@ -40,13 +40,15 @@ export function openDatabase(
   const hindrance = path === ":memory:" ? undefined : refuseDamaged(path, () => inspectJournal(path));
   const connection = connect(path);
   if (hindrance !== undefined) lookAgain(connection, path, onHindrance);
-  const seal = prepareSealed(connection, path);
+  const { seal, isWritten } = prepareSealed(connection, path);
   const mark = openMark(path);
-  const changed = (changes: number) => {
-    mark.write(changes);
+  /** After a commit that is on the disk, and with it all before: what a killed hostd left in the log may not be. */
+  const synced = () => {
+    mark.write(seal.changes());
     onChange();
   };
-  changed(seal.changes());
+  if (isWritten) synced();
+  else onChange();
   const statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>();
   let depth = 0;
 
@@ -59,7 +61,7 @@ export function openDatabase(
   function transaction<T>(work: () => T): T {
     const before = seal.changes();
     const result = commit(work);
-    if (seal.changes() !== before) changed(seal.changes());
+    if (seal.changes() !== before) synced();
     return result;
   }
 
@@ -161,14 +163,15 @@ function lookAgain(connection: DatabaseSync, path: string, tell: (hindrance: unk
 }
 
 /** Brings the schema up to date and seals what it holds, both or neither. */
-function prepareSealed(connection: DatabaseSync, path: string): Seal {
+function prepareSealed(connection: DatabaseSync, path: string): { seal: Seal; isWritten: boolean } {
   try {
     connection.exec("BEGIN IMMEDIATE");
     const isMigrated = migrate(connection, path);
     const seal = openSeal(connection, { isMigrated });
+    const before = seal.changes();
     seal.write();
     connection.exec("COMMIT");
-    return seal;
+    return { seal, isWritten: seal.changes() !== before };
   } catch (cause) {
     connection.close();
     throw cause instanceof HostdError ? cause : journalError(path, cause);

@@ -4,8 +4,8 @@ import { hasErrno } from "../../effects/errno.ts";
 
 /**
  * How many transactions a journal had, in a file beside it: SQLite takes a damaged end of its log for one that a power
- * cut left, and goes on without it. Written after each commit and not synced, so that it may lag behind after a power
- * cut, and is never ahead of what is on the disk.
+ * cut left, and goes on without it. Written after each commit that is on the disk, and not synced, so that it may lag
+ * behind after a power cut, and is never ahead of what is on the disk.
  */
 export interface Mark {
   write(changes: number): void;

@@ -1,5 +1,15 @@
 import { hash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -11,6 +21,7 @@ import { HostdError } from "../../../../hostd/error.ts";
 import { openDatabase } from "../../../../hostd/journal/database.ts";
 import { inspectJournal } from "../../../../hostd/journal/inspect.ts";
 import { openJournal } from "../../../../hostd/journal/journal.ts";
+import { readMark } from "../../../../hostd/journal/mark.ts";
 import type { Digest } from "../../../../manifests/digest.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "ostler-journal-"));
@@ -196,6 +207,25 @@ describe("a journal", () => {
     fill("damaged", 1).close();
     copyFileSync(place("ended"), place("damaged"));
     expect(() => contentOf("damaged")).toThrow(/its last \d+ changes are gone/);
+  });
+
+  test("that a power cut cut back to what was on the disk is opened, also where a kill and a start came before", () => {
+    copyJournal("ended", "running");
+    const running = openDatabase(place("running"));
+    running.run("INSERT INTO apps (app) VALUES ('on disk')", []);
+    const size = statSync(`${place("running")}-wal`).size;
+    running.later(() => running.run("INSERT INTO apps (app) VALUES ('passing')", []));
+    copyJournal("running", "again"); // as kill -9 leaves it: in the page cache is all of it
+    running.close();
+    const again = openDatabase(place("again"));
+    copyJournal("again", "cut");
+    again.close();
+    const mark = readMark(place("cut")) ?? 0;
+    truncateSync(`${place("cut")}-wal`, size);
+    expect(JSON.stringify(contentOf("cut"))).toMatch(/on disk(?!.*passing)/);
+    const cut = openDatabase(place("cut"));
+    expect(mark).toBe(cut.changes());
+    cut.close();
   });
 
   test("without its mark is opened: the mark is made anew", () => {
