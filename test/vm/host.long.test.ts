@@ -53,7 +53,7 @@ describeWith({ root: true, programs: HOST_PROGRAMS }, "a host image on a disk", 
   test("comes from an empty machine to hostd answering over SSH, with no unit failed", async () => {
     await machine.console.waitFor(`booting root ${host.boot.root}`, START);
     const status = await hostdAnswers();
-    expect(JSON.parse(status.stdout)).toMatchObject({ schema: 1 });
+    expect(JSON.parse(status.stdout)).toMatchObject({ schema: 1, verity: "every-read" });
     expect(await answer("systemctl --failed --plain --no-legend")).toBe("");
     expect(await answer("hostname; uname -r")).toBe(`node-1\n${host.boot.kernel}`);
   });

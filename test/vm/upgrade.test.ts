@@ -17,6 +17,7 @@ describeWith({ root: true, programs: HOST_PROGRAMS }, "a host that upgrades itse
     lab.withNode("good", async (node) => {
       const first = await booted(node);
       expect(first).toMatchObject({ as: "good", root: lab.host.boot.root });
+      expect((await node.status()).verity).toBe("every-read");
       const second = await lab.publish({ version: "2.0.0" });
       expect(await node.stage(second)).toMatchObject({ state: "done" });
       expect((await node.status()).host?.next).toMatchObject({ version: "2.0.0", hostdOnly: false });
