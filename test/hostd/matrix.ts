@@ -1,3 +1,5 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { isPassing, OPERATIONS, type StepName, stepRule } from "../../hostd/states.ts";
 import type { ConfigFile } from "../../manifests/app.ts";
@@ -23,11 +25,11 @@ interface Case {
 /** What runs in the end: the generation from before, the one that was asked for, or either, as the history says. */
 type End = "old" | "new" | "either";
 
-/** At these steps the pointer leads to the new version already. */
-const POINTS: ReadonlySet<StepName> = new Set(["signal", "start", "judge", "ready", "commit"]);
-
-/** These write nothing but the journal, where the generation's config is as it was. */
-const JOURNAL_ALONE: ReadonlySet<StepName> = new Set(["config", "flip"]);
+/**
+ * The last step that asks the disk for room; what comes after it writes to the journal alone, which has its own (fillLog).
+ * A start lays down a config that the app has not had yet; a reload lays it where it is in memory.
+ */
+const LAST_TO_GROW: Partial<Record<SwitchKind, StepName>> = { activate: "migrate", configure: "start" };
 
 /** Milliseconds: how long a disk stays full, how long a dying one is suffered before the reboot. */
 const FULL_FOR = 400;
@@ -43,8 +45,7 @@ function casesOf(kind: SwitchKind, fault: Fault): Case[] {
 /**
  * The end that each case must have. What ends hostd leaves the journal at the step: its rule for a crash decides. A power
  * cut, or a disk that took no more writes before the reboot, may leave it at the last step that was on disk. A clock decides nothing. A full disk takes
- * the switch back; from the moment that nothing but the journal is written until the flip, all depends on the room that
- * is left in its files; and once the new version is blessed it stays, since a report that cannot be written reverts nothing.
+ * the switch back as long as there is anything left to write but the journal.
  */
 function endOf({ kind, step, moment, fault }: Case): End {
   switch (fault) {
@@ -58,11 +59,14 @@ function endOf({ kind, step, moment, fault }: Case): End {
     case "clock +1 y":
       return "new";
     case "full disk":
-      if (step === "commit" && moment === "after") return "new";
-      return POINTS.has(step) || JOURNAL_ALONE.has(step) || (step === "migrate" && moment === "after")
-        ? "either"
-        : "old";
+      return growsAfter(kind, step, moment) ? "old" : "new";
   }
+}
+
+function growsAfter(kind: SwitchKind, step: StepName, moment: Case["moment"]): boolean {
+  const steps: readonly StepName[] = OPERATIONS[kind];
+  const left = steps.slice(steps.indexOf(step) + (moment === "before" ? 0 : 1));
+  return left.some((one) => one === LAST_TO_GROW[kind]);
 }
 
 function endAfter(step: StepName | undefined): End {
@@ -85,6 +89,7 @@ export async function strikeEverywhere(kind: SwitchKind, fault: Fault, startFirs
   await withRig(
     async (rig) => {
       await prepareNode(rig, startFirst, kind === "reload" ? [{ ...GREETING, reload: "SIGHUP" }] : [GREETING]);
+      if (fault === "full disk") await fillLog(rig);
       const acknowledged: string[] = [];
       for (const one of casesOf(kind, fault)) wrong.push(...(await suffer(rig, one, acknowledged)));
       await rig.stop();
@@ -93,6 +98,21 @@ export async function strikeEverywhere(kind: SwitchKind, fault: Fault, startFirs
     { disk: "ext4" },
   );
   return wrong;
+}
+
+/** Bytes of the journal's log at which it begins anew in the same file, and more than any one commit takes. */
+const LOG_ROUND = 1_000 * 4_120;
+const LOG_SPARE = 40_000;
+
+/**
+ * Fills the journal's log once: from then on it is written from its beginning, in room that it has, as on a node that has
+ * run for a while.
+ */
+async function fillLog(rig: Rig): Promise<void> {
+  const log = join(rig.state, "hostd.db-wal");
+  for (let number = 0; (await stat(log)).size < LOG_ROUND + LOG_SPARE; number++) {
+    await rig.client.setLayer("global", "global.yaml", `unused: ${number}${"x".repeat(LOG_SPARE)}\n`);
+  }
 }
 
 const GREETING: ConfigFile = { path: "/etc/shop/greeting", template: "{{ greeting }}" };
