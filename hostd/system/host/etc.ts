@@ -45,8 +45,8 @@ const NO_DRIFT: ReadonlySet<string> = new Set([".pwd.lock", ".updated"]);
 export interface HostEtc {
   /**
    * Makes declared, upper and work of a root; what was changed in the one that runs is carried over, or with `shared` both
-   * have one upper, where the one that runs has any. One that is there keeps its upper and is declared anew. Answers how
-   * many files were carried; undefined where it was there or nothing had to be.
+   * have one upper, where the one that runs has any. One that is there keeps what was changed by hand in its upper and is
+   * declared anew. Answers how many files were carried; undefined where it was there or nothing had to be.
    */
   make(
     root: string,
@@ -118,6 +118,29 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
     await syncDirectory(directory);
   }
 
+  const all = async () => (await readdir(join(host, "etc"))).filter((name) => !name.startsWith("."));
+
+  /**
+   * What was replaced while a root ran is in its upper as well, and would hide what is declared for it next. Copies of what
+   * it declared go, or of what any that shares the upper did; what was changed by hand is no copy. Nothing of this in an
+   * upper that is mounted.
+   */
+  async function removeCopies(root: string, mounted: readonly string[], rendered: readonly Rendered[]): Promise<void> {
+    const upper = await upperOf(root);
+    const owner = await ownerOf(root);
+    const owners = new Map(await Promise.all((await all()).map(async (name) => [name, await ownerOf(name)] as const)));
+    if (upper === undefined || mounted.some((name) => owners.get(name) === owner)) return;
+    const declared = [...owners].filter(([, by]) => by === owner).map(([name]) => join(of(name), "declared"));
+    for (const path of rendered.map((file) => relative("/etc", file.path))) {
+      const copy = join(upper, path);
+      if ((await lookAt(copy)) === undefined) continue;
+      const isCopy = await Promise.all(declared.map((directory) => isAsBelow(copy, [directory], path)));
+      if (!isCopy.includes(true)) continue;
+      await rm(copy);
+      await syncDirectory(dirname(copy));
+    }
+  }
+
   /** The roots that its upper leads through, itself first: a link may lead to a link. */
   async function hopsOf(root: string): Promise<string[]> {
     const hops: string[] = [];
@@ -130,7 +153,7 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
   }
 
   async function isUsedByOthers(root: string): Promise<boolean> {
-    const others = (await readdir(join(host, "etc"))).filter((name) => name !== root && !name.startsWith("."));
+    const others = (await all()).filter((name) => name !== root);
     return (await Promise.all(others.map(hopsOf))).some((hops) => hops.includes(root));
   }
 
@@ -165,6 +188,7 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
     async make(root, { running, started, shared: wanted }, rendered) {
       const shared = wanted && (await upperOf(running)) !== undefined;
       if (await isThere(root)) {
+        await removeCopies(root, [running, started], rendered);
         if (root === started) await declareInPlace(join(of(root), "declared"), rendered);
         else await declare(join(of(root), "declared"), rendered);
         if (shared && (await ownerOf(root)) !== (await ownerOf(running))) await share(of(root), running);

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import {
   existsSync,
   lstatSync,
@@ -30,11 +31,23 @@ describeWith({ root: true }, "/etc of each root", () => {
     for (const name of ["declared", "upper", "work"]) mkdirSync(at(root, name), { recursive: true });
   };
 
+  /** With /etc of a root mounted as the initrd does; `file` is where a path of it is seen. */
+  const whileRunning = async (root: string, use: (file: (path: string) => string) => Promise<unknown>) => {
+    const target = join(directory, "machine/etc");
+    const options = `lowerdir=${at(root, "declared")}:${join(directory, "image")},upperdir=${at(root, "upper")},workdir=${at(root, "work")}`;
+    execFileSync("mount", ["-t", "overlay", "overlay", "-o", options, target]);
+    try {
+      await use((path) => join(directory, "machine", path));
+    } finally {
+      execFileSync("umount", [target]);
+    }
+  };
+
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), "host-etc-"));
     put(join(directory, "state/host/identity/etc/hostname"), "node-1\n");
     mkdirSync(join(directory, "machine/etc"), { recursive: true });
-    mkdirSync(join(directory, "run"));
+    for (const name of ["run", "image"]) mkdirSync(join(directory, name));
     etc = openHostEtc(join(directory, "state"), join(directory, "machine"), join(directory, "run"));
   });
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
@@ -65,5 +78,37 @@ describeWith({ root: true }, "/etc of each root", () => {
     const gone = [await etc.remove(C), await etc.remove(B), await etc.remove(A), await etc.remove(A)];
     expect(gone).toEqual([true, true, true, true]);
     expect(readdirSync(at())).toEqual([]);
+  });
+
+  test("goes back with the config declared now, whatever it was replaced with while it ran; what was changed by hand stays", async () => {
+    const [issue, banner] = ["/etc/issue.d/host", "/etc/banner"];
+    const config = (text: string) => [issue, banner].map((path) => ({ path, bytes: text }));
+    boot(A);
+    await whileRunning(A, async (file) => {
+      await etc.replace(A, config("2"));
+      put(file(banner), "changed by hand\n");
+      await etc.make(B, { running: A, started: A, shared: false }, config("2"));
+    });
+    await whileRunning(B, async () => {
+      await etc.replace(B, config("3"));
+      await etc.make(A, { running: B, started: B, shared: false }, config("3"));
+    });
+    await whileRunning(A, async (file) => {
+      expect([issue, banner].map((path) => readFileSync(file(path), "utf8"))).toEqual(["3", "changed by hand\n"]);
+      expect(await etc.drift(A)).toEqual([{ path: banner, how: "changed" }]);
+    });
+  });
+
+  test("a copy of what a root declared goes from the upper that it shares with the one that is gone back to", async () => {
+    const config = (bytes: string) => [{ path: "/etc/banner", bytes }];
+    boot(A);
+    await etc.make(A, { running: C, started: C, shared: false }, config("1"));
+    await whileRunning(A, async () => {
+      await etc.make(B, { running: A, started: A, shared: true }, config("1"));
+      await etc.replace(B, config("2"));
+      await etc.make(C, { running: B, started: A, shared: false }, config("2"));
+    });
+    await whileRunning(C, () => etc.make(A, { running: C, started: C, shared: false }, config("3")));
+    await whileRunning(A, async (file) => expect(readFileSync(file("/etc/banner"), "utf8")).toBe("3"));
   });
 });
