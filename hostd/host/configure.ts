@@ -27,10 +27,9 @@ export async function drift(context: Context): Promise<string> {
       },
     );
   }
-  const files = changed(context);
-  const drifted = await etc.drift(machine.booted);
-  const lost = files.filter(({ path }) => drifted.some((one) => one.path === path)).map(({ path }) => path);
-  if (lost.length === 0) return files.map(({ path }) => path).join(", ");
+  const paths = changed(context).map(({ path }) => path);
+  const lost = await etc.changedByHand(machine.booted, paths);
+  if (lost.length === 0) return paths.join(", ");
   throw new HostdError("not-allowed", `changed by hand on this node, and config would replace it: ${lost.join(", ")}`, {
     hint: "put the change into a layer (hostd config set) and move the file away",
   });

@@ -35,8 +35,16 @@ interface Rendered {
   bytes: string;
 }
 
-/** Most differences that are told. */
+/** Most differences that are told; whatever is decided looks at all of them. */
 const MOST_DRIFT = 1_000;
+
+/** Something in an upper directory, as a path in it. */
+interface Entry {
+  path: string;
+  removed: boolean;
+}
+
+const NONE: { drift: Drift[]; same: string[] } = { drift: [], same: [] };
 
 /** What programs leave in /etc that says nothing. */
 const NO_DRIFT: ReadonlySet<string> = new Set([".pwd.lock", ".updated"]);
@@ -64,7 +72,9 @@ export interface HostEtc {
   isAlike(root: string, running: string): Promise<boolean>;
   /** The root whose upper this one has: itself where it shares none. */
   ownerOf(root: string): Promise<string>;
-  /** How /etc of the root that runs differs from what is declared for it. */
+  /** Which of these files were changed by hand in the root that runs, with a directory above them or alone. */
+  changedByHand(running: string, paths: readonly string[]): Promise<string[]>;
+  /** How /etc of the root that runs differs from what is declared for it; the first thousand by name. */
   drift(running: string): Promise<Drift[]>;
   isThere(root: string): Promise<boolean>;
   /** Answers whether it is gone: one that the upper of another root leads through stays, or that one would have none. */
@@ -159,15 +169,24 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
 
   const isThere = async (root: string) => (await unlessMissing(stat(of(root)))) !== undefined;
 
-  async function difference(root: string): Promise<{ drift: Drift[]; same: string[] }> {
+  async function difference(root: string, most = Infinity): Promise<{ drift: Drift[]; same: string[] }> {
     const upper = await upperOf(root);
-    const entries = upper === undefined ? [] : await entriesIn(upper);
-    if (upper === undefined || entries.length === 0) return { drift: [], same: [] };
+    return upper === undefined ? NONE : await compare(root, upper, await entriesIn(upper), most);
+  }
+
+  async function compare(
+    root: string,
+    upper: string,
+    entries: readonly Entry[],
+    most = Infinity,
+  ): Promise<{ drift: Drift[]; same: string[] }> {
+    if (entries.length === 0) return NONE;
     return await withImageRoot(machineRoot, runDirectory, async (image) => {
       const below = [join(of(root), "declared"), join(image, "etc")];
       const drift: Drift[] = [];
       const same: string[] = [];
       for (const { path, removed } of entries) {
+        if (drift.length === most) break;
         if (!removed && (NO_DRIFT.has(path) || (await isAsBelow(join(upper, path), below, path)))) same.push(path);
         else drift.push({ path: join("/etc", path), how: removed ? "removed" : "changed" });
       }
@@ -227,7 +246,19 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
       return (await difference(root)).drift.length + (await difference(running)).drift.length === 0;
     },
     ownerOf,
-    drift: async (running) => (await difference(running)).drift,
+    async changedByHand(running, paths) {
+      const upper = await upperOf(running);
+      if (upper === undefined) return [];
+      const entries = await Promise.all(paths.map((path) => entryAt(upper, relative("/etc", path))));
+      const { drift } = await compare(
+        running,
+        upper,
+        entries.flatMap((entry) => entry ?? []),
+      );
+      const changed = new Set(drift.map(({ path }) => relative("/etc", path)));
+      return paths.filter((_, index) => changed.has(entries[index]?.path ?? ""));
+    },
+    drift: async (running) => (await difference(running, MOST_DRIFT)).drift,
     isThere,
     async remove(root) {
       if (await isUsedByOthers(root)) return false;
@@ -271,17 +302,28 @@ async function copyTree(from: string, to: string): Promise<void> {
   await run(["cp", "--archive", "--no-target-directory", from, to]);
 }
 
-/** Everything in an upper directory but the directories; a character device hides what lies below. */
-async function entriesIn(upper: string): Promise<{ path: string; removed: boolean }[]> {
+/** Everything in an upper directory but the directories, by name; a character device hides what lies below. */
+async function entriesIn(upper: string): Promise<Entry[]> {
   const directory = await unlessMissing(opendir(upper, { recursive: true }));
-  const found: { path: string; removed: boolean }[] = [];
+  const found: Entry[] = [];
   if (directory === undefined) return found;
   for await (const entry of directory) {
     if (entry.isDirectory()) continue;
-    if (found.length === MOST_DRIFT) break;
     found.push({ path: relative(upper, join(entry.parentPath, entry.name)), removed: entry.isCharacterDevice() });
   }
   return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** What an upper directory has for one path: the file itself, or what is there in place of a directory above it. */
+async function entryAt(upper: string, path: string): Promise<Entry | undefined> {
+  const names = path.split("/");
+  for (const [index] of names.entries()) {
+    const above = names.slice(0, index + 1).join("/");
+    const found = await lookAt(join(upper, above));
+    if (found === undefined) return undefined;
+    if (!found.isDirectory()) return { path: above, removed: found.isCharacterDevice() };
+  }
+  return undefined;
 }
 
 /** Whether a file is what lies under it: opening one to write copies it up, changed or not. */

@@ -111,4 +111,30 @@ describeWith({ root: true }, "/etc of each root", () => {
     await whileRunning(C, () => etc.make(A, { running: C, started: C, shared: false }, config("3")));
     await whileRunning(A, async (file) => expect(readFileSync(file("/etc/banner"), "utf8")).toBe("3"));
   });
+
+  test("a change made by hand is found however many others there are, and they are told by name", async () => {
+    boot(A);
+    for (let number = 0; number < 1_100; number++) put(at(A, "upper", `many-${String(number).padStart(4, "0")}`), "");
+    put(at(A, "upper/zone/last"), "changed by hand\n");
+    put(at(A, "declared/zone/same"), "");
+    put(at(A, "upper/zone/same"), "");
+    execFileSync("mknod", [at(A, "upper/issue.d"), "c", "0", "0"]);
+    const config = ["/etc/zone/last", "/etc/zone/same", "/etc/zone/other", "/etc/issue.d/host"];
+    expect(await etc.changedByHand(A, config)).toEqual(["/etc/zone/last", "/etc/issue.d/host"]);
+    const told = (await etc.drift(A)).map(({ path }) => path);
+    expect(told).toHaveLength(1_000);
+    expect(told.slice(0, 2)).toEqual(["/etc/issue.d", "/etc/many-0000"]);
+  });
+
+  test("is not like another one while any file differs, and carries no copy, behind a thousand that do not", async () => {
+    for (const root of [A, B]) boot(root);
+    for (let number = 0; number < 1_100; number++) {
+      for (const place of ["declared", "upper"]) put(at(A, place, `many-${number}`), "");
+    }
+    expect(await etc.isAlike(B, A)).toBe(true);
+    await etc.make(C, { running: A, started: A, shared: false }, []);
+    expect(readdirSync(at(C, "upper"))).toEqual([]);
+    put(at(A, "upper/zone"), "changed by hand\n");
+    expect(await etc.isAlike(B, A)).toBe(false);
+  });
 });
