@@ -92,7 +92,11 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   await mkdir(join(options.stateDirectory, "failures"), { recursive: true });
   const ballast = openBallast(options.stateDirectory);
   await ballast.drop();
-  const copying = openCopying(() => copyWhereItCan(engine));
+  const copying = openCopying({
+    isBusy: () => engine.journal.operations.unfinished().length > 0,
+    ended: () => engine.journal.operations.ended(),
+    copy: () => copyWhereItCan(engine),
+  });
   const journal = openJournal(join(options.stateDirectory, "hostd.db"), options.clock.date, copying.soon, (error) =>
     options.log("error", "journal not verified", { ...toFailureDocument(error) }),
   );

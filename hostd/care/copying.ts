@@ -1,5 +1,16 @@
-/** Milliseconds after a change until it is copied: what comes in a row is copied once. */
+/** Milliseconds from a change to its copy: what comes in a row is copied once. */
 const PAUSE = 5_000;
+/** The least from one copy to the next, milliseconds, since each reads and writes all there is. */
+const LEAST = { afterOperation: 60_000, otherwise: 600_000 };
+
+/** What is copied, as far as it says when. */
+export interface Copied {
+  /** An operation is under way: there is nothing to copy before its end, which is a change as well. */
+  isBusy(): boolean;
+  /** How many operations ended. */
+  ended(): number;
+  copy(): Promise<void>;
+}
 
 /** Keeps a copy of something that changes: soon after a change, and when it is closed; nothing wakes while nothing changes. */
 export interface Copying {
@@ -9,21 +20,41 @@ export interface Copying {
   close(): Promise<void>;
 }
 
-export function openCopying(copy: () => Promise<void>): Copying {
+export function openCopying(source: Copied): Copying {
   let timer: NodeJS.Timeout | undefined;
-  let last: Promise<void> = Promise.resolve();
+  let due = Number.POSITIVE_INFINITY;
+  let last: { at: number; ended: number } | undefined;
 
-  function begin(): Promise<void> {
+  function lookIn(milliseconds: number): void {
     clearTimeout(timer);
-    timer = undefined;
-    last = last.then(copy);
-    return last;
+    due = performance.now() + milliseconds;
+    timer = setTimeout(look, milliseconds);
+  }
+
+  function look(): void {
+    due = Number.POSITIVE_INFINITY;
+    if (source.isBusy()) return;
+    const now = { at: performance.now(), ended: source.ended() };
+    const rest = last === undefined ? 0 : restUntilCopy(last, now);
+    if (rest > 0) {
+      lookIn(rest);
+    } else {
+      last = now;
+      void source.copy();
+    }
   }
 
   return {
     soon() {
-      timer ??= setTimeout(() => void begin(), PAUSE);
+      if (due > performance.now() + PAUSE) lookIn(PAUSE);
     },
-    close: begin,
+    async close() {
+      clearTimeout(timer);
+      await source.copy();
+    },
   };
+}
+
+function restUntilCopy(last: { at: number; ended: number }, now: { at: number; ended: number }): number {
+  return last.at + (now.ended > last.ended ? LEAST.afterOperation : LEAST.otherwise) - now.at;
 }

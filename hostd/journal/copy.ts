@@ -2,7 +2,7 @@ import { existsSync, linkSync, rmSync } from "node:fs";
 import { copyFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { syncDirectory, syncEach } from "../../effects/durable.ts";
+import { renameDurably, syncDirectory, syncEach } from "../../effects/durable.ts";
 import { HostdError } from "../error.ts";
 import type { Database } from "./database.ts";
 import { damagedJournal, inspectJournal } from "./inspect.ts";
@@ -10,15 +10,27 @@ import { markPath, readMark } from "./mark.ts";
 
 // The copy of the journal that hostd keeps beside it, and the way back to it.
 
-/** Replaces the copy with the journal as it is now: the old copy stays until the new one is on the disk and was verified. */
-export async function copyJournal(database: Database, journal: string): Promise<void> {
+const UNFINISHED = "SELECT count(*) AS unfinished FROM operations WHERE state IN ('running', 'reverting')";
+
+/**
+ * Replaces the copy with the journal as it is now: the old copy stays until the new one is on the disk and was verified.
+ * Answers how many changes it has; undefined where an operation began meanwhile, and the old copy was left: once it is
+ * restored, an operation that is under way in it would be gone on with, long after it ended.
+ */
+export async function copyJournal(database: Database, journal: string): Promise<number | undefined> {
   const coming = `${copyPath(journal)}.coming`;
-  removeDatabase(coming);
-  await database.copyTo(coming);
-  const damage = inspectCopy(coming);
-  if (damage !== undefined) throw damagedJournal(journal, damage);
-  await rename(coming, copyPath(journal));
-  await syncDirectory(dirname(journal));
+  try {
+    removeDatabase(coming);
+    await database.copyTo(coming);
+    const damage = inspectCopy(coming);
+    if (damage !== undefined) throw damagedJournal(journal, damage);
+    const { changes, unfinished } = lastOf(coming);
+    if (unfinished > 0) return undefined;
+    await renameDurably(coming, copyPath(journal));
+    return changes;
+  } finally {
+    removeDatabase(coming);
+  }
 }
 
 /** A journal and its copy, as they lie on the disk. */
@@ -83,18 +95,19 @@ function copyPath(journal: string): string {
 /** What is wrong with a copy; nobody else has it open, so that nothing of the look stays beside it. */
 function inspectCopy(copy: string): string | undefined {
   try {
-    return inspectJournal(copy, undefined);
+    return inspectJournal(copy, 0); // no copy is of a journal that was never written to
   } finally {
     removeDatabase(copy, ["-wal", "-shm"]);
   }
 }
 
-function lastOf(copy: string): { changes: number; until: string | undefined } {
+function lastOf(copy: string): { changes: number; until: string | undefined; unfinished: number } {
   const connection = new DatabaseSync(copy, { readOnly: true });
   try {
     const changes = Number(connection.prepare("SELECT changes FROM seal").get()?.["changes"] ?? 0);
     const until = connection.prepare("SELECT at FROM events ORDER BY id DESC LIMIT 1").get()?.["at"];
-    return { changes, until: until === undefined ? undefined : String(until) };
+    const { unfinished } = connection.prepare(UNFINISHED).get() ?? {};
+    return { changes, until: until === undefined ? undefined : String(until), unfinished: Number(unfinished) };
   } finally {
     connection.close();
     removeDatabase(copy, ["-wal", "-shm"]);

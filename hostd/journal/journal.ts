@@ -37,7 +37,7 @@ export interface Journal {
   readonly path: string;
   /** Transactions so far that changed anything. */
   changes(): number;
-  /** Brings the copy that is kept beside it up to date, where it is not. */
+  /** Brings the copy that is kept beside it up to date, where it is not; the old one stays while an operation is under way. */
   copy(): Promise<void>;
   close(): void;
 }
@@ -54,8 +54,15 @@ export function openJournal(
 ): Journal {
   const database = openDatabase(path, onChange, onHindrance);
   let copied: number | undefined;
+  let copying: Promise<void> = Promise.resolve();
   const events = openEvents(database, date);
   const operations = openOperations(database, events, date);
+
+  async function copy(): Promise<void> {
+    if (copied === database.changes() || operations.unfinished().length > 0) return;
+    copied = (await copyJournal(database, path)) ?? copied;
+  }
+
   return {
     events,
     operations,
@@ -71,11 +78,9 @@ export function openJournal(
     path,
     changes: database.changes,
     findDamage: () => database.findDamage(),
-    async copy() {
-      const changes = database.changes();
-      if (copied === changes) return;
-      await copyJournal(database, path);
-      copied = changes;
+    copy() {
+      copying = copying.then(copy, copy); // one after the other: they write the same file
+      return copying;
     },
     close: () => database.close(),
   };

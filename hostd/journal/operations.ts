@@ -64,6 +64,8 @@ export interface Operations {
   get(id: number): OperationRow | undefined;
   byRequest(requestId: string): OperationRow | undefined;
   unfinished(app?: string): OperationRow[];
+  /** How many ended. */
+  ended(): number;
   list(filter: { app?: string | undefined; limit: number }): OperationRow[];
   steps(id: number): StepRow[];
   /** Takes a further lock for a running operation; throws `busy`. Taking one it holds changes nothing. */
@@ -153,6 +155,10 @@ export function openOperations(database: Database, events: Events, date: () => D
         "SELECT * FROM operations WHERE state IN ('running', 'reverting') AND (? IS NULL OR app = ?) ORDER BY id",
         [app, app],
       ),
+    ended() {
+      const sql = "SELECT count(*) AS ended FROM operations WHERE state IN ('done', 'failed')";
+      return database.one(z.object({ ended: z.int() }), sql)?.ended ?? 0;
+    },
     list: ({ app, limit }) =>
       database.all(row, "SELECT * FROM operations WHERE ? IS NULL OR app = ? ORDER BY id DESC LIMIT ?", [
         app,

@@ -20,15 +20,12 @@ import * as z from "zod";
 import { HostdError } from "../../../../hostd/error.ts";
 import { openDatabase } from "../../../../hostd/journal/database.ts";
 import { inspectJournal } from "../../../../hostd/journal/inspect.ts";
-import { openJournal } from "../../../../hostd/journal/journal.ts";
 import { readMark } from "../../../../hostd/journal/mark.ts";
-import type { Digest } from "../../../../manifests/digest.ts";
+import { fillJournal } from "../../../hostd/journals.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "ostler-journal-"));
 const TABLES = ["apps", "operations", "steps", "locks", "quarantine", "events", "config_changes", "configs"];
 const FILES = ["hostd.db", "hostd.db-wal", "hostd.db-mark"];
-const image: Digest = `sha256:${"a".repeat(64)}`;
-const clock = () => new Date("2026-11-27T08:00:00Z");
 
 /** How a journal lies there: `ended`, all in one file; `killed`, what was written last in the log alone. */
 const STATES = ["ended", "killed"] as const;
@@ -93,37 +90,10 @@ function digestOf(name: string, file: string): string | undefined {
   return bytes.length === 0 ? undefined : hash("sha256", bytes);
 }
 
-function fill(name: string, operations: number): ReturnType<typeof openJournal> {
-  const journal = openJournal(place(name), clock);
-  for (let number = 0; number < operations; number++) {
-    const asked = {
-      requestId: `${operations}-${number}`,
-      kind: "activate" as const,
-      app: "shop",
-      caller: "me",
-      plan: { image },
-    };
-    const { id } = journal.operations.begin(asked);
-    journal.operations.lock(id, "switch");
-    journal.apps.setTarget(id, "shop", { image, version: `${number}.0.0`, sequence: number });
-    journal.operations.mark(id, 0, "started");
-    if (number % 3 === 0) journal.quarantine.add(id, "shop", image, "it was sick");
-    journal.operations.finish(id);
-    journal.config.setLayer({
-      layer: "site",
-      file: "site.yaml",
-      text: `a: ${number}`,
-      tree: { line: 1, leaf: number },
-      by: "me",
-    });
-  }
-  return journal;
-}
-
 beforeAll(() => {
   for (const name of ["ended", "live"]) mkdirSync(join(directory, name));
-  fill("ended", 40).close();
-  const live = fill("live", 5);
+  fillJournal(place("ended"), 40).close();
+  const live = fillJournal(place("live"), 5);
   copyJournal("live", "killed"); // as kill -9 leaves it: nothing was checkpointed
   live.close();
 });
@@ -183,7 +153,7 @@ describe("a look at a journal", () => {
 
   test("that was hindered is made again before anything is written", async () => {
     copyJournal("ended", "damaged");
-    fill("damaged", 1).close();
+    fillJournal(place("damaged"), 1).close();
     copyFileSync(place("ended"), place("damaged"));
     const holder = await held("damaged", 700); // the first look waits half a second
     expect(() => contentOf("damaged")).toThrow(/its last \d+ changes are gone/);
@@ -204,7 +174,7 @@ describe("a journal", () => {
     rmSync(place("damaged"));
     expect(() => contentOf("damaged")).toThrow(/it is gone/);
     copyFileSync(place("ended"), place("damaged"));
-    fill("damaged", 1).close();
+    fillJournal(place("damaged"), 1).close();
     copyFileSync(place("ended"), place("damaged"));
     expect(() => contentOf("damaged")).toThrow(/its last \d+ changes are gone/);
   });
