@@ -1,14 +1,12 @@
-import { existsSync, linkSync, rmSync } from "node:fs";
-import { copyFile, rename } from "node:fs/promises";
-import { dirname } from "node:path";
+import { existsSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { renameDurably, syncDirectory, syncEach } from "../../effects/durable.ts";
+import { renameDurably } from "../../effects/durable.ts";
 import { HostdError } from "../error.ts";
 import type { Database } from "./database.ts";
-import { damagedJournal, inspectJournal } from "./inspect.ts";
-import { markPath, readMark } from "./mark.ts";
+import { cutShort, damagedJournal, inspectJournal, sealedChanges } from "./inspect.ts";
+import { readMark } from "./mark.ts";
 
-// The copy of the journal that hostd keeps beside it, and the way back to it.
+// The copy of the journal that hostd keeps beside it (restore.ts is the way back to it).
 
 const UNFINISHED = "SELECT count(*) AS unfinished FROM operations WHERE state IN ('running', 'reverting')";
 
@@ -49,46 +47,17 @@ export interface JournalReport {
 
 /** Reads journal and copy whole; changes nothing. Refuses while hostd has the journal. */
 export function reportJournal(journal: string): JournalReport {
-  const damage = unlessHeld(journal, () => inspectJournal(journal));
+  const found = unlessHeld(journal, () => inspectJournal(journal));
+  const damage = cutShort(journal) ?? found;
   const copy = copyPath(journal);
   if (!existsSync(copy)) return { journal, damage };
   const wrong = inspectCopy(copy);
   if (wrong !== undefined) return { journal, damage, copy: { path: copy, damage: wrong } };
   const { changes, until } = lastOf(copy);
-  const mark = readMark(journal);
-  return {
-    journal,
-    damage,
-    copy: { path: copy, until, missing: mark === undefined ? undefined : Math.max(0, mark - changes) },
-  };
+  return { journal, damage, copy: { path: copy, until, missing: missingIn(changes, journal) } };
 }
 
-/**
- * Puts the copy in the place of a damaged journal, whose files stay beside it under another name. Refuses to give up a
- * journal that is sound, and, unless that is accepted, changes that the copy does not have. Answers where those are.
- */
-export async function restoreJournal(
-  journal: string,
-  { acceptLoss, now }: { acceptLoss: boolean; now: Date },
-): Promise<JournalReport & { kept: string }> {
-  const report = reportJournal(journal);
-  const { damage, copy } = report;
-  if (damage === undefined) throw new HostdError("bad-request", `${journal} is sound: there is nothing to restore`);
-  if (copy === undefined || copy.damage !== undefined) throw noCopy(journal, copy?.damage);
-  if (copy.missing !== 0 && !acceptLoss) throw loss(copy);
-  const kept = `${journal}.damaged-${now.toISOString().replaceAll(":", "").slice(0, 17)}`;
-  const coming = `${journal}.coming`;
-  await copyFile(copy.path, coming);
-  syncEach([coming]);
-  for (const end of ["", "-wal"]) if (existsSync(journal + end)) linkSync(journal + end, kept + end);
-  removeDatabase(journal, ["-wal", "-shm"]);
-  await rename(coming, journal);
-  await syncDirectory(dirname(journal));
-  rmSync(markPath(journal), { force: true }); // last: until then a restore that was cut short is one to begin again
-  return { ...report, kept };
-}
-
-function copyPath(journal: string): string {
+export function copyPath(journal: string): string {
   return `${journal}.copy`;
 }
 
@@ -99,6 +68,12 @@ function inspectCopy(copy: string): string | undefined {
   } finally {
     removeDatabase(copy, ["-wal", "-shm"]);
   }
+}
+
+/** How many changes a copy lacks: the mark may lag behind the journal, so that what is sealed in it counts as well. */
+function missingIn(copied: number, journal: string): number | undefined {
+  const mark = readMark(journal);
+  return mark === undefined ? undefined : Math.max(0, Math.max(mark, sealedChanges(journal)) - copied);
 }
 
 function lastOf(copy: string): { changes: number; until: string | undefined; unfinished: number } {
@@ -115,7 +90,7 @@ function lastOf(copy: string): { changes: number; until: string | undefined; unf
 }
 
 /** A file of a database with what SQLite writes beside it. */
-function removeDatabase(path: string, ends = ["", "-wal", "-shm", "-journal"]): void {
+export function removeDatabase(path: string, ends = ["", "-wal", "-shm", "-journal"]): void {
   for (const end of ends) rmSync(path + end, { force: true });
 }
 
@@ -129,18 +104,4 @@ function unlessHeld<T>(journal: string, look: () => T): T {
       hint: "hostd status tells when it was last verified",
     });
   }
-}
-
-function noCopy(journal: string, damage: string | undefined): HostdError {
-  const found = damage === undefined ? "found none" : `found one that is damaged: ${damage}`;
-  return new HostdError("journal-damaged", `${copyPath(journal)}: expected a sound copy of the journal, ${found}`, {
-    hint: "hostd reset --keep-data takes the node back to empty and leaves the apps' data",
-  });
-}
-
-function loss({ until, missing }: NonNullable<JournalReport["copy"]>): HostdError {
-  const lost = missing === undefined ? "an unknown number of changes" : `${missing} changes`;
-  return new HostdError("journal-damaged", `the copy ends at ${until}: ${lost} after it would be forgotten`, {
-    hint: "hostd journal restore --accept-loss, then reboot: what runs may be what it forgets",
-  });
 }

@@ -1,8 +1,8 @@
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { HostdError } from "../error.ts";
 import { readMark } from "./mark.ts";
-import { findDamage } from "./seal.ts";
+import { findDamage, readSeal } from "./seal.ts";
 
 /** SQLite's result codes that say nothing about what a file holds: no permission, busy, locked, no memory, read-only, I/O, full, cannot open, locking. */
 const NO_DAMAGE: ReadonlySet<number> = new Set([3, 5, 6, 7, 8, 10, 13, 14, 15]);
@@ -41,12 +41,35 @@ export function inspectJournal(path: string, mark = readMark(path)): string | un
 /** Throws where the journal is damaged; answers what hindered the look. */
 export function refuseDamaged(path: string, look: () => string | undefined): unknown {
   try {
-    const damage = look();
+    const damage = cutShort(path) ?? look();
     if (damage !== undefined) throw damagedJournal(path, damage);
     return undefined;
   } catch (error) {
     if (error instanceof HostdError) throw error;
     return error;
+  }
+}
+
+/** What a restore that did not come to its end leaves, in words: a journal without its log may look sound and is not. */
+export function cutShort(path: string): string | undefined {
+  return existsSync(restoringPath(path)) ? "a restore of it was cut short, and is to be asked for again" : undefined;
+}
+
+/** The copy on its way to a damaged journal's place; there until it has it. */
+export function restoringPath(path: string): string {
+  return `${path}.restoring`;
+}
+
+/** How many changes a journal was sealed with last; 0 where that cannot be read, or not be believed. */
+export function sealedChanges(path: string): number {
+  if (!existsSync(path)) return 0;
+  const connection = new DatabaseSync(path, { readOnly: true });
+  try {
+    return readSeal(connection)?.changes ?? 0;
+  } catch {
+    return 0;
+  } finally {
+    connection.close();
   }
 }
 

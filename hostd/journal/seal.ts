@@ -78,7 +78,7 @@ function hasSeal(connection: DatabaseSync): boolean {
 }
 
 /** The seal as it was last written; undefined before that. Throws where it is not what hostd wrote. */
-function readSeal(connection: DatabaseSync): SealRow | undefined {
+export function readSeal(connection: DatabaseSync): SealRow | undefined {
   const [found, ...more] = connection.prepare("SELECT changes, event, sum, own FROM seal").all();
   if (found === undefined) return undefined;
   const row = sealRow.safeParse(found).data;

@@ -1,5 +1,5 @@
 import type { Verb } from "../../terminal/verb.ts";
-import { restoreJournal } from "../journal/copy.ts";
+import { restoreJournal } from "../journal/restore.ts";
 import { journalIn, STATE_OPTION } from "./journal-check.ts";
 
 export const verb: Verb = {

@@ -7,7 +7,7 @@ import type { Digest } from "../../manifests/digest.ts";
 const image: Digest = `sha256:${"a".repeat(64)}`;
 const clock = () => new Date("2026-11-27T08:00:00Z");
 
-function journalAt(path: string): Journal {
+export function journalAt(path: string): Journal {
   return openJournal(path, clock);
 }
 
