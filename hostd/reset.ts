@@ -4,7 +4,9 @@ import { unlessMissing } from "../effects/errno.ts";
 import { takeSocket } from "./api/server.ts";
 import { HostdError } from "./error.ts";
 import { KEPT_OF_HOST, keepHost } from "./host/keep.ts";
+import { copyPath } from "./journal/copy.ts";
 import { type Journal, openJournal } from "./journal/journal.ts";
+import { markPath } from "./journal/mark.ts";
 import { openHost } from "./system/host/open.ts";
 import { openNode } from "./system/open.ts";
 
@@ -24,6 +26,8 @@ export interface ResetReport {
 }
 
 const JOURNAL = "hostd.db";
+const MARK = markPath(JOURNAL);
+const COPY = copyPath(JOURNAL);
 const KEPT_WITHOUT_WIPE = ["data", "data-driver", "users.json", "trust"];
 
 /**
@@ -73,10 +77,20 @@ async function holdJournal(stateDirectory: string, runDirectory: string): Promis
   }
 }
 
-/** The journal goes last, so that a reset cut short can be begun again. */
+/** In an order in which a reset that is cut short can be begun again. */
 async function removeState(stateDirectory: string, kept: readonly string[]): Promise<string[]> {
   const names = (await readdir(stateDirectory)).filter((name) => !kept.includes(name));
-  const removed = names.sort((a, b) => Number(a === JOURNAL) - Number(b === JOURNAL));
+  const removed = orderRemoval(names);
   for (const name of removed) await rm(join(stateDirectory, name), { recursive: true, force: true });
   return removed;
+}
+
+/**
+ * The journal last, and the copy that it could be restored from just before it. Its mark first: a journal whose log is
+ * gone and whose mark is not counts as damaged, and a host that cannot read its journal is not reset.
+ */
+export function orderRemoval(names: readonly string[]): string[] {
+  const last = [COPY, JOURNAL];
+  const rank = (name: string) => (name === MARK ? -1 : last.indexOf(name) + 1);
+  return names.toSorted((a, b) => rank(a) - rank(b));
 }
