@@ -1,11 +1,11 @@
 import type { CareDocument, LookDocument } from "../../manifests/care.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
-import { careForSnapshots, type Seen } from "../data/care.ts";
+import { careForSnapshots, readNewSnapshots, type Seen } from "../data/care.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { damagedJournal } from "../journal/inspect.ts";
 import { careForVersions } from "../retention/care.ts";
-import { createPace, type Pace } from "../stage/pace.ts";
+import { createPace } from "../stage/pace.ts";
 import { checkLayers } from "./fsck.ts";
 
 /** Bytes per second: a disk does not notice, 100 GB take three hours. */
@@ -30,6 +30,8 @@ export function openCare(engineOf: () => Engine): Care {
   let scrub: CareDocument | undefined;
   let look: LookDocument | undefined;
   let turn: Promise<unknown> = Promise.resolve();
+  let scrubbed: number | undefined;
+  let reading: Promise<void> | undefined;
   const { promise: damaged, resolve: tellDamaged } = Promise.withResolvers<HostdError>();
 
   function pass(options: Parameters<typeof checkLayers>[1]): Promise<CareDocument> {
@@ -45,18 +47,26 @@ export function openCare(engineOf: () => Engine): Care {
     const engine = engineOf();
     const { clock, closing, settings } = engine;
     let due: Seen = new Set();
-    let scrubbed: number | undefined;
     for (;;) {
       await clock.sleep(settings.care.every, closing);
       if (closing.aborted) return;
-      const pace = createPace(SCRUB_RATE, clock);
-      const seen = await lookOnce(engine, due, pace);
+      const seen = await lookOnce(engine, due);
       if (seen instanceof HostdError) return tellDamaged(seen);
       ({ look, due } = seen);
-      if (scrubbed !== undefined && clock.now() - scrubbed < settings.care.scrubEvery) continue;
-      scrubbed = clock.now();
-      await pass({ repair: false, pace }).catch((error) => told(engine, "layers not read", error));
+      reading ??= read(engine).finally(() => {
+        reading = undefined;
+      });
     }
+  }
+
+  /** Reads new snapshots, and all layers where it is time: that takes hours, and the looks go on meanwhile. */
+  async function read(engine: Engine): Promise<void> {
+    const { clock, settings } = engine;
+    const pace = createPace(SCRUB_RATE, clock);
+    await readNewSnapshots(engine, pace).catch((error) => told(engine, "snapshots not read", error));
+    if (scrubbed !== undefined && clock.now() - scrubbed < settings.care.scrubEvery) return;
+    scrubbed = clock.now();
+    await pass({ repair: false, pace }).catch((error) => told(engine, "layers not read", error));
   }
 
   let looking: Promise<void> | undefined;
@@ -70,17 +80,14 @@ export function openCare(engineOf: () => Engine): Care {
     damaged,
     async close() {
       await looking;
+      await reading;
       await turn;
     },
   };
 }
 
 /** Each part by itself: what hinders one is told, and hinders no other. A damaged journal ends the look. */
-async function lookOnce(
-  engine: Engine,
-  before: Seen,
-  pace: Pace,
-): Promise<{ look: LookDocument; due: Seen } | HostdError> {
+async function lookOnce(engine: Engine, before: Seen): Promise<{ look: LookDocument; due: Seen } | HostdError> {
   const at = engine.clock.date().toISOString();
   let due = before;
   let damage: string | undefined;
@@ -99,7 +106,7 @@ async function lookOnce(
   if (damage !== undefined) return damagedJournal(engine.journal.path, damage);
   await attempt("versions not looked after", () => careForVersions(engine));
   await attempt("snapshots not looked after", async () => {
-    due = await careForSnapshots(engine, before, pace);
+    due = await careForSnapshots(engine, before);
   });
   await attempt("journal not copied", () => engine.journal.copy());
   const look = { schema: 1 as const, at, journal: { changes: engine.journal.changes() }, due: due.size, problems };

@@ -9,11 +9,11 @@ import { unrecorded, verifySnapshot } from "./verify.ts";
 export type Seen = ReadonlySet<string>;
 
 /**
- * One look at the snapshots of all apps, to be repeated: begins to forget those whose time is over, and reads those
- * that nobody has read yet. A clock that jumps must not cost data, so one is forgotten only when it was due at the look
- * before this one as well. Answers what was due now. An app that is busy has its turn at the next look.
+ * One look at the snapshots of all apps, to be repeated: begins to forget those whose time is over. A clock that jumps
+ * must not cost data, so one is forgotten only when it was due at the look before this one as well. Answers what was
+ * due now. An app that is busy has its turn at the next look.
  */
-export async function careForSnapshots(engine: Engine, before: Seen, pace: Pace): Promise<Seen> {
+export async function careForSnapshots(engine: Engine, before: Seen): Promise<Seen> {
   const due = new Set<string>();
   for (const { app } of engine.journal.apps.list()) {
     const ids = chooseDue(engine.journal.snapshots.list(app), protectedOf(engine, app), engine.clock.date());
@@ -22,8 +22,12 @@ export async function careForSnapshots(engine: Engine, before: Seen, pace: Pace)
     if (over.length > 0) expire(engine, app, over);
     await finishForgetting(engine, app);
   }
-  for (const { app } of engine.journal.apps.list()) await recordNew(engine, app, pace);
   return due;
+}
+
+/** Reads the snapshots of all apps that nobody has read yet. */
+export async function readNewSnapshots(engine: Engine, pace: Pace): Promise<void> {
+  for (const { app } of engine.journal.apps.list()) await recordNew(engine, app, pace);
 }
 
 function expire(engine: Engine, app: string, snapshots: string[]): void {

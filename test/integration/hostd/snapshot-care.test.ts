@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { openSource } from "../../../effects/source.ts";
 import { systemClock } from "../../../hostd/clock.ts";
-import { careForSnapshots } from "../../../hostd/data/care.ts";
+import { careForSnapshots, readNewSnapshots } from "../../../hostd/data/care.ts";
 import { type Engine, openEngine } from "../../../hostd/engine.ts";
 import { recover } from "../../../hostd/recover/recover.ts";
 import { openNode } from "../../../hostd/system/node.ts";
@@ -53,9 +53,8 @@ describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "hostd look
       await rig.stop();
       await withEngine(rig, async (engine, setClock) => {
         const listed = () => engine.journal.snapshots.list("shop").map(({ id }) => id);
-        const pace = async () => {};
         const look = async (before: ReadonlySet<string> = new Set()) => {
-          const due = await careForSnapshots(engine, before, pace);
+          const due = await careForSnapshots(engine, before);
           await engine.submit.settled();
           return due;
         };
@@ -63,6 +62,7 @@ describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "hostd look
         expect(all.slice(1)).toEqual(["before-g3", "before-g2"]);
 
         expect([...(await look())]).toEqual([]);
+        await readNewSnapshots(engine, async () => {});
         const digests = engine.journal.snapshots.list("shop").map(({ digest }) => digest?.files);
         expect(digests).toEqual([0, 0, 0]);
 

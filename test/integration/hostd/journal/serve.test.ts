@@ -1,4 +1,4 @@
-import { copyFileSync, mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
@@ -115,6 +115,27 @@ describeWith({ root: true, programs: ["bwrap", "perl"] }, "a hostd whose journal
 });
 
 describeWith({ root: true, programs: ["bwrap", "perl"] }, "hostd looks after what it has", () => {
+  test("while it reads the layers, which takes long, the journal is looked at as ever", () =>
+    withRig(async (rig) => {
+      await rig.start();
+      await rig.publish({ version: "1.0.0", bulk: 100 }); // ten seconds and more at the speed of a scrub
+      expect((await rig.operate("stage")).state).toBe("done");
+      await rig.stop();
+      await rig.start({ options: ["--care", "1s"] });
+      const looks = new Set<string>();
+      const { scrub } = await eventually(
+        () => rig.client.status(),
+        ({ care, scrub }) => (care === undefined ? looks : looks.add(care.at)).size > 2 || scrub !== undefined,
+      );
+      expect(scrub).toBeUndefined();
+      breakSeal(rig);
+      const end = await eventually(
+        () => rig.client.status().catch((error) => error),
+        (answer) => answer.code === "journal-damaged" || answer.scrub !== undefined,
+      );
+      expect(end).toMatchObject({ code: "journal-damaged", message: /the seal is not what was written/ });
+    }));
+
   test("by one timer: journal, versions, layers; status and metrics tell, and damage ends all it does", () =>
     withRig(async (rig) => {
       await rig.start({ options: ["--care", "1s", "--scrub", "2s", "--keep", "1"] });
@@ -144,8 +165,8 @@ describeWith({ root: true, programs: ["bwrap", "perl"] }, "hostd looks after wha
       expect(metrics).toMatch(/^hostd_damaged_layers 0$/m);
 
       await eventually(
-        async () => statSync(join(rig.state, "hostd.db.copy")).size,
-        (size) => size > 0,
+        async () => existsSync(join(rig.state, "hostd.db.copy")),
+        (isThere) => isThere,
       );
       await rig.stop();
       await rig.start({ options: ["--care", "1s"] });
