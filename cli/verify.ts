@@ -6,6 +6,7 @@ import { TrustError } from "../keys/error.ts";
 import { openTrust, type Trust } from "../keys/trust.ts";
 import { type Digest, isDigest, shortDigest } from "../manifests/digest.ts";
 import { EXIT_CODES } from "../manifests/failure.ts";
+import { BLOBS } from "../manifests/image.ts";
 import type { Release } from "../manifests/release.ts";
 import { bytes, table } from "../terminal/table.ts";
 import type { Answer, Verb } from "../terminal/verb.ts";
@@ -51,10 +52,9 @@ async function fromStore(directory: string, reference: string): Promise<Place> {
 
 /** A product means its release in the channel; a digest means itself. */
 async function fromRepository(source: Source, trust: Trust, channel: string, reference: string): Promise<Place> {
-  const blobs = "oci/blobs/sha256";
-  if (isDigest(reference)) return { source, blobs, image: reference };
+  if (isDigest(reference)) return { source, blobs: BLOBS, image: reference };
   const release = await trust.release(channel, reference);
-  if (release !== undefined) return { source, blobs, image: release.image.digest, release };
+  if (release !== undefined) return { source, blobs: BLOBS, image: release.image.digest, release };
   throw new TrustError("release", `${source.location}: expected a release of ${reference} in ${channel}, got none`, {
     hint: `\`ostler promote ${reference} --to ${channel}\` makes one; a whole digest is verified without a release`,
   });

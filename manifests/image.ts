@@ -13,6 +13,9 @@ export const MEDIA_TYPES = {
   layerTar: "application/vnd.oci.image.layer.v1.tar",
 } as const;
 
+/** Where the blobs of a repository lie in it, by hex digest. */
+export const BLOBS = "oci/blobs/sha256";
+
 /** Manifest annotations of a layer: how a node proves that what it mounts is what was built (design section 4). */
 export const LAYER_ANNOTATIONS = {
   /** dm-verity root hash (64 hex digits, format 1, SHA-256, 4096-byte blocks, empty salt) of the layer's EROFS image. */

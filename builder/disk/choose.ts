@@ -4,9 +4,9 @@ import { openStore, type Store } from "../../images/store.ts";
 import type { Home } from "../../keys/authority.ts";
 import { openTrust, type Trust } from "../../keys/trust.ts";
 import { bootBlobs, bootOf } from "../../manifests/boot.ts";
-import { type Digest, isDigest } from "../../manifests/digest.ts";
+import { type Digest, hexOf, isDigest } from "../../manifests/digest.ts";
 import { DOCUMENT_LIMITS } from "../../manifests/document.ts";
-import { parseManifest } from "../../manifests/image.ts";
+import { BLOBS, parseManifest } from "../../manifests/image.ts";
 import type { Release } from "../../manifests/release.ts";
 import { openBuiltStore } from "../promote/open-store.ts";
 import { verifyImage } from "../promote/verify.ts";
@@ -71,9 +71,7 @@ async function verified(
 ): Promise<Choice> {
   const local = /^https?:/.test(home.repository) ? join(work, "fetched") : join(home.repository, "oci");
   const fromRepository = release !== undefined;
-  const place = fromRepository
-    ? { source, blobs: "oci/blobs/sha256" }
-    : { source: openSource(builtStore), blobs: "blobs/sha256" };
+  const place = fromRepository ? { source, blobs: BLOBS } : { source: openSource(builtStore), blobs: "blobs/sha256" };
   const { allowed, verdict, blobs } = await verifyImage({ trust, channel, image, release, ...place });
   if (!allowed) {
     const refusals = verdict.allowed ? [] : verdict.refusals;
@@ -99,7 +97,7 @@ async function fetchImage(source: Source, image: Digest, store: Store): Promise<
 }
 
 async function fetchBlob(source: Source, store: Store, blob: { digest: Digest; size?: number }): Promise<void> {
-  const path = `oci/blobs/sha256/${blob.digest.slice("sha256:".length)}`;
+  const path = `${BLOBS}/${hexOf(blob.digest)}`;
   const chunks = await source.stream(path);
   if (chunks === undefined)
     throw new DiskError("not-verified", `${source.location}/${path}: expected a blob, got none`);

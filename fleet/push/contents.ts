@@ -5,7 +5,7 @@ import { openStore } from "../../images/store.ts";
 import { envelopesPath } from "../../keys/envelopes.ts";
 import { bootBlobs, bootOf } from "../../manifests/boot.ts";
 import { type Digest, hexOf } from "../../manifests/digest.ts";
-import { verityOf } from "../../manifests/image.ts";
+import { BLOBS, verityOf } from "../../manifests/image.ts";
 
 /** A file of a repository that a node needs for one product. Paths are relative to the repository's root. */
 export interface RepositoryFile {
@@ -42,7 +42,7 @@ export async function contentsOf(repository: string, image: Digest): Promise<Con
 }
 
 function blobOf({ digest }: { digest: Digest }): RepositoryFile {
-  return { path: `oci/blobs/sha256/${hexOf(digest)}`, immutable: true };
+  return { path: `${BLOBS}/${hexOf(digest)}`, immutable: true };
 }
 
 /** Targets carry their hash in their name, metadata its version (TUF, consistent snapshots); the timestamp has neither. */

@@ -5,6 +5,7 @@ import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { damagedJournal } from "../journal/inspect.ts";
 import { careForVersions } from "../retention/care.ts";
+import type { Old } from "../retention/pushed.ts";
 import { createPace } from "../stage/pace.ts";
 import { checkLayers } from "./fsck.ts";
 
@@ -24,6 +25,12 @@ export interface Care {
   /** Resolves when the journal was found damaged: then nothing may be done any more. */
   readonly damaged: Promise<HostdError>;
   close(): Promise<void>;
+}
+
+/** What goes at the next look if its time is still over then: a clock that jumps must cost nothing. */
+interface Due {
+  snapshots: Seen;
+  pushed: Old;
 }
 
 export function openCare(engineOf: () => Engine): Care {
@@ -46,7 +53,7 @@ export function openCare(engineOf: () => Engine): Care {
   async function lookAgainAndAgain(): Promise<void> {
     const engine = engineOf();
     const { clock, closing, settings } = engine;
-    let due: Seen = new Set();
+    let due: Due = { snapshots: new Set(), pushed: new Set() };
     for (;;) {
       await clock.sleep(settings.care.every, closing);
       if (closing.aborted) return;
@@ -87,9 +94,9 @@ export function openCare(engineOf: () => Engine): Care {
 }
 
 /** Each part by itself: what hinders one is told, and hinders no other. A damaged journal ends the look. */
-async function lookOnce(engine: Engine, before: Seen): Promise<{ look: LookDocument; due: Seen } | HostdError> {
+async function lookOnce(engine: Engine, before: Due): Promise<{ look: LookDocument; due: Due } | HostdError> {
   const at = engine.clock.date().toISOString();
-  let due = before;
+  const due = { ...before };
   let damage: string | undefined;
   const problems: string[] = [];
   const attempt = async (what: string, work: () => unknown) => {
@@ -104,12 +111,20 @@ async function lookOnce(engine: Engine, before: Seen): Promise<{ look: LookDocum
     damage = engine.journal.findDamage();
   });
   if (damage !== undefined) return damagedJournal(engine.journal.path, damage);
-  await attempt("versions not looked after", () => careForVersions(engine));
+  await attempt("versions not looked after", async () => {
+    due.pushed = await careForVersions(engine, before.pushed);
+  });
   await attempt("snapshots not looked after", async () => {
-    due = await careForSnapshots(engine, before);
+    due.snapshots = await careForSnapshots(engine, before.snapshots);
   });
   await attempt("journal not copied", () => engine.journal.copy());
-  const look = { schema: 1 as const, at, journal: { changes: engine.journal.changes() }, due: due.size, problems };
+  const look = {
+    schema: 1 as const,
+    at,
+    journal: { changes: engine.journal.changes() },
+    due: due.snapshots.size,
+    problems,
+  };
   return { look, due };
 }
 

@@ -5,12 +5,13 @@ import { join } from "node:path";
 import { hasErrno, unlessMissing } from "../../effects/errno.ts";
 import { READ_SIZE, type Source } from "../../effects/source.ts";
 import { type Digest, hexOf } from "../../manifests/digest.ts";
+import { BLOBS } from "../../manifests/image.ts";
 import { HostdError } from "../error.ts";
 import type { Pace } from "./pace.ts";
 
 /** Where a blob lies in a repository. */
 export function blobPath(digest: Digest): string {
-  return `oci/blobs/sha256/${hexOf(digest)}`;
+  return `${BLOBS}/${hexOf(digest)}`;
 }
 
 /** A small blob, verified against its digest before anybody parses it. */

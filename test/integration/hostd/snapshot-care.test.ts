@@ -1,45 +1,8 @@
 import { expect, test } from "vitest";
-import { openSource } from "../../../effects/source.ts";
-import { systemClock } from "../../../hostd/clock.ts";
 import { careForSnapshots, readNewSnapshots } from "../../../hostd/data/care.ts";
-import { type Engine, openEngine } from "../../../hostd/engine.ts";
-import { recover } from "../../../hostd/recover/recover.ts";
-import { openNode } from "../../../hostd/system/node.ts";
-import { type Rig, withRig } from "../../hostd/rig.ts";
+import { DAY, withEngine } from "../../hostd/in-process.ts";
+import { withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
-
-const DAY = 86_400_000;
-
-/** The engine of a node in this very process, with a wall clock that can be set. */
-async function withEngine(rig: Rig, use: (engine: Engine, setClock: (shift: number) => void) => Promise<void>) {
-  let shift = 0;
-  const engine = await openEngine({
-    stateDirectory: rig.state,
-    node: await openNode({ stateDirectory: rig.state, runDirectory: rig.run }),
-    source: openSource(rig.publisher.directory),
-    examine: () => Promise.reject(new Error("nothing is staged here")),
-    clock: { ...systemClock, date: () => new Date(Date.now() + shift) },
-    log: () => {},
-    host: undefined,
-    settings: {
-      channel: "production",
-      keep: 3,
-      reserve: 0,
-      snapshots: { count: 12, bytes: undefined, ttl: 14 * DAY },
-      onSick: "restart",
-      care: { every: 3_600_000, scrubEvery: 3_600_000 },
-      checks: { directories: [], timeout: 1_000 },
-    },
-  });
-  try {
-    await recover(engine);
-    await use(engine, (to) => {
-      shift = to;
-    });
-  } finally {
-    await engine.close();
-  }
-}
 
 describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "hostd looks after snapshots", () => {
   test("forgets what is over at two looks, never what a rollback needs, and nothing for a clock that jumped", () =>
@@ -51,7 +14,7 @@ describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "hostd look
       }
       expect(await rig.operate("snapshot")).toMatchObject({ state: "done" });
       await rig.stop();
-      await withEngine(rig, async (engine, setClock) => {
+      await withEngine(rig, async ({ engine, setClock }) => {
         const listed = () => engine.journal.snapshots.list("shop").map(({ id }) => id);
         const look = async (before: ReadonlySet<string> = new Set()) => {
           const due = await careForSnapshots(engine, before);
