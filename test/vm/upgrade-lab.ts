@@ -34,6 +34,7 @@ const START = 800_000;
 const UPGRADE = 1_800_000;
 const LOOK = 4_000;
 
+const MARKER = "usr/share/ostler-version";
 const REPOSITORY = "/var/lib/repository";
 
 /** /init of an initrd that loads what keeps a panic's last words, as its own does, and then is no good. */
@@ -53,6 +54,8 @@ export interface Change {
   /** /init of the initrd instead of its own. */
   init?: string;
   cmdline?: string;
+  /** Where it says which one it is; default /usr/share/ostler-version. */
+  marker?: string;
 }
 
 /** A version of any product: what a node needs of it. */
@@ -266,7 +269,7 @@ async function composeVersion(host: BuiltHost, store: Store, work: string, chang
     return { digest, size: bytes.length };
   };
   const tree = join(work, "trees", change.version);
-  for (const [path, text] of Object.entries({ "usr/share/ostler-version": change.version, ...change.files })) {
+  for (const [path, text] of Object.entries({ [change.marker ?? MARKER]: change.version, ...change.files })) {
     await mkdir(dirname(join(tree, path)), { recursive: true });
     await writeFile(join(tree, path), text, { mode: text.startsWith("#!") ? 0o755 : 0o644 });
   }
