@@ -27,6 +27,8 @@ export interface QemuOptions {
   network?: boolean | undefined;
   /** With the processor's help (/dev/kvm); without it all is emulated, which runs anywhere, some ten times slower. */
   kvm?: boolean | undefined;
+  /** QEMU's name of the processor; default the one that can do most. */
+  processor?: string | undefined;
   /** QEMU's own arguments for what a test has specially, such as a second network card. */
   extra?: readonly string[] | undefined;
 }
@@ -37,7 +39,8 @@ export function qemuCommand(options: QemuOptions): string[] {
   const code = `${FIRMWARE}/OVMF_CODE_4M${secureBoot ? ".secboot" : ""}.fd`;
   return [
     "qemu-system-x86_64",
-    ...["-accel", options.kvm === true ? "kvm" : "tcg,thread=multi", "-smp", "2", "-cpu", "max", "-m", String(memory)],
+    ...["-accel", options.kvm === true ? "kvm" : "tcg,thread=multi", "-smp", "2"],
+    ...["-cpu", options.processor ?? "max", "-m", String(memory)],
     ...["-machine", secureBoot ? "q35,smm=on" : "q35", "-no-reboot", "-nodefaults", "-display", "none"],
     ...(secureBoot ? ["-global", "driver=cfi.pflash01,property=secure,value=on"] : []),
     ...(vars === undefined

@@ -6,6 +6,7 @@ import { run } from "../../effects/process.ts";
 import { withTemporaryDirectory } from "../../effects/temporary.ts";
 import { openConsole, tailOf } from "./console.ts";
 import { debianKernel, moduleFiles } from "./kernel.ts";
+import { PROCESSOR } from "./machine.ts";
 
 export interface GuestOptions {
   /** Shell text, run by busybox sh as root with `set -e`; /proc, /sys, /dev, /tmp and /run are there. */
@@ -57,6 +58,7 @@ export async function runInGuest(options: GuestOptions): Promise<GuestResult> {
       {
         disks: options.disks ?? [],
         memory: options.memory ?? 512,
+        processor: PROCESSOR,
         kernel: { image: kernel.image, initrd, commandLine: "console=ttyS0 panic=-1 quiet rdinit=/init" },
         extra: ["-serial", `file:${outputLog}`],
       },

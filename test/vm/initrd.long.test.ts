@@ -9,6 +9,7 @@ import { bootOf } from "../../manifests/boot.ts";
 import { describeWith } from "../needs.ts";
 import { openConsole } from "./console.ts";
 import { openHostHome } from "./host-home.ts";
+import { PROCESSOR } from "./machine.ts";
 import { type Files, makeTinyDisk, makeTinyRoot, type TinyDisk, type TinyRoot } from "./tiny-root.ts";
 
 const HOST = "/var/lib/hostd/host";
@@ -66,6 +67,7 @@ describeWith({ root: true, programs: PROGRAMS }, "the initrd of a host", () => {
       {
         disks: [disk.file],
         memory: 768,
+        processor: PROCESSOR,
         // no_timer_check: where the machine under it is busy, an emulated timer is late, and the kernel takes it for broken
         kernel: { ...kernel, commandLine: `console=ttyS0 panic=1 oops=panic no_timer_check ${commandLine}` },
       },
