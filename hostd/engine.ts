@@ -101,6 +101,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     options.log("error", "journal not verified", { ...toFailureDocument(error) }),
   );
   const closing = new AbortController();
+  const care = openCare(() => engine);
+  void care.damaged.then(() => closing.abort()); // no step, and no way back, of what can no longer be written down
   const board = openBoard();
   const engine: Engine = {
     ...options,
@@ -108,7 +110,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     board,
     ballast,
     vault: openVault(join(options.stateDirectory, "secrets"), options.settings.secretsKey),
-    care: openCare(() => engine),
+    care,
     turns: createTurns(options.settings.stagings ?? DEFAULT_STAGINGS),
     layerTurns: createTurnsByKey(),
     pace: createPace(options.settings.rate, options.clock),

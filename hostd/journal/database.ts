@@ -1,7 +1,8 @@
+import { renameSync } from "node:fs";
 import { backup, DatabaseSync, type SQLInputValue } from "node:sqlite";
 import * as z from "zod";
 import { HostdError } from "../error.ts";
-import { damageOf, inspectJournal, refuseDamaged } from "./inspect.ts";
+import { damagedJournal, damageOf, inspectJournal, refuseDamaged } from "./inspect.ts";
 import { openMark, readMark } from "./mark.ts";
 import { MIGRATIONS, READABLE_FROM } from "./schema.ts";
 import { findDamage, openSeal, type Seal } from "./seal.ts";
@@ -19,7 +20,10 @@ export interface Database {
   one<T>(row: z.ZodType<T>, sql: string, parameters?: Parameters): T | undefined;
   /** Transactions so far that changed anything. */
   changes(): number;
-  /** Reads all of it again; answers what is wrong with it, undefined where nothing is. Throws what hinders the look. */
+  /**
+   * Reads all of it again; answers what is wrong with it, undefined where nothing is. Throws what hinders the look. Once
+   * something is wrong every write and copy throws that, and closing it leaves its files as they are.
+   */
   findDamage(): string | undefined;
   /** Writes all of it, as it is at one moment, to another file, which must not be there yet; hostd goes on meanwhile. */
   copyTo(file: string): Promise<void>;
@@ -51,6 +55,12 @@ export function openDatabase(
   else onChange();
   const statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>();
   let depth = 0;
+  let refusal: HostdError | undefined;
+
+  /** Once damage was found nothing is written: it would be hidden, or lead others. */
+  function refuse(): void {
+    if (refusal !== undefined) throw refusal;
+  }
 
   function prepare(sql: string) {
     const statement = statements.get(sql) ?? connection.prepare(sql);
@@ -66,6 +76,7 @@ export function openDatabase(
   }
 
   function commit<T>(work: () => T): T {
+    refuse();
     if (depth > 0) return work();
     return seal.counted(() => {
       connection.exec("BEGIN IMMEDIATE");
@@ -111,19 +122,31 @@ export function openDatabase(
     },
     changes: seal.changes,
     findDamage() {
-      return damageOf(() => {
+      const damage = damageOf(() => {
         connection.exec("PRAGMA shrink_memory");
         return findDamage(connection, seal.changes());
       });
+      if (damage !== undefined) refusal = damagedJournal(path, damage);
+      return damage;
     },
     async copyTo(file) {
+      refuse();
       await backup(connection, file);
     },
     close() {
-      connection.close();
+      if (refusal === undefined) connection.close();
+      else closeAsItIs(connection, path);
       mark.close();
     },
   };
+}
+
+/** Closes a database without moving its log into it: SQLite leaves both alone where the file is not in its place. */
+function closeAsItIs(connection: DatabaseSync, path: string): void {
+  const aside = `${path}.damaged-closing`;
+  renameSync(path, aside);
+  connection.close();
+  renameSync(aside, path);
 }
 
 /** A column holding JSON, as the value its schema gives. */

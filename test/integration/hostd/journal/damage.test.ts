@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -51,6 +52,11 @@ function contentOf(name: string): unknown {
   } finally {
     database.close();
   }
+}
+
+/** The error with which a journal is refused for that reason. */
+function refusalOf(damage: string) {
+  return expect.objectContaining({ code: "journal-damaged", details: { damage } });
 }
 
 function flip(name: string, file: string, at: number, bit: number): void {
@@ -139,6 +145,30 @@ describe("a look at a journal", () => {
     alter("damaged", seal?.own ?? "", "0".repeat(32));
     expect(database.findDamage()).toBe("the seal is not what was written");
     database.close();
+  });
+
+  test("that finds damage ends all writing: neither database, log nor mark changes any more, not at the end either", async () => {
+    copyJournal("ended", "damaged");
+    const database = openDatabase(place("damaged"));
+    const write = () => database.run("INSERT INTO apps (app) VALUES ('one more')", []);
+    write();
+    const seal = database.one(z.object({ own: z.string() }), "SELECT own FROM seal");
+    alter("damaged", seal?.own ?? "", "0".repeat(32));
+    const before = FILES.map((name) => digestOf("damaged", name));
+    expect(before).not.toContain(undefined);
+    database.findDamage();
+    const refusal = expect.objectContaining({
+      code: "journal-damaged",
+      message: expect.stringMatching(/the seal is not/),
+    });
+    expect(write).toThrow(refusal);
+    expect(() => database.transaction(() => {})).toThrow(refusal);
+    expect(() => database.later(write)).toThrow(refusal);
+    await expect(database.copyTo(`${place("damaged")}.copy`)).rejects.toThrow(refusal);
+    database.close();
+    expect(FILES.map((name) => digestOf("damaged", name))).toEqual(before);
+    expect(readdirSync(join(directory, "damaged"))).not.toContainEqual(expect.stringContaining(".damaged"));
+    expect(() => contentOf("damaged")).toThrow(refusalOf("its last 1 changes are gone")); // and nobody holds it
   });
 
   test("that hostd has open takes nothing from it", () => {

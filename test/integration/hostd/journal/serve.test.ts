@@ -32,6 +32,11 @@ function alter(rig: Rig): void {
   writeFileSync(file, text.replaceAll("operation.done", "operation.dome"), "latin1");
 }
 
+/** What the journal's own files hold. */
+function filesOf(rig: Rig): string[] {
+  return ["hostd.db", "hostd.db-wal", "hostd.db-mark"].map((name) => readFileSync(join(rig.state, name), "latin1"));
+}
+
 async function hostd(rig: Rig, ...words: string[]): Promise<{ exitCode: number | undefined; text: string }> {
   try {
     const { stdout } = await run([process.execPath, MAIN, ...words, "--state", rig.state, "--no-json"]);
@@ -99,18 +104,29 @@ describeWith({ root: true, programs: ["bwrap", "perl"] }, "a hostd whose journal
 });
 
 describeWith({ root: true, programs: ["bwrap", "perl"] }, "a hostd whose journal is damaged while it runs", () => {
-  test("so that it cannot be read any more, refuses and lives", () =>
+  test("so that it cannot be read any more, refuses, lives, and leaves all its files as they are", () =>
     withRig(async (rig) => {
-      await rig.start({ options: ["--care", "1s"] });
+      await rig.start();
       const version = await deployed(rig);
+      await rig.stop(); // which copies
+      await rig.start({ options: ["--care", "1s"] });
+      const { pid } = (await rig.client.app("shop")).process ?? {};
       breakSeal(rig);
+      const damaged = filesOf(rig);
       const answer = await eventually(
         () => rig.client.status().catch((error) => error),
         ({ code }) => code === "journal-damaged",
       );
       expect(answer.message).toMatch(/the seal is not what was written/);
+      await expect(rig.client.begin("shop", "stage", {})).rejects.toMatchObject({ code: "journal-damaged" });
       expect(await rig.get("/version")).toBe(version);
+      expect(processesOf(rig)).toEqual([version]);
       expect(await rig.stop()).toBe(0);
+      expect(filesOf(rig)).toEqual(damaged);
+
+      expect(await hostd(rig, "journal", "restore", "--accept-loss")).toMatchObject({ exitCode: 0 });
+      await rig.start();
+      expect((await rig.client.app("shop")).process?.pid).toBe(pid);
     }));
 });
 
