@@ -25,6 +25,11 @@ export const careDocumentSchema = z.object({
   damaged: z.array(damageSchema),
 });
 
+/** What the last pass over the layers left damaged; nothing where there was none yet. */
+export function unrepaired(scrub: CareDocument | undefined): Damage[] {
+  return scrub?.damaged.filter(({ repaired }) => !repaired) ?? [];
+}
+
 /** One look at everything but the layers: journal, versions, snapshots. */
 export const lookDocumentSchema = z.object({
   schema: z.literal(1),

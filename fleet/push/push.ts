@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { openSource } from "../../effects/source.ts";
 import { openClient } from "../../hostd/client.ts";
 import { openTrust } from "../../keys/trust.ts";
+import { unrepaired } from "../../manifests/care.ts";
 import { Failure } from "../../manifests/failure.ts";
 import type { Release } from "../../manifests/release.ts";
 import type { Progress } from "../../terminal/progress.ts";
@@ -82,7 +83,7 @@ async function damagedLayers({ socket }: Session): Promise<string[]> {
   const status = await openClient(socket)
     .status()
     .catch(() => undefined);
-  return (status?.scrub?.damaged ?? []).filter(({ repaired }) => !repaired).map(({ what }) => what);
+  return unrepaired(status?.scrub).map(({ what }) => what);
 }
 
 async function sendAll(

@@ -1,3 +1,4 @@
+import { unrepaired } from "../../manifests/care.ts";
 import type { CollectDocument } from "../../manifests/collect.ts";
 import { HEALTH_VERDICTS, type OperationState, SLOT_STATES } from "../../manifests/node.ts";
 import type { OutcomeCount } from "../journal/tally.ts";
@@ -42,7 +43,7 @@ function ofCare({ care, scrub }: CollectDocument): Family[] {
     gauge(
       "hostd_damaged_layers",
       "Layers that are not what was signed and were not repaired",
-      scrub === undefined ? [] : [{ value: scrub.damaged.filter(({ repaired }) => !repaired).length }],
+      scrub === undefined ? [] : [{ value: unrepaired(scrub).length }],
     ),
   ];
 }

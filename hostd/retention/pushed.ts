@@ -2,6 +2,7 @@ import { lstat, readdir, realpath, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { unlessMissing } from "../../effects/errno.ts";
 import { bootOf } from "../../manifests/boot.ts";
+import { unrepaired } from "../../manifests/care.ts";
 import { hexOf } from "../../manifests/digest.ts";
 import { BLOBS, verityOf } from "../../manifests/image.ts";
 import type { Engine } from "../engine.ts";
@@ -56,7 +57,7 @@ function isStaging({ journal }: Engine): boolean {
 async function pushedIn(engine: Engine, directory: string): Promise<Pushed> {
   const { journal, node, care, host, clock } = engine;
   const slots = journal.apps.list().flatMap(({ app }) => journal.slots.list(app));
-  const bad = (care.lastScrub()?.damaged ?? []).filter(({ repaired }) => !repaired).map(({ what }) => what);
+  const bad = unrepaired(care.lastScrub()).map(({ what }) => what);
   const roots = new Set((await node.layers()).filter((root) => !bad.includes(root)));
   const parts = new Set((await host?.files.parts()) ?? []);
   const layers = slots.flatMap((slot) => slot.manifest.layers);

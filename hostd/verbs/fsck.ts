@@ -1,4 +1,4 @@
-import type { CareDocument, Damage } from "../../manifests/care.ts";
+import { type CareDocument, type Damage, unrepaired } from "../../manifests/care.ts";
 import { EXIT_CODES } from "../../manifests/failure.ts";
 import type { Verb } from "../../terminal/verb.ts";
 import { clientOf, SOCKET_OPTION } from "./answer.ts";
@@ -10,15 +10,16 @@ export const verb: Verb = {
   examples: ["hostd fsck", "hostd fsck --repair"],
   async run(invocation) {
     const report = await clientOf(invocation).fsck(invocation.options["repair"] === true);
-    const bad = report.damaged.some(({ repaired }) => !repaired);
+    const bad = unrepaired(report).length > 0;
     return { json: report, text: showCare(report), exitCode: bad ? EXIT_CODES.failed : EXIT_CODES.ok };
   },
 };
 
-function showCare({ layers, bytes, damaged }: CareDocument): string {
+function showCare(report: CareDocument): string {
+  const { layers, bytes, damaged } = report;
   const checked = `${layers} layers, ${(bytes / 1e6).toFixed(0)} MB checked`;
   if (damaged.length === 0) return `${checked}: all sound`;
-  const left = damaged.filter(({ repaired }) => !repaired).length;
+  const left = unrepaired(report).length;
   const hint = left > 0 && damaged.every(({ reason }) => reason === undefined) ? ["hint: hostd fsck --repair"] : [];
   return [`${checked}: ${damaged.length} damaged, ${left} left`, ...damaged.map(showDamage), ...hint].join("\n");
 }

@@ -1,3 +1,4 @@
+import { unrepaired } from "../../manifests/care.ts";
 import { shortDigest } from "../../manifests/digest.ts";
 import type { AppStatus, OperationDocument, StatusDocument, UnderWay } from "../../manifests/node.ts";
 import { table, terminalColumns, wrap } from "../../terminal/table.ts";
@@ -25,7 +26,7 @@ export function showStatus(status: StatusDocument): string {
 
 /** When what hostd has was last verified, and what is wrong with it. */
 function careLines({ care, scrub }: StatusDocument): string[] {
-  const bad = scrub?.damaged.filter(({ repaired }) => !repaired) ?? [];
+  const bad = unrepaired(scrub);
   return [
     ...(care === undefined ? [] : [line(2, `journal sound, verified ${when(care.at)}`)]),
     ...(care?.problems ?? []).map((problem) => line(2, problem)),
