@@ -36,7 +36,7 @@ async function ask(
 ): Promise<never> {
   const { engine } = context;
   const { machine } = hostOf(engine);
-  for (const root of new Set([to, back])) if (root !== machine.started) await mountProgram(context, root);
+  for (const root of new Set([to, back])) if (root !== machine.started) await mountHostRoot(context, root);
   await syncFilesystem(engine.stateDirectory);
   const now = await machine.uptime();
   while (!engine.closing.aborted && (await machine.uptime()) < now + BEGINS_WITHIN) {
@@ -51,9 +51,9 @@ async function ask(
   });
 }
 
-async function mountProgram({ engine, app }: Context, root: string): Promise<void> {
+async function mountHostRoot({ engine, app }: Context, root: string): Promise<void> {
   const slot = slotOfRoot(engine, app, root);
   if (slot === undefined)
     throw new HostdError("not-staged", `${short(root)}: its layers are not on this node any more`);
-  await engine.node.mountProgram(root, slot.manifest.layers.map(verityOf));
+  await engine.node.mountHostRoot(root, slot.manifest.layers.map(verityOf));
 }

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import type { Boot } from "../../manifests/boot.ts";
+import { HOSTD_PLACE } from "../system/paths.ts";
 
 const rootSchema = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -44,9 +45,6 @@ const DEADLINE = 600;
 export function deadlineOf(confirmWithin: number | undefined): number {
   return DEADLINE + (confirmWithin ?? 0);
 }
-
-/** Where hostd lives in a host image. */
-const HOSTD_PLACE = "usr/lib/hostd";
 
 /** What makes two versions of the host differ, told before anybody reboots for it. */
 export interface Difference {
@@ -102,9 +100,11 @@ export function differenceOf(from: Boot | undefined, to: Boot, changed: readonly
     return { hostdOnly: false, why: `${different.join(" and ")} ${different.length === 1 ? "differs" : "differ"}` };
   }
   if (changed === undefined) return { hostdOnly: false, why: "the two systems could not be compared" };
-  const outside = changed.filter((path) => path !== HOSTD_PLACE && !path.startsWith(`${HOSTD_PLACE}/`));
+  const outside = changed
+    .map((path) => `/${path}`)
+    .filter((path) => path !== HOSTD_PLACE && !path.startsWith(`${HOSTD_PLACE}/`));
   const [first] = outside;
-  if (first === undefined) return { hostdOnly: true, why: `only /${HOSTD_PLACE} differs` };
+  if (first === undefined) return { hostdOnly: true, why: `only ${HOSTD_PLACE} differs` };
   const more = outside.length === 1 ? "" : ` and ${outside.length - 1} more`;
-  return { hostdOnly: false, why: `/${first}${more} differ${outside.length === 1 ? "s" : ""}` };
+  return { hostdOnly: false, why: `${first}${more} differ${outside.length === 1 ? "s" : ""}` };
 }

@@ -30,7 +30,7 @@ export async function recoverHost(engine: Engine): Promise<void> {
     }
     if (trialRoot(engine) === undefined) {
       await files.setTrial(undefined);
-      await engine.node.unmountPrograms();
+      await engine.node.unmountHostRoots();
     }
     await repairBoot(engine, seed?.app ?? hostApp(engine));
   } catch (error) {

@@ -147,8 +147,8 @@ export interface NodeSystem {
    */
   mountSlot(input: { app: string; image: Digest; layers: readonly LayerVerity[] /* base first */ }): Promise<string>;
   /** The same of a host's root, for the guard to put its hostd in place (hostd/system/host/exchange.ts). */
-  mountProgram(root: string, layers: readonly LayerVerity[] /* base first */): Promise<string>;
-  unmountPrograms(): Promise<void>;
+  mountHostRoot(root: string, layers: readonly LayerVerity[] /* base first */): Promise<string>;
+  unmountHostRoots(): Promise<void>;
   /** Also unmounts layers that no slot needs any more. */
   unmountSlot(app: string, image: Digest): Promise<void>;
   /** What holds for all layers mounted now. */

@@ -5,6 +5,9 @@ import type { Digest } from "../../manifests/image.ts";
 import { NodeError } from "./failure.ts";
 import type { NodeOptions } from "./node.ts";
 
+/** Where hostd lives in a host image, and what another version's is put over; what is mounted there carries its root's digest. */
+export const HOSTD_PLACE = "/usr/lib/hostd";
+
 /** Where everything lies below the state directory (durable) and the run directory (gone after a reboot). */
 export type Paths = ReturnType<typeof pathsOf>;
 
@@ -23,9 +26,9 @@ export function pathsOf({ stateDirectory, runDirectory }: NodeOptions) {
     emptyLayer: join(runDirectory, "layers", "empty"),
     slots: join(runDirectory, "slots"),
     slot: (app: string, image: Digest) => join(runDirectory, "slots", checkApp(app), shortDigest(checkDigest(image))),
-    /** A host's root whose hostd is put in place of the booted one's. */
-    programs: join(runDirectory, "programs"),
-    program: (root: string) => join(runDirectory, "programs", checkRoot(root)),
+    /** Host roots whose hostd is put in place of the booted one's; the guard knows the name. */
+    hostRoots: join(runDirectory, "programs"),
+    hostRoot: (root: string) => join(runDirectory, "programs", checkRoot(root)),
     users: join(stateDirectory, "users.json"),
     appsOfAll: join(stateDirectory, "apps"),
     config: (app: string, generation: number) => join(appState(app), "config", String(generation)),

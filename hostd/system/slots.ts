@@ -20,7 +20,7 @@ const EMPTY = "empty";
 
 type Slots = Pick<
   NodeSystem,
-  "mountSlot" | "mountProgram" | "unmountPrograms" | "unmountSlot" | "mountedSlots" | "protection"
+  "mountSlot" | "mountHostRoot" | "unmountHostRoots" | "unmountSlot" | "mountedSlots" | "protection"
 > & {
   /** Unmounts a layer; refuses `layer-in-use` while a slot is stacked on it. */
   unmountLayer(root: string): Promise<void>;
@@ -40,8 +40,9 @@ export function openSlots(
   return {
     mountSlot: ({ app, image, layers }) =>
       inTurn(() => mountStack(node, { label: image, place: paths.slot(app, image), layers })),
-    mountProgram: (root, layers) => inTurn(() => mountStack(node, { label: root, place: paths.program(root), layers })),
-    unmountPrograms: () => inTurn(() => unmountPrograms(paths)),
+    mountHostRoot: (root, layers) =>
+      inTurn(() => mountStack(node, { label: root, place: paths.hostRoot(root), layers })),
+    unmountHostRoots: () => inTurn(() => unmountHostRoots(paths)),
     unmountSlot: (app, image) => inTurn(() => unmountSlot(node, app, image)),
     unmountLayer: (root) => inTurn(() => unmountLayer(node, root)),
     async protection() {
@@ -166,9 +167,9 @@ async function unmountSlot(node: LayerMounts, app: string, image: Digest): Promi
   }
 }
 
-async function unmountPrograms({ programs }: Paths): Promise<void> {
+async function unmountHostRoots({ hostRoots }: Paths): Promise<void> {
   for (const { mountPoint } of await readMounts()) {
-    if (dirname(mountPoint) !== programs) continue;
+    if (dirname(mountPoint) !== hostRoots) continue;
     await unmount(mountPoint, { lazy: true }); // what is in place goes on from it
     await removeEmpty(mountPoint);
   }

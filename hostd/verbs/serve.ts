@@ -1,5 +1,6 @@
 import type { Verb } from "../../terminal/verb.ts";
 import { serve } from "../serve.ts";
+import { HOSTD_PLACE } from "../system/paths.ts";
 import { text } from "./answer.ts";
 
 export const verb: Verb = {
@@ -41,7 +42,7 @@ export const verb: Verb = {
     {
       flags: "--vendor-checks <dir>",
       summary: "scripts that came with the host; one of the same name in --checks goes first",
-      default: "/usr/lib/hostd/checks",
+      default: `${HOSTD_PLACE}/checks`,
     },
     { flags: "--check-timeout <seconds>", summary: "longest that one script may take", default: "60" },
     {

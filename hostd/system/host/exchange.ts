@@ -5,14 +5,12 @@ import { unlessMissing } from "../../../effects/errno.ts";
 import { run } from "../../../effects/process.ts";
 import { HostdError } from "../../error.ts";
 import { mountAt, parseMountinfo } from "../mountinfo.ts";
+import { HOSTD_PLACE } from "../paths.ts";
 
 /** The guard of an exchange: a unit of the image that is no part of hostd (recipes/host). */
 const UNIT = "hostd-exchange.service";
 const UNIT_FILE = `usr/lib/systemd/system/${UNIT}`;
 const REQUEST = "run/ostler/exchange";
-
-/** Where hostd runs from in a host image; what is mounted over it carries its root's digest as its source. */
-const PLACE = "/usr/lib/hostd";
 
 /** What the guard is asked for: roots to go to and back to, and until when of its uptime the first must be proven. */
 export interface Exchange {
@@ -36,7 +34,7 @@ export function openExchanger(root: string): Exchanger {
   return {
     async exchanged() {
       const text = await unlessMissing(readFile(join(root, "proc/self/mountinfo"), "utf8"));
-      const source = mountAt(parseMountinfo(text ?? ""), PLACE)?.source;
+      const source = mountAt(parseMountinfo(text ?? ""), HOSTD_PLACE)?.source;
       return source !== undefined && /^[0-9a-f]{64}$/.test(source) ? source : undefined;
     },
     isGuarded: async () => (await unlessMissing(stat(join(root, UNIT_FILE)))) !== undefined,
