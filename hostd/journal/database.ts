@@ -21,8 +21,9 @@ export interface Database {
   /** Transactions so far that changed anything. */
   changes(): number;
   /**
-   * Reads all of it again; answers what is wrong with it, undefined where nothing is. Throws what hinders the look. Once
-   * something is wrong every write and copy throws that, and closing it leaves its files as they are.
+   * Reads every row from the files, past what SQLite has of them in memory (the kernel may have them in its own); answers
+   * what is wrong, undefined where nothing is. Throws what hinders the look. Once something is wrong every write and copy
+   * throws that, and closing it leaves its files as they are.
    */
   findDamage(): string | undefined;
   /** Writes all of it, as it is at one moment, to another file, which must not be there yet; hostd goes on meanwhile. */
@@ -123,7 +124,7 @@ export function openDatabase(
     changes: seal.changes,
     findDamage() {
       const damage = damageOf(() => {
-        connection.exec("PRAGMA shrink_memory");
+        connection.exec("PRAGMA shrink_memory"); // else pages that SQLite has would be read in place of the files'
         return findDamage(connection, seal.changes());
       });
       if (damage !== undefined) refusal = damagedJournal(path, damage);

@@ -32,7 +32,7 @@ export interface Journal {
   transaction<T>(work: () => T): T;
   /** As above, on disk with the next change that is: for what a power cut may take as long as it takes what follows too. */
   later<T>(work: () => T): T;
-  /** Reads all of it again; answers what is wrong with it: nothing is written from then on. Throws what hinders the look. */
+  /** Reads its files whole; answers what is wrong with them: nothing is written from then on. Throws what hinders the look. */
   findDamage(): string | undefined;
   readonly path: string;
   /** Transactions so far that changed anything. */
