@@ -6,7 +6,6 @@ import {
   mkdtemp,
   opendir,
   readdir,
-  readFile,
   readlink,
   realpath,
   rename,
@@ -17,7 +16,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
-import { syncDirectory, syncTree, TEMPORARY_NAME, writeDurably } from "../../../effects/durable.ts";
+import { renameDurably, syncDirectory, syncTree, TEMPORARY_NAME, writeDurably } from "../../../effects/durable.ts";
 import { hasErrno, unlessMissing } from "../../../effects/errno.ts";
 import { run } from "../../../effects/process.ts";
 import { unmount } from "../mount.ts";
@@ -86,30 +85,30 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
   const host = join(stateDirectory, "host");
   const of = (root: string) => join(host, "etc", root);
 
-  /** Identity first, then what the image's CONFIG makes of the declared values; made beside and then put in place. */
+  /** Identity first, then what the image's CONFIG makes of the declared values. */
   async function declare(directory: string, rendered: readonly Rendered[]): Promise<void> {
-    const making = join(dirname(directory), ".declared");
-    await rm(making, { recursive: true, force: true });
-    await mkdir(making, { recursive: true });
-    await copyTree(join(host, "identity/etc"), making);
+    await mkdir(directory, { recursive: true });
+    await copyTree(join(host, "identity/etc"), directory);
     for (const { path, bytes, secret } of rendered) {
-      const file = join(making, relative("/etc", path));
+      const file = join(directory, relative("/etc", path));
       await mkdir(dirname(file), { recursive: true });
       await writeFile(file, bytes, { mode: secret === true ? 0o600 : 0o644 });
     }
-    await syncTree(making);
-    await rm(directory, { recursive: true, force: true });
-    await rename(making, directory);
-    await syncDirectory(dirname(directory));
+    await syncTree(directory);
   }
 
-  /** What the machine stands on is mounted: its files are replaced one by one, and its identity stays. */
-  async function declareInPlace(directory: string, rendered: readonly Rendered[]): Promise<void> {
-    for (const { path, bytes, secret } of rendered) {
-      const file = join(directory, relative("/etc", path));
-      const there = await unlessMissing(readFile(file, "utf8"));
-      if (there !== bytes) await writeDurably(file, bytes, secret === true ? 0o600 : 0o644);
-    }
+  /** Where a root is made; what a kill leaves there goes at hostd's next start. */
+  async function emptied(root: string): Promise<string> {
+    const making = join(host, "etc", `.${root}.making`);
+    await rm(making, { recursive: true, force: true });
+    return making;
+  }
+
+  async function declareAnew(root: string, rendered: readonly Rendered[]): Promise<void> {
+    const [making, declared] = [await emptied(root), join(of(root), "declared")];
+    await declare(making, rendered);
+    await rm(declared, { recursive: true, force: true });
+    await renameDurably(making, declared);
   }
 
   /** Undefined where there is none: one that a reset wiped under the system that runs comes back at the next boot. */
@@ -208,13 +207,13 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
       const shared = wanted && (await upperOf(running)) !== undefined;
       if (await isThere(root)) {
         await removeCopies(root, [running, started], rendered);
-        if (root === started) await declareInPlace(join(of(root), "declared"), rendered);
-        else await declare(join(of(root), "declared"), rendered);
+        // what the machine stands on is mounted, and keeps its identity
+        if (root === started) await replaceEach(join(of(root), "declared"), rendered);
+        else await declareAnew(root, rendered);
         if (shared && (await ownerOf(root)) !== (await ownerOf(running))) await share(of(root), running);
         return undefined;
       }
-      const making = join(host, "etc", `.${root}.making`);
-      await rm(making, { recursive: true, force: true });
+      const making = await emptied(root);
       await mkdir(join(making, "upper"), { recursive: true });
       await mkdir(join(making, "work"));
       await declare(join(making, "declared"), rendered);
@@ -227,12 +226,7 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
     },
     async replace(running, rendered) {
       for (const directory of [join(of(running), "declared"), join(machineRoot, "etc")]) {
-        for (const { path, bytes, secret } of rendered) {
-          const file = join(directory, relative("/etc", path));
-          await mkdir(dirname(file), { recursive: true });
-          await removeHalfWritten(file);
-          await writeDurably(file, bytes, secret === true ? 0o600 : 0o644);
-        }
+        await replaceEach(directory, rendered);
       }
     },
     async undeclared(root, paths) {
@@ -268,6 +262,16 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
       return true;
     },
   };
+}
+
+/** Files one by one, each the old one or the new one at any moment. */
+async function replaceEach(directory: string, rendered: readonly Rendered[]): Promise<void> {
+  for (const { path, bytes, secret } of rendered) {
+    const file = join(directory, relative("/etc", path));
+    await mkdir(dirname(file), { recursive: true });
+    await removeHalfWritten(file);
+    await writeDurably(file, bytes, secret === true ? 0o600 : 0o644);
+  }
 }
 
 /** What a crash left of an earlier try. */

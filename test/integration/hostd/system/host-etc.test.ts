@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type HostEtc, openHostEtc } from "../../../../hostd/system/host/etc.ts";
+import { openHostFiles } from "../../../../hostd/system/host/files.ts";
 import { describeWith } from "../../../needs.ts";
 
 const [A, B, C] = ["a", "b", "c"].map((letter) => letter.repeat(64)) as [string, string, string];
@@ -136,5 +137,33 @@ describeWith({ root: true }, "/etc of each root", () => {
     expect(readdirSync(at(C, "upper"))).toEqual([]);
     put(at(A, "upper/zone"), "changed by hand\n");
     expect(await etc.isAlike(B, A)).toBe(false);
+  });
+
+  test("what the machine stands on is declared again file by file, in directories that are new as well, without leftovers", async () => {
+    boot(A);
+    put(at(A, "declared/machine-id"), "identity\n");
+    put(at(A, "declared/.motd.1a2b3c.tmp"), "half of");
+    put(at(A, "declared/.motd.swp"), "somebody's own\n");
+    const config = ["/etc/motd", "/etc/banner.d/host"].map((path) => ({ path, bytes: "2\n" }));
+    for (let time = 0; time < 2; time++) await etc.make(A, { running: B, started: A, shared: false }, config);
+    expect(readFileSync(at(A, "declared/banner.d/host"), "utf8")).toBe("2\n");
+    expect(readdirSync(at(A, "declared")).sort()).toEqual([".motd.swp", "banner.d", "machine-id", "motd"]);
+  });
+
+  test("whatever ends the making of a root, its next boot finds the one that was there, and a start removes what is left", async () => {
+    const files = await openHostFiles(join(directory, "state"));
+    boot(B);
+    put(at(B, "declared/motd"), "1\n");
+    const config = [
+      { path: "/etc/motd", bytes: "2\n" },
+      { path: "/etc/hostname/host", bytes: "where a file is\n" },
+    ];
+    for (const root of [B, C]) {
+      await expect(etc.make(root, { running: A, started: A, shared: false }, config)).rejects.toThrow("making");
+      await files.removeHalfMade();
+      expect(readdirSync(at())).toEqual([B]);
+    }
+    expect(readdirSync(at(B)).sort()).toEqual(["declared", "upper", "work"]);
+    expect(readFileSync(at(B, "declared/motd"), "utf8")).toBe("1\n");
   });
 });
