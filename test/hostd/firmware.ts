@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { unmount } from "../../hostd/system/mount.ts";
 import { ESP, entryName, parseEntryName, RECOVERY_ENTRY } from "../../images/boot/entries.ts";
 import { rootDigestOf } from "../../images/boot/roots.ts";
+import { openEtc } from "./initrd.ts";
 
 // A machine of plain files, as far as hostd sees one: an ESP, EFI variables, /proc, a loader that chooses as systemd-boot
 // does, and programs on PATH that act on them. It starts no kernel: what a root would do is in its UKI. The ESP is an
@@ -116,7 +117,7 @@ export function openFirmware(directory: string, state: string): Firmware {
     return JSON.parse(first) as UkiText;
   }
 
-  /** What the initrd does: the list by its digest, then a file for each layer of it. */
+  /** What the initrd does: the list by its digest, then a file for each layer of it, then /etc. */
   function initrd({ root, how }: UkiText): string | undefined {
     const list = join(state, "host/roots", root);
     if (!existsSync(list) || rootDigestOf(readFileSync(list, "utf8")) !== root) return "no root list";
@@ -125,7 +126,9 @@ export function openFirmware(directory: string, state: string): Firmware {
       .slice(1, -1)
       .find((line) => !existsSync(join(state, "layers", `${line.split(" ")[0]}.erofs`)));
     if (missing !== undefined) return `no layer ${missing}`;
-    return how === "fails" ? "cannot open the root" : undefined;
+    if (how === "fails") return "cannot open the root";
+    openEtc(state, root);
+    return undefined;
   }
 
   function start(name: string): UkiText | undefined {

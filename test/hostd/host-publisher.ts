@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { entryName, loaderConf } from "../../images/boot/entries.ts";
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { type DataContent, type DiskFile, dataFiles, espFiles } from "../../builder/disk/files.ts";
 import { rootDigestOf, rootListOf } from "../../images/boot/roots.ts";
 import { layDown } from "../../images/layer/laydown.ts";
 import { type PackedLayer, packLayer } from "../../images/layer/pack.ts";
@@ -14,6 +14,7 @@ import { APP_LABEL } from "../../manifests/app.ts";
 import { BOOT_ANNOTATION, type Boot } from "../../manifests/boot.ts";
 import { type Digest, digestFromHex, hexOf } from "../../manifests/digest.ts";
 import { canonicalJson } from "../../manifests/document.ts";
+import { identitySchema } from "../../manifests/identity.ts";
 import { type ImageManifest, MEDIA_TYPES, verityOf } from "../../manifests/image.ts";
 import type { Release } from "../../manifests/release.ts";
 import { allSigners, signerOf } from "../foundation.ts";
@@ -34,8 +35,8 @@ export interface HostVersionOptions {
   kernel?: string;
   /** A file beside hostd that differs from version to version. */
   beside?: boolean;
-  /** What it makes of its config template beside the declared greeting; its version where none is given. */
-  issue?: string;
+  /** What it makes of its config template beside the declared greeting; its version where none is given, null: it has none. */
+  issue?: string | null;
   /** Directory with the hostd that it has beside its version. */
   program?: string;
   /** Whether its hostd starts where it alone is exchanged. */
@@ -45,6 +46,8 @@ export interface HostVersionOptions {
   /** What its recovery system says; without it, it brings none. */
   recovery?: string;
 }
+
+const ISSUE = "/etc/issue.d/host";
 
 export type PublishHost = (options: HostVersionOptions) => Promise<HostVersion>;
 
@@ -104,7 +107,8 @@ export async function openHostPublisher(repository: string, work: string): Promi
                 schema: 1,
                 name: "host",
                 health,
-                config: [{ path: "/etc/issue.d/host", template: `${issue} {{ greeting }}\n`, unit: "issue.service" }],
+                config:
+                  issue === null ? [] : [{ path: ISSUE, template: `${issue} {{ greeting }}\n`, unit: "issue.service" }],
               }),
             },
           },
@@ -158,49 +162,40 @@ export async function openHostPublisher(repository: string, work: string): Promi
 }
 
 /** What `ostler disk` leaves on the disk of a node that was never booted, with its first version. */
-export async function layDownFirst(
-  { repository, state, esp }: HostPlaces,
-  publish: PublishHost,
-  issue = "1.0.0",
-): Promise<HostVersion> {
+export async function layDownFirst({ repository, state, esp }: HostPlaces, publish: PublishHost): Promise<HostVersion> {
   const first = await publish({ version: "1.0.0" });
   const blob = (digest: Digest) => join(repository, "oci/blobs/sha256", hexOf(digest));
-  const text = (digest: Digest) => readFileSync(blob(digest), "utf8");
-  const manifestText = text(first.image);
-  const manifest = JSON.parse(manifestText) as ImageManifest;
-  const config = text(manifest.config.digest);
-  const host = join(state, "host");
-  for (const place of [
-    "roots",
-    "seed",
-    "identity/etc",
-    `etc/${first.root}/upper`,
-    `etc/${first.root}/declared`,
-    `etc/${first.root}/work`,
-  ]) {
-    mkdirSync(join(host, place), { recursive: true });
+  const manifestBytes = readFileSync(blob(first.image));
+  const manifest = JSON.parse(manifestBytes.toString()) as ImageManifest;
+  const config = readFileSync(blob(manifest.config.digest));
+  const boot = JSON.parse(manifest.annotations?.[BOOT_ANNOTATION] ?? "{}") as Boot;
+  const content: DataContent = {
+    rootList: rootListOf(manifest),
+    manifest: manifestBytes,
+    config,
+    release: first.release,
+    identity: identitySchema.parse({ schema: 1, hostName: "node-1" }),
+  };
+  for (const file of dataFiles(boot, content)) {
+    const path = relative("var/lib/hostd", file.path);
+    if (!path.startsWith("..")) putFile(join(state, path), file, blob);
   }
-  mkdirSync(join(state, "layers"), { recursive: true });
-  const { diff_ids: diffIds } = JSON.parse(config).rootfs as { diff_ids: Digest[] };
+  for (const file of espFiles(boot, Buffer.from("MZ"))) putFile(join(esp, file.path), file, blob);
+  const { diff_ids: diffIds } = JSON.parse(config.toString()).rootfs as { diff_ids: Digest[] };
   for (const [index, layer] of manifest.layers.entries()) {
     const file = join(state, "layers", `${verityOf(layer).root}.erofs`);
     const diffId = diffIds[index];
     if (diffId !== undefined && !existsSync(file)) await layDown(blob(layer.digest), layer, diffId, file);
   }
-  writeFileSync(join(host, "seed/manifest.json"), manifestText);
-  writeFileSync(join(host, "seed/config.json"), config);
-  writeFileSync(join(host, "seed/release.json"), JSON.stringify(first.release));
-  writeFileSync(join(host, "roots", first.root), rootListOf(manifest));
-  writeFileSync(join(host, "good"), `${first.root}\n`);
-  writeFileSync(join(host, "identity/etc/hostname"), "node-1\n");
-  const declared = join(host, "etc", first.root, "declared");
-  mkdirSync(join(declared, "issue.d"));
-  writeFileSync(join(declared, "issue.d/host"), `${issue} hello\n`);
-  const boot = JSON.parse(manifest.annotations?.[BOOT_ANNOTATION] ?? "{}") as Boot;
-  const uki = boot.parts.map(({ digest }) => readFileSync(blob(digest)));
-  mkdirSync(join(esp, "loader"), { recursive: true });
-  writeFileSync(join(esp, "EFI/Linux", entryName({ number: 1, root: first.root })), Buffer.concat(uki));
-  writeFileSync(join(esp, "loader/loader.conf"), loaderConf({ number: 1 }));
   execFileSync("sync");
   return first;
+}
+
+function putFile(path: string, file: DiskFile, blob: (digest: Digest) => string): void {
+  mkdirSync(file.kind === "directory" ? path : dirname(path), { recursive: true });
+  if (file.kind === "bytes") writeFileSync(path, file.bytes, { mode: file.mode });
+  if (file.kind === "link") symlinkSync(file.target, path);
+  if (file.kind === "boot") {
+    writeFileSync(path, Buffer.concat(file.file.parts.map(({ digest }) => readFileSync(blob(digest)))));
+  }
 }

@@ -29,7 +29,7 @@ const LIMIT = 60_000;
 
 export async function withHost(
   use: (host: HostRig) => Promise<void>,
-  options: { disk?: "ext4"; issue?: string } = {},
+  options: { disk?: "ext4"; issue?: string | null } = {},
 ): Promise<void> {
   await withRig(
     async (rig) => {
@@ -42,7 +42,7 @@ export async function withHost(
       const host: HostRig = {
         rig,
         firmware,
-        first: await layDownFirst({ repository, state: rig.state, esp: firmware.esp }, publish, issue),
+        first: await layDownFirst({ repository, state: rig.state, esp: firmware.esp }, publish),
         publishHost: publish,
         async setFloor(sequence) {
           const { policy } = makeFoundation();

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { ESP } from "../../images/boot/entries.ts";
 import type { OperationDocument, StatusDocument } from "../../manifests/node.ts";
 import { type HostVersion, layDownFirst, openHostPublisher } from "../hostd/host-publisher.ts";
+import { openEtc } from "../hostd/initrd.ts";
 import { openPublisher, type Publisher } from "../hostd/publisher.ts";
 import { eventually } from "../hostd/rig.ts";
 import type { LabNode } from "./start-node.ts";
@@ -48,7 +49,8 @@ export async function openExchangeLab(node: LabNode): Promise<ExchangeLab> {
   const hosts = await openHostPublisher(publisher.directory, directory);
   makeMachine();
   const places = { repository: publisher.directory, state: at("var/lib/hostd"), esp: at(`${MACHINE}/efi`) };
-  const first = await layDownFirst(places, (options) => hosts({ ...options, issue: "host", program: dist }), "host");
+  const first = await layDownFirst(places, (options) => hosts({ ...options, issue: null, program: dist }));
+  openEtc(places.state, first.root);
   installHostd();
   writeFileSync(at(`${MACHINE}/proc/cmdline`), `ostler.root=${first.root}\n`);
   await node.run(["mount", "--bind", `${MACHINE}/proc/cmdline`, "/proc/cmdline"]);
@@ -109,7 +111,7 @@ export async function openExchangeLab(node: LabNode): Promise<ExchangeLab> {
     publisher,
     first,
     async stage(version, program = "good") {
-      const made = await hosts({ version, issue: "host", program: programOf(version, program) });
+      const made = await hosts({ version, issue: null, program: programOf(version, program) });
       const staged = await lab.ended(await lab.begin("stage", "host"));
       if (staged.state !== "done") throw new Error(`${version} is not staged: ${staged.reason?.message}`);
       return made;

@@ -20,7 +20,7 @@ const LIMIT = 600_000;
 /** What the versions make of their config: where it is the same, hostd alone differs, and is exchanged without a reboot. */
 const WAYS = [
   ["by a reboot", {}],
-  ["without a reboot", { issue: "host" }],
+  ["without a reboot", { issue: null }],
 ] as const;
 
 describeWith(NEEDS, "an upgrade that is struck by a kill or a power cut", () => {

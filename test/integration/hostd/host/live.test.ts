@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { publishRelease } from "../../../../keys/tuf/repository.ts";
@@ -9,8 +9,8 @@ import { describeWith } from "../../../needs.ts";
 
 const NEEDS = { root: true, programs: ["mkfs.ext2", "losetup", "bwrap", "perl", "iconv"] };
 
-/** Versions whose files of /etc are the same: nothing but hostd differs. */
-const ALIKE = { issue: "host" };
+/** Versions that make no files of /etc: nothing but hostd differs. */
+const ALIKE = { issue: null };
 
 const hostOf = async ({ rig }: HostRig) => {
   const { host } = await rig.client.status();
@@ -187,6 +187,31 @@ describeWith(NEEDS, "a version that changes hostd alone", () => {
       await host.upgrade("stage");
       expect((await hostOf(host)).next?.why).toMatch(/but what runs has no guard/);
     }, ALIKE));
+
+  test("reboots from a first disk, where nothing was declared for its config, and no more once it was", () =>
+    withHost(
+      async (host) => {
+        const { rig, first } = host;
+        const declared = (root: string) => join(rig.state, "host/etc", root, "declared/issue.d/host");
+        expect(existsSync(declared(first.root))).toBe(false);
+        const boot = bootId(host);
+        const second = await host.publishHost({ version: "2.0.0" });
+        await host.upgrade("stage");
+        expect((await hostOf(host)).next).toMatchObject({
+          hostdOnly: true,
+          live: false,
+          why: "only /usr/lib/hostd differs, but /etc/issue.d/host would be another one",
+        });
+        expect(await host.upgrade("activate")).toMatchObject({ state: "done" });
+        expect(readFileSync(declared(second.root), "utf8")).toBe("host hello\n");
+        const rebooted = bootId(host);
+        expect(rebooted).not.toBe(boot);
+        await host.publishHost({ version: "3.0.0" });
+        expect(await host.upgrade("deploy")).toMatchObject({ state: "done" });
+        expect(bootId(host)).toBe(rebooted);
+      },
+      { issue: "host" },
+    ));
 
   test("waits for hostd confirm where that was asked for", () =>
     withHost(async (host) => {

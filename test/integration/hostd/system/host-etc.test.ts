@@ -14,6 +14,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type HostEtc, openHostEtc } from "../../../../hostd/system/host/etc.ts";
 import { openHostFiles } from "../../../../hostd/system/host/files.ts";
+import { openEtc } from "../../../hostd/initrd.ts";
 import { describeWith } from "../../../needs.ts";
 
 const [A, B, C] = ["a", "b", "c"].map((letter) => letter.repeat(64)) as [string, string, string];
@@ -137,6 +138,21 @@ describeWith({ root: true }, "/etc of each root", () => {
     expect(readdirSync(at(C, "upper"))).toEqual([]);
     put(at(A, "upper/zone"), "changed by hand\n");
     expect(await etc.isAlike(B, A)).toBe(false);
+  });
+
+  test("nothing is declared on a first disk but its identity; once a root is made, no file that was asked for is missing", async () => {
+    openEtc(join(directory, "state"), A);
+    const config = ["/etc/motd", "/etc/hostname", "/etc/issue.d/host"];
+    expect(await etc.undeclared(A, config)).toEqual(["/etc/motd", "/etc/issue.d/host"]);
+    expect(await etc.undeclared(B, config)).toEqual(config);
+    await etc.make(
+      B,
+      { running: A, started: A, shared: false },
+      config.map((path) => ({ path, bytes: "2\n" })),
+    );
+    expect(await etc.undeclared(B, config)).toEqual([]);
+    put(at(A, "upper/motd"), "changed by hand\n");
+    expect(await etc.undeclared(A, ["/etc/motd"])).toEqual(["/etc/motd"]);
   });
 
   test("what the machine stands on is declared again file by file, in directories that are new as well, without leftovers", async () => {
