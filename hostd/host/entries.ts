@@ -10,7 +10,6 @@ export interface Version {
 
 export interface EspSituation {
   names: readonly string[];
-  unfinished: readonly string[];
   conf: string;
   /** Versions with a slot on this node. */
   versions: readonly Version[];
@@ -31,14 +30,14 @@ export interface EspRepair {
 
 /**
  * What a start of hostd mends on the ESP: the last good version is the default and has no tries, entries of versions
- * that are not here any more and what was never finished go. Never touches what is booted, last-good, a trial under
+ * that are not here any more go. Never touches what is booted, last-good, a trial under
  * way, or a file that is not an entry of ours: recovery among them.
  */
 export function repairEsp(situation: EspSituation): EspRepair {
-  const { names, unfinished, conf, versions, booted, good, trial } = situation;
+  const { names, conf, versions, booted, good, trial } = situation;
   const entries = findEntries(names);
   const kept = [booted, good, trial].flatMap((root) => (root === undefined ? [] : [short(root)]));
-  const repair: EspRepair = { rename: [], setDefault: undefined, remove: [...unfinished], told: [] };
+  const repair: EspRepair = { rename: [], setDefault: undefined, remove: [], told: [] };
   const ofGood = good === undefined ? undefined : entries.find(({ root }) => root === short(good));
   if (good !== undefined && ofGood === undefined)
     repair.told.push(`the last good system ${short(good)} has no entry on the ESP`);
@@ -58,7 +57,7 @@ export function repairEsp(situation: EspSituation): EspRepair {
 }
 
 /** Entries that go before a version is written: of versions that retention gave up. Never booted, last-good, or a trial. */
-export function collectEntries(situation: Omit<EspSituation, "conf" | "unfinished">): string[] {
+export function collectEntries(situation: Omit<EspSituation, "conf">): string[] {
   const keep = new Set(situation.versions.map(({ root }) => short(root)));
   for (const root of [situation.booted, situation.good, situation.trial]) if (root !== undefined) keep.add(short(root));
   return findEntries(situation.names)

@@ -43,13 +43,16 @@ async function repairBoot(engine: Engine, app: string | undefined): Promise<void
   const content = await esp.read();
   const repair = repairEsp({
     names: content.files.map(({ name }) => name),
-    unfinished: content.unfinished,
     conf: content.conf,
     versions: app === undefined ? [] : versionsOf(engine, app),
     booted: machine.booted,
     good: await files.good(),
     trial: trialRoot(engine),
   });
+  for (const path of content.unfinished) {
+    await esp.discard(path);
+    repaired(engine, `removed ${path} from the ESP`);
+  }
   for (const text of repair.told) engine.log("error", "host", { text });
   if (repair.setDefault !== undefined) {
     await esp.setDefault(repair.setDefault);

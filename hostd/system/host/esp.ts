@@ -22,7 +22,7 @@ export interface EspFile {
 export interface EspContent {
   /** Entries and whatever else lies beside them, finished files alone. */
   files: EspFile[];
-  /** Names of files that were never finished. */
+  /** Paths, below the ESP, of files that were never finished: entries, and the loader's settings. */
   unfinished: string[];
   /** Text of loader.conf, empty where there is none. */
   conf: string;
@@ -40,6 +40,8 @@ export interface Esp {
   install(name: string, parts: readonly string[], uki: BootBlob): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   remove(name: string): Promise<void>;
+  /** Takes away what was never finished, by its path below the ESP. */
+  discard(path: string): Promise<void>;
   /** Makes the entry with this number what is booted unless something else is asked for. */
   setDefault(number: number): Promise<void>;
 }
@@ -56,6 +58,11 @@ export function openEsp(directory: string): Esp {
     });
   }
 
+  async function unfinishedIn(place: string): Promise<string[]> {
+    const names = (await unlessMissing(readdir(join(directory, place)))) ?? [];
+    return names.filter((name) => TEMPORARY_NAME.test(name)).map((name) => join(place, name));
+  }
+
   return {
     async read() {
       await requireEsp();
@@ -64,7 +71,7 @@ export function openEsp(directory: string): Esp {
       const { bavail, blocks, bsize } = await statfs(directory);
       return {
         files: await Promise.all(files.map(async (name) => ({ name, size: (await stat(join(entries, name))).size }))),
-        unfinished: names.filter((name) => TEMPORARY_NAME.test(name)),
+        unfinished: (await Promise.all([ESP.entries, dirname(ESP.loaderConf)].map(unfinishedIn))).flat(),
         conf: (await unlessMissing(readFile(conf, "utf8"))) ?? "",
         free: bavail * bsize,
         total: blocks * bsize,
@@ -92,6 +99,10 @@ export function openEsp(directory: string): Esp {
     async remove(name) {
       await rm(join(entries, name), { force: true });
       await syncDirectory(entries);
+    },
+    async discard(path) {
+      await rm(join(directory, path), { force: true });
+      await syncDirectory(dirname(join(directory, path)));
     },
     async setDefault(number) {
       await requireEsp();

@@ -10,7 +10,6 @@ const version = (digit: string, proven = true, size = 20) => ({ root: root(digit
 
 const situation = (change: Partial<EspSituation>): EspSituation => ({
   names: [name(1, "a"), "recovery.efi"],
-  unfinished: [],
   conf: loaderConf({ number: 1 }),
   versions: [version("a")],
   booted: root("a"),
@@ -36,14 +35,10 @@ describe("repairEsp", () => {
     expect(repairEsp(situation({ names })).rename).toEqual([{ from: name(1, "a", 0, 3), to: name(1, "a") }]);
   });
 
-  test("entries of a version that is gone, or never was proven, go; so does what was never finished", () => {
+  test("entries of a version that is gone, or never was proven, go", () => {
     const names = [name(1, "a"), name(2, "b", 0, 3), name(3, "c", 3)];
     const versions = [version("a"), version("c", false)];
-    expect(repairEsp(situation({ names, versions, unfinished: [".x.tmp"] })).remove).toEqual([
-      ".x.tmp",
-      name(3, "c", 3),
-      name(2, "b", 0, 3),
-    ]);
+    expect(repairEsp(situation({ names, versions })).remove).toEqual([name(3, "c", 3), name(2, "b", 0, 3)]);
   });
 
   test("a proven version that a trial left with tries has none again", () => {
