@@ -1,10 +1,10 @@
 import type { CareDocument, LookDocument } from "../../manifests/care.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
-import { careForSnapshots, readNewSnapshots, type Seen } from "../data/care.ts";
+import { careForSnapshots, readNewSnapshots, type Seen } from "../data/care-for-snapshots.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { damagedJournal } from "../journal/inspect.ts";
-import { careForVersions } from "../retention/care.ts";
+import { careForVersions } from "../retention/care-for-versions.ts";
 import type { Old } from "../retention/pushed.ts";
 import { createPace } from "../stage/pace.ts";
 import { checkLayers } from "./fsck.ts";

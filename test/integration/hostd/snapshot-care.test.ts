@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { careForSnapshots, readNewSnapshots } from "../../../hostd/data/care.ts";
+import { careForSnapshots, readNewSnapshots } from "../../../hostd/data/care-for-snapshots.ts";
 import { DAY, withEngine } from "../../hostd/in-process.ts";
 import { withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
