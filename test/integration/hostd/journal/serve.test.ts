@@ -1,8 +1,9 @@
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { ProcessError, run } from "../../../../effects/process.ts";
+import { readMark } from "../../../../hostd/journal/mark.ts";
 import { versionOf } from "../../../hostd/crash.ts";
 import { eventually, type Rig, withRig } from "../../../hostd/rig.ts";
 import { processesOf } from "../../../hostd/whole.ts";
@@ -37,6 +38,12 @@ function filesOf(rig: Rig): string[] {
   return ["hostd.db", "hostd.db-wal", "hostd.db-mark"].map((name) => readFileSync(join(rig.state, name), "latin1"));
 }
 
+/** What was kept of damaged journals, without their logs. */
+function keptOf(rig: Rig): Buffer[] {
+  const names = readdirSync(rig.state).filter((name) => name.startsWith("hostd.db.damaged-") && !name.endsWith("-wal"));
+  return names.map((name) => readFileSync(join(rig.state, name)));
+}
+
 async function hostd(rig: Rig, ...words: string[]): Promise<{ exitCode: number | undefined; text: string }> {
   try {
     const { stdout } = await run([process.execPath, MAIN, ...words, "--state", rig.state, "--no-json"]);
@@ -61,7 +68,9 @@ describeWith({ root: true, programs: ["bwrap", "perl"] }, "a hostd whose journal
       const version = await deployed(rig);
       const { pid } = (await rig.client.app("shop")).process ?? {};
       await rig.stop();
-      expect(await hostd(rig, "journal", "check")).toMatchObject({ exitCode: 0, text: /sound.*which is all of it/s });
+      const whole = await hostd(rig, "journal", "check");
+      expect(whole.exitCode).toBe(0);
+      expect(whole.text).toMatch(/hostd\.db: sound\n.*copy: sound, up to .*, which is all of it/);
 
       alter(rig);
       const damaged = readFileSync(join(rig.state, "hostd.db"));
@@ -73,15 +82,23 @@ describeWith({ root: true, programs: ["bwrap", "perl"] }, "a hostd whose journal
       expect(processesOf(rig)).toEqual([version]);
       expect(readFileSync(join(rig.state, "hostd.db")).equals(damaged)).toBe(true);
 
-      expect(await hostd(rig, "journal", "check")).toMatchObject({ exitCode: 1 });
-      expect(await hostd(rig, "journal", "restore")).toMatchObject({ exitCode: 0 });
-      await rig.stop();
+      const found = await hostd(rig, "journal", "check");
+      expect(found.exitCode).toBe(1);
+      expect(found.text).toMatch(/damaged: a row is not what was written.*sound, up to .*, which is all of it/s);
+      const restored = await hostd(rig, "journal", "restore");
+      expect(restored.exitCode).toBe(0);
+      expect(restored.text).toMatch(/the damaged one is .*hostd\.db\.damaged-/);
+      expect(keptOf(rig)).toEqual([damaged]);
+      expect(await rig.stop()).toBe(0);
       await rig.start();
       expect((await rig.client.app("shop")).process?.pid).toBe(pid);
       expect((await rig.operate("stage")).state).toBe("done");
       expect((await rig.client.changes({ app: "shop" })).changes.map(({ kind }) => kind)).toEqual(["stage", "deploy"]);
       expect(await rig.stop()).toBe(0);
-      expect(await hostd(rig, "journal", "restore")).toMatchObject({ exitCode: 2, text: /nothing to restore/ });
+      const again = await hostd(rig, "journal", "restore");
+      expect(again.exitCode).toBe(2);
+      expect(again.text).toMatch(/is sound: there is nothing to restore/);
+      expect(keptOf(rig)).toEqual([damaged]);
     }));
 
   test("takes a copy that lacks changes only where that is accepted, and says how many", () =>
@@ -89,14 +106,23 @@ describeWith({ root: true, programs: ["bwrap", "perl"] }, "a hostd whose journal
       await rig.start();
       await deployed(rig);
       await rig.stop();
-      const copy = readFileSync(join(rig.state, "hostd.db.copy"));
+      const journal = join(rig.state, "hostd.db");
+      const [copy, copied] = [readFileSync(`${journal}.copy`), readMark(journal) ?? 0];
       await rig.start();
       await rig.client.setLayer("site", "site.yaml", "greeting: hello\n");
       await rig.stop();
-      writeFileSync(join(rig.state, "hostd.db.copy"), copy);
+      writeFileSync(`${journal}.copy`, copy);
       alter(rig);
-      expect(await hostd(rig, "journal", "restore")).toMatchObject({ exitCode: 1, text: /\d+ changes after it/ });
-      expect(await hostd(rig, "journal", "restore", "--accept-loss")).toMatchObject({ exitCode: 0 });
+      const damaged = readFileSync(journal);
+      const missing = (readMark(journal) ?? 0) - copied;
+      expect(missing).toBeGreaterThan(1);
+      const refused = await hostd(rig, "journal", "restore");
+      expect(refused.exitCode).toBe(1);
+      expect(refused.text).toMatch(new RegExp(`the copy ends at .*: ${missing} changes after it would be forgotten`));
+      expect(readFileSync(journal).equals(damaged)).toBe(true);
+      expect(keptOf(rig)).toEqual([]);
+      expect((await hostd(rig, "journal", "restore", "--accept-loss")).exitCode).toBe(0);
+      expect(keptOf(rig)).toEqual([damaged]);
       await rig.start();
       expect((await rig.client.config()).revision).toBe(0);
       expect((await rig.client.app("shop")).current?.state).toBe("good");
@@ -124,7 +150,7 @@ describeWith({ root: true, programs: ["bwrap", "perl"] }, "a hostd whose journal
       expect(await rig.stop()).toBe(0);
       expect(filesOf(rig)).toEqual(damaged);
 
-      expect(await hostd(rig, "journal", "restore", "--accept-loss")).toMatchObject({ exitCode: 0 });
+      expect((await hostd(rig, "journal", "restore", "--accept-loss")).exitCode).toBe(0);
       await rig.start();
       expect((await rig.client.app("shop")).process?.pid).toBe(pid);
     }));
@@ -187,11 +213,13 @@ describeWith({ root: true, programs: ["bwrap", "perl"] }, "hostd looks after wha
       await rig.stop();
       await rig.start({ options: ["--care", "1s"] });
       alter(rig);
-      await eventually(
+      const refusal = await eventually(
         () => rig.client.status().catch((error) => error),
         (answer) => answer.code === "journal-damaged",
       );
+      expect(refusal.message).toMatch(/a row is not what was written/);
+      await expect(rig.client.begin("shop", "rollback", {})).rejects.toMatchObject({ code: "journal-damaged" });
       expect(await rig.get("/")).toBe("1.2.0");
-      expect(await hostd(rig, "journal", "restore", "--accept-loss")).toMatchObject({ exitCode: 0 });
+      expect((await hostd(rig, "journal", "restore", "--accept-loss")).exitCode).toBe(0);
     }));
 });
