@@ -107,15 +107,10 @@ export function openFirmware(directory: string, state: string): Firmware {
   writeFileSync(join(esp, ESP.loader), "MZ");
   writeFileSync(join(entries, RECOVERY_ENTRY), "recovery");
 
-  const names = () => readdirSync(entries).filter((name) => name.endsWith(".efi") && !name.startsWith("."));
-  const conf = () => (existsSync(join(esp, ESP.loaderConf)) ? readFileSync(join(esp, ESP.loaderConf), "utf8") : "");
+  const names = () => entriesOn(esp);
+  const conf = () => confOn(esp);
 
-  function load(name: string): UkiText | undefined {
-    const text = readFileSync(join(entries, name), "utf8");
-    const [first = "", ...rest] = text.split("\n");
-    if (!first.startsWith("{") || rest.at(-2) !== endOf(rest.slice(0, -2))) return undefined;
-    return JSON.parse(first) as UkiText;
-  }
+  const load = (name: string) => loadUki(join(entries, name));
 
   /** What the initrd does: the list by its digest, then a file for each layer of it, then /etc. */
   function initrd({ root, how }: UkiText): string | undefined {
@@ -166,12 +161,7 @@ export function openFirmware(directory: string, state: string): Firmware {
       const root = dies ? back : to;
       writeFileSync(mountinfo, root === started ? "" : `1 2 0:3 / /usr/lib/hostd ro - overlay ${root} ro\n`);
     },
-    defaultRoot() {
-      const name = choose(names(), conf(), undefined);
-      const root = name === undefined ? undefined : load(name)?.root;
-      if (root === undefined) throw new Error(`the default boots nothing: ${name} of ${names()}, ${conf()}`);
-      return root;
-    },
+    defaultRoot: () => defaultRootOn(esp),
     boot() {
       mount();
       for (const gone of [asked, exchangeAsked, mountinfo, join(machine, "run")])
@@ -212,6 +202,31 @@ export function openFirmware(directory: string, state: string): Firmware {
       return () => rmSync(path, { force: true });
     },
   };
+}
+
+/** The root that the loader's default leads to, with whatever lies on an ESP now. */
+export function defaultRootOn(esp: string): string {
+  const [names, conf] = [entriesOn(esp), confOn(esp)];
+  const name = choose(names, conf, undefined);
+  const root = name === undefined ? undefined : loadUki(join(esp, ESP.entries, name))?.root;
+  if (root === undefined) throw new Error(`the default boots nothing: ${name} of ${names}, ${conf}`);
+  return root;
+}
+
+function entriesOn(esp: string): string[] {
+  return readdirSync(join(esp, ESP.entries)).filter((name) => name.endsWith(".efi") && !name.startsWith("."));
+}
+
+function confOn(esp: string): string {
+  const file = join(esp, ESP.loaderConf);
+  return existsSync(file) ? readFileSync(file, "utf8") : "";
+}
+
+/** Undefined where it is not whole, which no firmware starts. */
+function loadUki(file: string): UkiText | undefined {
+  const [first = "", ...rest] = readFileSync(file, "utf8").split("\n");
+  if (!first.startsWith("{") || rest.at(-2) !== endOf(rest.slice(0, -2))) return undefined;
+  return JSON.parse(first) as UkiText;
 }
 
 /** What stands at the end of a test's UKI, so that a truncated or mixed one does not load. */

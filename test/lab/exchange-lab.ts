@@ -1,8 +1,9 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, copyFileSync, cpSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, cpSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ESP } from "../../images/boot/entries.ts";
 import type { OperationDocument, StatusDocument } from "../../manifests/node.ts";
+import { defaultRootOn } from "../hostd/firmware.ts";
 import { type HostVersion, layDownFirst, openHostPublisher } from "../hostd/host-publisher.ts";
 import { openEtc } from "../hostd/initrd.ts";
 import { openPublisher, type Publisher } from "../hostd/publisher.ts";
@@ -33,6 +34,10 @@ export interface ExchangeLab {
   show(property: string, unit?: string): Promise<string>;
   /** Kills the main process of a unit with -9. */
   kill(unit: string): Promise<unknown>;
+  /** How often that hit a unit, as its journal says. */
+  kills(unit: string): Promise<number>;
+  /** Ends the node at once and boots what the loader finds on the ESP by then: its hostd, its command line. */
+  powerCut(): Promise<void>;
 }
 
 /** Milliseconds for an exchange and the way back, on a busy machine. */
@@ -44,6 +49,7 @@ export async function openExchangeLab(node: LabNode): Promise<ExchangeLab> {
   const dist = join(programs, "dist");
   execFileSync(process.execPath, [join(REPOSITORY, "bundle.ts"), dist]);
   renameSync(join(dist, "node"), at("usr/bin/node"));
+  writeFileSync(join(dist, "version"), "1.0.0");
   const directory = at("srv");
   const publisher = await openPublisher(directory);
   const hosts = await openHostPublisher(publisher.directory, directory);
@@ -52,10 +58,25 @@ export async function openExchangeLab(node: LabNode): Promise<ExchangeLab> {
   const first = await layDownFirst(places, (options) => hosts({ ...options, issue: null, program: dist }));
   openEtc(places.state, first.root);
   installHostd();
-  writeFileSync(at(`${MACHINE}/proc/cmdline`), `ostler.root=${first.root}\n`);
-  await node.run(["mount", "--bind", `${MACHINE}/proc/cmdline`, "/proc/cmdline"]);
+  const programOfRoot = new Map([[first.root, dist]]);
+  bootTo(first.root);
+  await showCommandLine();
   await node.run(["systemctl", "daemon-reload"]);
   await node.run(["systemctl", "enable", "--now", "hostd.service"]);
+
+  /** What the initrd of a root leaves where hostd looks, before anything runs. */
+  function bootTo(root: string): void {
+    const program = programOfRoot.get(root);
+    if (program === undefined) throw new Error(`${root} was never published`);
+    rmSync(at("usr/lib/hostd"), { recursive: true, force: true });
+    cpSync(program, at("usr/lib/hostd"), { recursive: true });
+    writeFileSync(at(`${MACHINE}/proc/cmdline`), `ostler.root=${root}\n`);
+  }
+
+  /** The guard reads the kernel's own. */
+  function showCommandLine(): Promise<unknown> {
+    return node.run(["mount", "--bind", `${MACHINE}/proc/cmdline`, "/proc/cmdline"]);
+  }
 
   function makeMachine(): void {
     for (const place of ["proc/self", "proc/sys/kernel/random", "sys/firmware/efi/efivars", `efi/${ESP.entries}`]) {
@@ -69,7 +90,6 @@ export async function openExchangeLab(node: LabNode): Promise<ExchangeLab> {
   }
 
   function installHostd(): void {
-    cpSync(dist, at("usr/lib/hostd"), { recursive: true });
     symlinkSync("../lib/hostd/hostd", at("usr/bin/hostd"));
     cpSync(join(RECIPE, "root/usr/lib/ostler"), at("usr/lib/ostler"), { recursive: true });
     const units = "usr/lib/systemd/system";
@@ -93,6 +113,7 @@ export async function openExchangeLab(node: LabNode): Promise<ExchangeLab> {
   function programOf(version: string, program: Program): string {
     const copy = join(programs, version);
     cpSync(dist, copy, { recursive: true });
+    writeFileSync(join(copy, "version"), version);
     if (program === "good") return copy;
     const script = join(copy, "hostd");
     if (program === "not executable") chmodSync(script, 0o644);
@@ -112,6 +133,7 @@ export async function openExchangeLab(node: LabNode): Promise<ExchangeLab> {
     first,
     async stage(version, program = "good") {
       const made = await hosts({ version, issue: null, program: programOf(version, program) });
+      programOfRoot.set(made.root, join(programs, version));
       const staged = await lab.ended(await lab.begin("stage", "host"));
       if (staged.state !== "done") throw new Error(`${version} is not staged: ${staged.reason?.message}`);
       return made;
@@ -132,6 +154,14 @@ export async function openExchangeLab(node: LabNode): Promise<ExchangeLab> {
     show: async (property, unit = "hostd.service") =>
       (await node.run(["systemctl", "show", `--property=${property}`, "--value", unit])).stdout.trim(),
     kill: (unit) => node.run(["systemctl", "kill", "--kill-whom=main", "--signal=KILL", unit]),
+    async kills(unit) {
+      const { stdout } = await node.run(["journalctl", `--unit=${unit}`, "--output=cat"]);
+      return stdout.split("code=killed, status=9/KILL").length - 1;
+    },
+    async powerCut() {
+      await node.powerCut(() => bootTo(defaultRootOn(places.esp)));
+      await showCommandLine();
+    },
   };
   await eventually(
     () => lab.status().catch(() => undefined),

@@ -21,8 +21,8 @@ export interface LabNode {
   run(command: readonly string[], options?: RunOptions): Promise<ProcessResult>;
   /** A clean shutdown, then a boot. */
   reboot(): Promise<void>;
-  /** Kills everything at once, then boots; what was on the disk stays. */
-  powerCut(): Promise<void>;
+  /** Kills everything at once, then boots; what was on the disk stays. `meanwhile`: what the machine does before it boots. */
+  powerCut(meanwhile?: () => void): Promise<void>;
 }
 
 const REPOSITORY = join(import.meta.dirname, "..", "..");
@@ -64,8 +64,9 @@ export async function startLabNode(): Promise<LabNode & { remove(): Promise<void
       await machine.end("SIGTERM");
       machine = await boot(directory);
     },
-    async powerCut() {
+    async powerCut(meanwhile) {
       await machine.end("SIGKILL");
+      meanwhile?.();
       machine = await boot(directory);
     },
     async remove() {
