@@ -63,7 +63,7 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
     });
   }
   const target = rollbackTarget(situationOf(engine, app));
-  const targetGeneration = generations.list(app).find(({ number }) => number === target?.number);
+  const targetGeneration = target === undefined ? undefined : generations.get(app, target.number);
   const underWay = operations.unfinished(app).map((operation) => toUnderWay(engine, operation));
   const process = await processDocument(engine, app, state.current);
   const config = configState(engine, app);

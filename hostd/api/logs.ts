@@ -16,15 +16,14 @@ export async function readLogOf(
     throw new HostdError("unknown-app", `no app ${JSON.stringify(app)} on this node`, { hint: "hostd status" });
   }
   const { slot } = wanted;
-  const all = generations.list(app).toSorted((a, b) => b.number - a.number);
-  const ofSlot = all.find(({ version, image }) => slot !== undefined && (version === slot || names(slot, image)));
+  const ofSlot = slot === undefined ? undefined : generations.newestOf(app, slot, digestIn(slot));
   if (slot !== undefined && ofSlot === undefined) {
     throw new HostdError("unknown-image", `no generation of ${app} ran ${slot}`, {
       hint: `hostd status ${app} lists its versions`,
     });
   }
   const generation = wanted.generation ?? ofSlot?.number ?? lastOf(engine, app) ?? state.current;
-  const version = all.find(({ number }) => number === generation)?.version;
+  const version = generation === undefined ? undefined : generations.get(app, generation)?.version;
   return {
     schema: 1,
     app,
@@ -43,8 +42,8 @@ function lastOf(engine: Engine, app: string): number | undefined {
   return generation !== undefined && generation > (engine.journal.apps.get(app)?.current ?? 0) ? generation : undefined;
 }
 
-/** Whether a word is a digest or its beginning, six digits at least. */
-function names(word: string, image: string): boolean {
+/** The digest that a word is, or is the beginning of: six digits at least. */
+function digestIn(word: string): string | undefined {
   const hex = word.replace(/^sha256:/, "");
-  return hex.length >= 6 && image.startsWith(`sha256:${hex}`);
+  return hex.length >= 6 ? `sha256:${hex}` : undefined;
 }

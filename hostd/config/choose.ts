@@ -50,7 +50,7 @@ export function basisFor(engine: Journaled, app: string, slot: SlotRow): { basis
   const head = config.concerning(app, config.head());
   if (current === undefined) return { basis: { declared: slot.declared, revision: head } };
   const { revision } = generations.config(app, generations.require(app, current).config);
-  const why = takenBack(generations.past(app), { number: current, revision }, head);
+  const why = takenBack(generations.past(app, head), { number: current, revision }, head);
   if (why === undefined) return { basis: { declared: slot.declared, revision: head } };
   return {
     basis: { declared: slot.declared, revision },
@@ -106,7 +106,7 @@ export function configState(engine: Journaled, app: string): ConfigState | undef
   try {
     const now = shownFiles(engine, app, files, { ...before, revision: declared });
     const drift = changedFiles(shownFiles(engine, app, files, before), now).map(({ path }) => path);
-    const why = takenBack(generations.past(app), { number, revision: applied }, declared);
+    const why = takenBack(generations.past(app, declared), { number, revision: applied }, declared);
     return { declared, applied, drift, ...(why === undefined || drift.length === 0 ? {} : { problem: why }) };
   } catch (error) {
     return { declared, applied, drift: files.map(({ path }) => path), problem: toFailureDocument(error).message };

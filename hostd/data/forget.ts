@@ -40,10 +40,12 @@ export async function finishForgetting({ node, journal }: Engine, app: string): 
 export function protectedOf(engine: Engine, app: string): ReadonlyMap<string, string> {
   const { generations, slots, snapshots, operations } = engine.journal;
   const pinned = new Set(slots.list(app).flatMap((slot) => (slot.pinned === undefined ? [] : [slot.image])));
+  const isPinned = (number: number) => pinned.has(generations.get(app, number)?.image ?? "sha256:");
+  const known = snapshots.list(app);
   return protectedSnapshots({
-    snapshots: snapshots.list(app),
+    snapshots: known,
     target: rollbackTarget(situationOf(engine, app))?.number,
-    pinned: generations.list(app).flatMap(({ number, image }) => (pinned.has(image) ? [number] : [])),
+    pinned: known.flatMap(({ generation }) => generation ?? []).filter(isPinned),
     inUse: operations.unfinished(app).flatMap(({ plan, id }) => {
       const change = parsePlan(plan, id).switch;
       return [change?.snapshot, change?.restore, change?.kept];

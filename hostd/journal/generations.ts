@@ -39,6 +39,9 @@ const pastRow = z.object({
 
 export type GenerationRow = z.infer<typeof row>;
 
+/** More operations than can be under way for one app at once: each plans a higher number than all before it. */
+const UNDER_WAY = 16;
+
 /** What a version of an app's config is made from: the release's own values, and the node's layers as of a revision. */
 export interface ConfigBasis {
   declared: Record<string, string>;
@@ -55,20 +58,31 @@ export interface NewGeneration {
   process?: number | undefined;
 }
 
-/** What an app ran: image, config version and data, by rising number; and the config versions themselves. */
+/**
+ * What an app ran: image, config version and data, by rising number; and the config versions themselves. All of it is
+ * kept, and nothing reads all of it: each question is for the few that its answer needs.
+ */
 export interface Generations {
   get(app: string, number: number): GenerationRow | undefined;
   require(app: string, number: number): GenerationRow;
-  /** Newest first. */
-  list(app: string): GenerationRow[];
+  /** Of each version that is here the newest generation in each state, newest first. */
+  ofSlots(app: string): GenerationRow[];
+  /** The newest good one before a number, with another config than the one that is named. */
+  goodBefore(app: string, number: number, otherConfig?: number): GenerationRow | undefined;
+  /** The newest of a version, or of an image whose digest begins so. */
+  newestOf(app: string, version: string, digest: string | undefined): GenerationRow | undefined;
+  /** Every number that an image ran as. */
+  numbersOf(app: string, image: Digest): number[];
+  /** Which revisions of the node's config the versions that are here ran with. */
+  revisionsOfSlots(app: string): number[];
   /** The number after every one that was ever used, also by an operation that did not get as far as a generation. */
   nextNumber(app: string): number;
   /** Begins a generation on trial; one that this operation began already is left as it is. */
   begin(operation: number, generation: NewGeneration): void;
   move(operation: number, app: string, number: number, action: Exclude<GenerationAction, "try">): void;
   setData(operation: number, app: string, number: number, data: { version: string; format: number }): void;
-  /** Which revision of the node's config each generation had, and whether config was all that its switch changed. */
-  past(app: string): Past[];
+  /** How a revision of the node's config fared, where config was all that a switch changed and where not: the first of each. */
+  past(app: string, revision: number): Past[];
   /** The version of this config; one seen before keeps its version. */
   configVersion(app: string, basis: ConfigBasis): number;
   config(app: string, version: number): ConfigBasis;
@@ -87,12 +101,49 @@ export function openGenerations(database: Database, operations: Operations, date
   return {
     get,
     require,
-    list: (app) => database.all(row, "SELECT * FROM generations WHERE app = ? ORDER BY number DESC", [app]),
+    ofSlots: (app) =>
+      database.all(
+        row,
+        `SELECT generations.* FROM slots, json_each(?) AS states JOIN generations
+         ON generations.app = slots.app AND generations.number = (
+           SELECT max(number) FROM generations WHERE app = slots.app AND image = slots.image AND state = states.value)
+         WHERE slots.app = ? ORDER BY number DESC`,
+        [JSON.stringify(GENERATION_STATES), app],
+      ),
+    goodBefore: (app, number, otherConfig) =>
+      database.one(
+        row,
+        `SELECT * FROM generations WHERE app = ? AND number < ? AND state = 'good' AND config IS NOT ?
+         ORDER BY number DESC LIMIT 1`,
+        [app, number, otherConfig],
+      ),
+    newestOf: (app, version, digest) =>
+      database.one(
+        row,
+        `SELECT * FROM generations WHERE app = ? AND (version = ? OR substr(image, 1, length(?)) = ?)
+         ORDER BY number DESC LIMIT 1`,
+        [app, version, digest, digest],
+      ),
+    numbersOf: (app, image) =>
+      database
+        .all(z.object({ number: z.int() }), "SELECT number FROM generations WHERE app = ? AND image = ?", [app, image])
+        .map(({ number }) => number),
+    revisionsOfSlots: (app) =>
+      database
+        .all(
+          z.object({ revision: z.int() }),
+          `SELECT DISTINCT revision FROM slots JOIN generations USING (app, image)
+           JOIN configs ON configs.app = generations.app AND configs.version = generations.config WHERE slots.app = ?`,
+          [app],
+        )
+        .map(({ revision }) => revision),
     nextNumber(app) {
       const planned = database.all(
         z.object({ number: z.int() }),
         `SELECT coalesce(max(number), 0) AS number FROM generations WHERE app = ? UNION ALL
-         SELECT coalesce(max(json_extract(plan, '$.switch.to')), 0) AS number FROM operations WHERE app = ?`,
+         SELECT coalesce(max(number), 0) FROM (
+           SELECT json_extract(plan, '$.switch.to') AS number FROM operations
+           WHERE app = ? AND json_extract(plan, '$.switch.to') IS NOT NULL ORDER BY id DESC LIMIT ${UNDER_WAY})`,
         [app, app],
       );
       return Math.max(...planned.map(({ number }) => number)) + 1;
@@ -145,13 +196,14 @@ export function openGenerations(database: Database, operations: Operations, date
         number,
       ]);
     },
-    past: (app) =>
+    past: (app, revision) =>
       database.all(
         pastRow,
-        `SELECT number, revision, generations.state AS state, kind IN ('configure', 'reload', 'configure-host') AS alone FROM generations
+        `SELECT min(number) AS number, revision, generations.state AS state, kind IN ('configure', 'reload', 'configure-host') AS alone FROM generations
          JOIN configs ON configs.app = generations.app AND configs.version = generations.config
-         JOIN operations ON operations.id = generations.operation WHERE generations.app = ?`,
-        [app],
+         JOIN operations ON operations.id = generations.operation
+         WHERE generations.app = ? AND revision = ? GROUP BY 3, 4`,
+        [app, revision],
       ),
     configVersion(app, { declared, revision }) {
       const text = canonicalJson(declared);

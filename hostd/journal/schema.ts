@@ -97,6 +97,7 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE generations ADD COLUMN process INTEGER;
   `,
   `CREATE TABLE seal (id INTEGER PRIMARY KEY, changes INTEGER NOT NULL, event INTEGER NOT NULL, sum TEXT NOT NULL, own TEXT NOT NULL) STRICT`,
+  "CREATE INDEX generations_image ON generations (app, image, state, number)",
 ];
 
 /** The lowest schema version of a hostd that can work with a journal of this one; kept in `application_id`. */

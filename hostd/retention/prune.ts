@@ -36,12 +36,7 @@ export async function prune(
 /** Deletes values of secrets that no generation whose version is here could ask for again. */
 export async function forgetSecrets({ journal, vault }: Pick<Engine, "journal" | "vault">): Promise<void> {
   await vault.keepOnly(() => {
-    const revisions = journal.apps.list().flatMap(({ app }) =>
-      journal.generations
-        .list(app)
-        .filter(({ image }) => journal.slots.get(app, image) !== undefined)
-        .map(({ config }) => journal.generations.config(app, config).revision),
-    );
+    const revisions = journal.apps.list().flatMap(({ app }) => journal.generations.revisionsOfSlots(app));
     for (const operation of journal.operations.unfinished()) {
       const version = parsePlan(operation.plan, operation.id).switch?.config;
       if (version !== undefined) revisions.push(journal.generations.config(operation.app, version).revision);
@@ -112,7 +107,7 @@ function layersBeingStaged(engine: Engine): string[] {
   });
 }
 
-async function removeGenerations(engine: Engine, app: string, image: string): Promise<void> {
-  const gone = engine.journal.generations.list(app).filter((generation) => generation.image === image);
-  for (const { number } of gone) await engine.node.removeGeneration(app, number);
+async function removeGenerations(engine: Engine, app: string, image: Digest): Promise<void> {
+  for (const number of engine.journal.generations.numbersOf(app, image))
+    await engine.node.removeGeneration(app, number);
 }

@@ -26,8 +26,19 @@ export interface RollbackRequest {
 export interface RollbackSituation extends Situation {
   /** Every slot of the app, with whether this node refuses to run it. */
   slots: readonly (Candidate & { quarantined: boolean })[];
-  /** Newest first. */
-  generations: readonly { number: number; image: Digest; config: number; state: string }[];
+  /** Of each version that is here the newest generation in each state, newest first. */
+  generations: readonly Ran[];
+  /** Any generation that ever was. */
+  generation(number: number): Ran | undefined;
+  /** The config that was good last before the one that runs. */
+  configBefore(): number | undefined;
+}
+
+interface Ran {
+  number: number;
+  image: Digest;
+  config: number;
+  state: string;
 }
 
 /**
@@ -53,7 +64,7 @@ export function planRollback(situation: RollbackSituation, request: RollbackRequ
 }
 
 /** The generation a rollback without `--to` leads to: the newest good one with another image, still here, not refused. */
-export function rollbackTarget(situation: RollbackSituation): RollbackSituation["generations"][number] | undefined {
+export function rollbackTarget(situation: RollbackSituation): Ran | undefined {
   return situation.generations.find(
     (generation) =>
       generation.state === "good" &&
@@ -62,21 +73,13 @@ export function rollbackTarget(situation: RollbackSituation): RollbackSituation[
   );
 }
 
-function configOf(
-  { app, current, generations }: RollbackSituation,
-  { to, withConfig }: RollbackRequest,
-  config: number,
-) {
+function configOf(situation: RollbackSituation, { to, withConfig }: RollbackRequest, config: number) {
+  const { app, current } = situation;
   if (typeof withConfig === "number") return withConfig;
   if (withConfig !== true) return current?.config ?? config;
   if (to !== CURRENT) return config;
-  const before = generations.find(
-    (generation) =>
-      generation.state === "good" &&
-      generation.number < (current?.number ?? 0) &&
-      generation.config !== current?.config,
-  );
-  if (before !== undefined) return before.config;
+  const before = situation.configBefore();
+  if (before !== undefined) return before;
   throw new HostdError("no-rollback-target", `${app} was never good with another config on this node`, {
     hint: `hostd changes ${app}`,
   });
@@ -84,7 +87,7 @@ function configOf(
 
 /** The generation whose data a snapshot holds, or the current one where that one may not run. */
 function ownerOf(situation: RollbackSituation, snapshot: { generation?: number | undefined }) {
-  const owner = situation.generations.find(({ number }) => number === snapshot.generation);
+  const owner = snapshot.generation === undefined ? undefined : situation.generation(snapshot.generation);
   const allowed = situation.slots.some(
     (slot) => slot.image === owner?.image && slot.state !== "failed" && !slot.quarantined,
   );
@@ -100,7 +103,7 @@ function chooseTarget(situation: RollbackSituation, to: string | undefined) {
     });
   }
   if (to === CURRENT) return currentOf(situation);
-  const found = /^\d{1,9}$/.test(to) ? byNumber(situation, Number(to)) : byDigest(situation, to);
+  const found = /^\d{1,9}$/.test(to) ? situation.generation(Number(to)) : byDigest(situation, to);
   if (found !== undefined) return found;
   throw new HostdError("unknown-image", `${situation.app} has no generation or image ${JSON.stringify(to)}`, {
     hint: `hostd status ${situation.app} lists what is here`,
@@ -110,10 +113,6 @@ function chooseTarget(situation: RollbackSituation, to: string | undefined) {
 function currentOf({ app, current }: RollbackSituation) {
   if (current !== undefined) return current;
   throw new HostdError("not-staged", `${app} runs nothing on this node`, { hint: `hostd activate ${app}` });
-}
-
-function byNumber(situation: RollbackSituation, number: number) {
-  return situation.generations.find((generation) => generation.number === number);
 }
 
 function byDigest(situation: RollbackSituation, text: string) {

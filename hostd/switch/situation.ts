@@ -24,7 +24,10 @@ export function situationOf(engine: Engine, app: string): RollbackSituation {
       config: slot.config,
       quarantined: quarantine.of(app, slot.image) !== undefined,
     })),
-    generations: generations.list(app),
+    generations: generations.ofSlots(app),
+    generation: (number) => generations.get(app, number),
+    configBefore: () =>
+      current === undefined ? undefined : generations.goodBefore(app, current.number, current.config)?.config,
   };
 }
 

@@ -345,6 +345,5 @@ function beginGeneration(context: Context, process?: Running): void {
 }
 
 function previousOf(context: Context, generation: number): number | undefined {
-  const older = context.engine.journal.generations.list(context.app);
-  return older.find(({ number, state }) => number < generation && state === "good")?.number;
+  return context.engine.journal.generations.goodBefore(context.app, generation)?.number;
 }

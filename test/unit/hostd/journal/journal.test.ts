@@ -114,6 +114,65 @@ describe("generations", () => {
     expect(opened.generations.nextNumber("other")).toBe(1);
   });
 
+  test("a number that was planned is not used again, however many operations planned none since", () => {
+    const opened = journal();
+    const id = begin(opened);
+    opened.operations.setPlan(id, { switch: { to: 4 } });
+    opened.operations.finish(id);
+    for (let count = 0; count < 50; count++) opened.operations.finish(begin(opened));
+    expect(opened.generations.nextNumber("shop")).toBe(5);
+  });
+
+  test("of a long history each question is answered by the few that matter", () => {
+    const opened = journal();
+    const id = begin(opened);
+    const history = [
+      [image, 1, "bless"],
+      [image, 1, "bless"],
+      [other, 1, "bless"],
+      [image, 2, "condemn"],
+      [image, 2, "bless"],
+      [image, 2, "bless"],
+    ] as const;
+    for (const [index, [digest, config, end]] of history.entries()) {
+      const version = digest === image ? "1.0.0" : "0.9.0";
+      const generation = { app: "shop", number: index + 1, image: digest, version, config, data: undefined };
+      opened.generations.begin(id, generation);
+      opened.generations.move(id, "shop", generation.number, end);
+    }
+    stage(opened, id, image);
+    const { generations } = opened;
+    expect(generations.ofSlots("shop").map(({ number }) => number)).toEqual([6, 4]); // the other one is gone
+    expect(generations.ofSlots("other")).toEqual([]);
+    expect(generations.goodBefore("shop", 6)?.number).toBe(5);
+    expect(generations.goodBefore("shop", 5)?.number).toBe(3); // the one before it failed
+    expect(generations.goodBefore("shop", 6, 2)?.number).toBe(3);
+    expect(generations.goodBefore("shop", 1)).toBeUndefined();
+    expect(generations.numbersOf("shop", other)).toEqual([3]);
+    expect(generations.newestOf("shop", "1.0.0", undefined)?.number).toBe(6);
+    expect(generations.newestOf("shop", "bbbbbb", "sha256:bbbbbb")?.number).toBe(3);
+    expect(generations.newestOf("shop", "bbbbbb", undefined)).toBeUndefined();
+  });
+
+  test("how a revision of the config fared is told by the first of each kind; versions that are here name the rest", () => {
+    const opened = journal();
+    const id = begin(opened);
+    const configs = [3, 5, 5].map((revision) => opened.generations.configVersion("shop", basis({}, revision)));
+    for (const [index, config] of [...configs, ...configs].entries()) {
+      const generation = { app: "shop", number: index + 1, image, version: "1.0.0", config, data: undefined };
+      opened.generations.begin(id, generation);
+      opened.generations.move(id, "shop", generation.number, index === 4 ? "condemn" : "bless");
+    }
+    expect(opened.generations.revisionsOfSlots("shop")).toEqual([]);
+    stage(opened, id, image);
+    expect(opened.generations.revisionsOfSlots("shop").sort()).toEqual([3, 5]);
+    expect(opened.generations.past("shop", 5)).toEqual([
+      { number: 5, revision: 5, state: "failed", alone: false },
+      { number: 2, revision: 5, state: "good", alone: false },
+    ]);
+    expect(opened.generations.past("shop", 4)).toEqual([]);
+  });
+
   test("the same declared values are the same config version, whatever their order", () => {
     const opened = journal();
     expect(opened.generations.configVersion("shop", basis({ a: "1", b: "2" }))).toBe(1);

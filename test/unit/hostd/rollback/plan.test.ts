@@ -17,9 +17,17 @@ function slot(image: Digest, version: string, change: Partial<RollbackSituation[
   return { image, version, state: "good" as const, config: config(1, ">=1"), quarantined: false, ...change };
 }
 
+const GENERATIONS = [
+  { number: 2, image: B, config: 2, state: "good" },
+  { number: 1, image: A, config: 1, state: "good" },
+];
+
 /** B runs as generation 2 with config 2; A was good as generation 1 with config 1. */
 function situation(change: Partial<RollbackSituation> = {}): RollbackSituation {
+  const { generations = GENERATIONS } = change;
   return {
+    generation: (number) => generations.find((one) => one.number === number),
+    configBefore: () => generations.find((one) => one.number === 1)?.config,
     app: "shop",
     current: { number: 2, image: B, config: 2 },
     hold: undefined,
@@ -38,10 +46,7 @@ function situation(change: Partial<RollbackSituation> = {}): RollbackSituation {
     ],
     nextGeneration: 3,
     slots: [slot(B, "1.1"), slot(A, "1.0")],
-    generations: [
-      { number: 2, image: B, config: 2, state: "good" },
-      { number: 1, image: A, config: 1, state: "good" },
-    ],
+    generations,
     ...change,
   };
 }
