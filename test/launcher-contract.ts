@@ -429,6 +429,29 @@ export function describeLauncherContract(place: Place): void {
     });
   });
 
+  test("all that lives is told, and of what has ended the last 32 alone: a node starts generations for years", async () => {
+    const node = await open();
+    await node.ensureHolder(app, []);
+    await node.start(shell(1, "exec sleep 1000"));
+    for (let generation = 2; generation <= 36; generation++) {
+      await node.start(shell(generation, "exit 3"));
+      await eventually(
+        () => node.running(app),
+        (all) => all.some((one) => one.generation === generation && one.exited?.code === 3),
+      );
+    }
+    const last = Array.from({ length: 33 }, (_, index) => index + 4); // 32 had ended when the last one began
+    const told = await node.running(app);
+    expect(told.map(({ generation }) => generation)).toEqual([1, ...last]);
+    expect(told[0]?.exited).toBeUndefined();
+    await node.start(shell(2, "exit 4")); // forgotten, and free to be started again
+    await eventually(
+      () => node.running(app),
+      (all) => all.find(({ generation }) => generation === 2)?.exited?.code === 4,
+    );
+    await node.stop(app, 1, 0);
+  });
+
   test("what is removed leaves no process, no socket and no record", async () => {
     const node = await open();
     const port = await freePort();

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import * as z from "zod";
 import { unlessMissing } from "../../effects/errno.ts";
@@ -33,9 +33,9 @@ export function openApps(
     running: (app) => recordsOf(paths, app),
     async removeHolder(app) {
       await askHolder(paths, app, ["quit"]);
-      const records = await recordsOf(paths, app);
-      for (const record of records) await killLeft(record);
-      for (const { generation } of records) await leaveCgroups(paths, app, generation);
+      for (const record of await recordsOf(paths, app)) await killLeft(record);
+      const limited = (await unlessMissing(readdir(dirname(paths.cgroups(app, 0))))) ?? [];
+      for (const generation of limited) await leaveCgroups(paths, app, Number(generation));
       await rm(paths.appRun(app), { recursive: true, force: true });
     },
     async limitsInForce(app, generation) {

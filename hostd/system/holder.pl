@@ -7,7 +7,7 @@
 # usage: holder.pl DIRECTORY     DIRECTORY (this app's run directory) gets holder.lock, holder.sock, generations/N
 #
 # One request a connection: fields joined by NUL, ended by shutdown. The answer likewise: `ok` or `error`, CODE, TEXT.
-#   status                                   -> ok, one record for each generation
+#   status                                   -> ok, one record for each generation that lives or ended among the last
 #   listen   ADDRESS PORT ...                -> ok; the sockets are now exactly these, in this order
 #   start    N LOG LIMIT SOCKETS ARGC ARG... SPEC...  -> ok, record; SPEC is what enter.pl reads
 #   stop     N MILLISECONDS                  -> ok, when nothing of it is left
@@ -177,6 +177,7 @@ sub start {
         log => $log, limit => $limit, started => now(), waiters => [], pid => 0, start => 0, init => 0, initstart => 0,
         killfile => $killfile, kills => $kills, owncgroup => defined $killfile,
     };
+    $generations{$_}{ended} && delete $generations{$_} for forget_old($n);
 }
 
 # enter.pl says `entered` just before it executes the app, then why it could not; the end of the pipe is the exec.

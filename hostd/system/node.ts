@@ -167,7 +167,7 @@ export interface NodeSystem {
   start(spec: StartSpec): Promise<Running>;
   /** SIGTERM to the app itself, SIGKILL to everything it started after `timeoutMs`; resolves when all of it is gone. */
   stop(app: string, generation: number, timeoutMs: number): Promise<void>;
-  /** Every generation started since the node booted, newest last; true after hostd's and after the holder's death. */
+  /** Every generation that lives, and the last ones that ended since the node booted, newest last; true after hostd's and after the holder's death. */
   running(app: string): Promise<Running[]>;
   /** What the kernel really holds the living process of a generation to; nothing for what it does not limit. */
   limitsInForce(app: string, generation: number): Promise<Limits>;

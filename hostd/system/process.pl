@@ -5,6 +5,7 @@ use Fcntl qw(F_DUPFD F_GETFL F_SETFL O_NONBLOCK);
 use POSIX ();
 require(($0 =~ m{^(.*/)}s)[0] . "prepare.pl");
 
+use constant MOST_ENDED => 32;
 my $CLOCK_GETTIME = (POSIX::uname())[4] eq "x86_64" ? 228 : 113;
 
 # Becomes COMMAND: 0 null, 1 and 2 as given, from 3 the sockets, the spec, the report pipe; everything else closed. What
@@ -73,6 +74,22 @@ sub keep {
     open(my $file, ">", $new) or return warn "$path: $!\n";
     print $file record($g), "\n";
     close $file and rename $new, $path or warn "$path: $!\n";
+}
+
+# The records of what ended last stay, and those of all that lives: a node starts generations for years, and each look at
+# an app reads every record. Answers which generations have none any more; `$n` is being started.
+sub forget_old {
+    my ($n) = @_;
+    my %ended;
+    for my $path (glob "generations/*") {
+        open(my $file, "<", $path) or next;
+        my %g = map { split /=/, $_, 2 } split " ", <$file> // "";
+        next if !defined $g{generation} || $g{generation} == $n;
+        next if !defined $g{ended} && alive($g{init}, $g{initstart});
+        $ended{ $g{generation} } = $g{ended} // $g{started};
+    }
+    my @old = sort { $ended{$b} <=> $ended{$a} || $b <=> $a } keys %ended;
+    return grep { unlink "generations/$_" } splice @old, @old < MOST_ENDED ? scalar @old : MOST_ENDED;
 }
 
 sub record {

@@ -18,6 +18,7 @@ my ($directory, $n, $patience, $names, @command) = @ARGV;
 chdir $directory or die "$directory: $!\n";
 mkdir "generations", 0700;
 unlink "failed.$n";
+forget_old($n);
 my $manager = delete $ENV{NOTIFY_SOCKET};
 my @sockets = sockets();
 open(my $spec, "<", "spec.$n") or die "spec.$n: $!\n";
