@@ -138,7 +138,8 @@ async function suffer(rig: Rig, one: Case, acknowledged: string[]): Promise<stri
   const said = end === "new" ? ended.to : current?.number;
   if (after !== said) wrong.push(`expected generation ${said} (${end}), got ${after}`);
   wrong.push(...(await wrongConfig(rig)));
-  if (![end, "either"].includes(endOf(one))) wrong.push(`expected the ${endOf(one)} version: ${ended.reason?.message}`);
+  const told = `operation ${ended.id}, ${ended.kind} by ${ended.by}, is ${ended.state}: ${ended.reason?.message}`;
+  if (![end, "either"].includes(endOf(one))) wrong.push(`expected the ${endOf(one)} version; ${told}`);
   return wrong.map((text) => `${nameOf(one)}: ${text}`);
 }
 

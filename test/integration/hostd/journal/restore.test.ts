@@ -140,7 +140,7 @@ test("a mark that lags behind the journal hides no change that the copy lacks", 
   await expect(restoreJournal(journal, { ...options, acceptLoss: false })).rejects.toThrow(/1 changes after it/);
 });
 
-test("a restore that finds no room leaves the journal as it was", async () => {
+test("a restore that cannot lay the copy beside the journal leaves it as it was", async () => {
   const { journal } = damaged("in a row");
   const before = readFileSync(journal);
   mkdirSync(`${journal}.restoring`); // nothing can be renamed to it
