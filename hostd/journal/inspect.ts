@@ -32,7 +32,10 @@ export function inspectJournal(path: string, mark = readMark(path)): string | un
   const connection = new DatabaseSync(path, { readOnly: true });
   try {
     connection.exec("PRAGMA busy_timeout = 500");
-    return damageOf(() => findDamage(connection, mark));
+    return damageOf(() => {
+      connection.exec("PRAGMA cache_size = -64"); // KiB: it is read once, from front to back
+      return findDamage(connection, mark);
+    });
   } finally {
     connection.close();
   }
