@@ -29,10 +29,10 @@ import { serveDisk } from "./volatile-disk.ts";
 // One built host image and one disk that was booted once, from which every test has a copy; further versions are made of
 // the same layers, with a layer or an initrd changed, in a second and without a builder.
 
-/** Milliseconds for a start on a busy machine, for a whole upgrade with two of them, and between two looks at one. */
+/** Milliseconds for a start on a busy machine, for a whole upgrade with two of them, and between two looks, of which each is a Node. */
 const START = 800_000;
 const UPGRADE = 1_800_000;
-const LOOK = 4_000;
+const LOOK = 12_000;
 
 const MARKER = "usr/share/ostler-version";
 const REPOSITORY = "/var/lib/repository";

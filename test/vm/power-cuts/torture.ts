@@ -202,7 +202,7 @@ async function newest(node: Node): Promise<number> {
 async function settle(node: Node, id: number): Promise<Look> {
   const { console } = node.machine;
   const ended = new RegExp(`"operation is (?:done|failed)","operation":${id},`);
-  for (const until = Date.now() + LIMIT; ; await delay(1_000)) {
+  for (const until = Date.now() + LIMIT; ; await delay(5_000)) {
     if (!ended.test(console.text)) await console.waitFor(ended, 60_000).catch(() => {});
     const look = await lookAt(node, id).catch(() => undefined); // it is on its way
     if (look?.operation.finished !== undefined && isAtRest(look)) return look;
