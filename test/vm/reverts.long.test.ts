@@ -187,7 +187,7 @@ describeWith(
     test.each(CAUSES)("$title", async ({ change, armed, options = "", code, why, left }) => {
       const before = (await node.status()).host?.booted.root;
       const bad = await lab.publish({ version: nextVersion(), ...(await change()) });
-      await node.push(bad);
+      expect(await node.stage(bad)).toMatchObject({ state: "done" });
       if (armed !== undefined) await onceArmed(armed);
       const failed = await node.ended(await node.begin(`activate host ${options}`));
       expect(failed).toMatchObject({ state: "failed", reverted: true, reason: { code } });
