@@ -24,11 +24,18 @@ export async function crash(rig: Rig, kind: string, fault: string, number: numbe
   await rig.ended();
 }
 
-/** Starts the daemon again and answers the operation it found unfinished, once that has ended. */
-export async function restartAndWait(rig: Rig): Promise<OperationDocument> {
+/**
+ * Starts the daemon again and answers the operation it found unfinished, once that has ended: the newest one, or that of
+ * a request, where hostd may begin another by itself.
+ */
+export async function restartAndWait(rig: Rig, requestId?: string): Promise<OperationDocument> {
   await rig.start();
-  const newest = async () => (await rig.client.changes({ app: "shop", limit: 1 })).changes[0];
-  const ended = await eventually(newest, (operation) => operation?.finished !== undefined);
+  const find = async () => {
+    const { changes } = await rig.client.changes({ app: "shop", limit: 5 });
+    return requestId === undefined ? changes[0] : changes.find((operation) => operation.requestId === requestId);
+  };
+  if ((await find()) === undefined) throw new Error(`expected operation ${requestId} in the journal, it is lost`);
+  const ended = await eventually(find, (operation) => operation?.finished !== undefined);
   if (ended === undefined) throw new Error("expected an operation");
   return ended;
 }

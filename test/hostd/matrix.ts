@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -166,11 +167,12 @@ async function strike(rig: Rig, one: Case): Promise<OperationDocument> {
   const target = await targetOf(rig);
   if (one.kind === "configure" || one.kind === "reload") await declareAnother(rig);
   rig.arm({ point, action, shift });
-  const begun = begin(rig, one.kind, target).catch(unlessRefused);
+  const requestId = randomUUID();
+  const begun = begin(rig, one.kind, { target, requestId }).catch(unlessRefused);
   switch (one.fault) {
     case "kill":
       await Promise.race([rig.ended(), begun.then(() => rig.ended())]);
-      return await restartAndWait(rig);
+      return await restartAndWait(rig, requestId);
     case "full disk": {
       await rig.reached();
       const free = rig.disk?.fill();
@@ -190,7 +192,7 @@ async function strike(rig: Rig, one: Case): Promise<OperationDocument> {
       await delay(SUFFERED_FOR);
       await rig.reboot();
       await rig.disk?.repair();
-      return await restartAndWait(rig);
+      return await restartAndWait(rig, requestId);
     case "clock -1 y":
     case "clock +1 y":
       break;
@@ -216,7 +218,12 @@ async function targetOf(rig: Rig): Promise<Digest> {
 }
 
 /** From one good version to the other, or from one good config to another. */
-async function begin(rig: Rig, kind: SwitchKind, target: Digest): Promise<OperationDocument> {
-  if (kind === "configure" || kind === "reload") return await rig.client.begin("shop", "configure", {});
-  return await rig.client.begin("shop", kind, kind === "activate" ? { image: target } : { to: target });
+async function begin(
+  rig: Rig,
+  kind: SwitchKind,
+  { target, requestId }: { target: Digest; requestId: string },
+): Promise<OperationDocument> {
+  if (kind === "configure" || kind === "reload") return await rig.client.begin("shop", "configure", { requestId });
+  const way = kind === "activate" ? { image: target } : { to: target };
+  return await rig.client.begin("shop", kind, { ...way, requestId });
 }
