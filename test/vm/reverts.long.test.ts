@@ -14,8 +14,9 @@ const DEADLINE = 100;
 interface Cause {
   title: string;
   change(): Promise<Partial<Change>> | Partial<Change>;
-  /** Done on the node once the trial is armed and before it is booted. */
+  /** Done on the node once the trial is armed and before it is booted: a moment, so what takes long is done `before`. */
   armed?: string;
+  before?: string;
   options?: string;
   code: "trial-failed" | "unhealthy" | "not-confirmed";
   /** Why it was taken back, as the history says it. */
@@ -29,11 +30,13 @@ const WATCHDOG =
 const DEVICES = "mkdir -p /dev; mount -t devtmpfs devtmpfs /dev";
 const unit = (name: string, text: string) => ({ [`usr/lib/systemd/system/${name}`]: text });
 const SHORT_DEADLINE = `sed -i 's/ [0-9]*$/ ${DEADLINE}/' /var/lib/hostd/host/trial`;
-/** No two versions have the same bytes, so what one of them is told by is in no layer of another. */
 const SECRET = "what-is-read-much-later-and-then-not-what-was-signed";
-const FLIP = (offset: string) => `
-  layer=$(grep -l ${SECRET} /var/lib/hostd/layers/*.erofs)
-  at=${offset}
+/** The layer that was laid down last has what a version is told by. */
+const FIND = (offset: string) => `
+  layer=$(ls -t /var/lib/hostd/layers/*.erofs | head -n 1)
+  echo "$layer ${offset}" >/run/flip`;
+const FLIP = `
+  read -r layer at </run/flip
   printf '\\377' | dd of="$layer" bs=1 seek="$at" conv=notrunc status=none`;
 
 const CAUSES: Cause[] = [
@@ -70,7 +73,8 @@ const CAUSES: Cause[] = [
   {
     title: "a root whose layer is damaged where the mount reads it",
     change: () => ({ files: { "usr/share/late": SECRET } }),
-    armed: FLIP("1030"),
+    before: FIND("1030"),
+    armed: FLIP,
     code: "trial-failed",
     why: /records of its end/,
     left: { records: /dm-verity device corrupted/ },
@@ -84,7 +88,8 @@ const CAUSES: Cause[] = [
         ...unit("multi-user.target.d/late.conf", "[Unit]\nWants=late.service\n"),
       },
     }),
-    armed: FLIP(`$(grep -abom1 ${SECRET} "$layer" | cut -d: -f1)`),
+    before: FIND(`$(grep -abom1 ${SECRET} "$layer" | cut -d: -f1)`),
+    armed: FLIP,
     code: "trial-failed",
     why: /records of its end/,
     left: { records: /dm-verity device corrupted/ },
@@ -184,10 +189,11 @@ describeWith(
 
     const nextVersion = () => `${++number}.0.0`;
 
-    test.each(CAUSES)("$title", async ({ change, armed, options = "", code, why, left }) => {
+    test.each(CAUSES)("$title", async ({ change, before: first, armed, options = "", code, why, left }) => {
       const before = (await node.status()).host?.booted.root;
       const bad = await lab.publish({ version: nextVersion(), ...(await change()) });
       expect(await node.stage(bad)).toMatchObject({ state: "done" });
+      if (first !== undefined) await node.machine.ssh(first, { timeout: 300_000 });
       if (armed !== undefined) await onceArmed(armed);
       const failed = await node.ended(await node.begin(`activate host ${options}`));
       expect(failed).toMatchObject({ state: "failed", reverted: true, reason: { code } });
