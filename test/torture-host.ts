@@ -3,7 +3,7 @@ import { tortureHost } from "./hostd/host-torture.ts";
 import { cutPower } from "./vm/power-cuts/torture.ts";
 
 // npm run torture:host -- --cuts 50 --seed 7: a host's power goes at random moments of its upgrades; exit 1 on any violation.
-// The host is a machine of files, thousands of cuts a night; with --qemu it is a real one in QEMU, fifty an hour.
+// The host is a machine of files, thousands of cuts a night; with --qemu it is a real one in QEMU, some minutes each.
 
 const { values } = parseArgs({
   options: {
