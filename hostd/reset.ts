@@ -8,6 +8,7 @@ import { copyPath } from "./journal/copy.ts";
 import { type Journal, openJournal } from "./journal/journal.ts";
 import { markPath } from "./journal/mark.ts";
 import { openHost } from "./system/host/open.ts";
+import { unmountBelow } from "./system/mount.ts";
 import { openNode } from "./system/open.ts";
 
 export interface ResetOptions {
@@ -51,6 +52,7 @@ export async function reset(options: ResetOptions): Promise<ResetReport> {
     }
     const keptOfHost = host === undefined ? [] : KEPT_OF_HOST;
     const removed = await removeState(stateDirectory, [...keptOfHost, ...(options.wipe ? [] : KEPT_WITHOUT_WIPE)]);
+    await unmountBelow(runDirectory);
     for (const name of (await unlessMissing(readdir(runDirectory))) ?? []) {
       await rm(join(runDirectory, name), { recursive: true, force: true });
     }

@@ -1,6 +1,9 @@
+import { realpath } from "node:fs/promises";
+import { unlessMissing } from "../../effects/errno.ts";
 import { ProcessError, run } from "../../effects/process.ts";
 import { NodeError } from "./failure.ts";
 import { hasLoopControl, makeLoopNodes } from "./losetup.ts";
+import { readMounts } from "./mountinfo.ts";
 
 /** Tries until a free loop device is had: another process may take the one that was free a moment ago. */
 const LOOP_TRIES = 4;
@@ -74,6 +77,16 @@ export async function unmount(directory: string, options: { lazy?: boolean } = {
     }
     throw error;
   }
+}
+
+/**
+ * Unmounts all that is mounted below a directory, what was mounted last first: what removes the directory must not reach
+ * into what a killed hostd left mounted there.
+ */
+export async function unmountBelow(directory: string): Promise<void> {
+  const place = await unlessMissing(realpath(directory));
+  const below = (await readMounts()).filter(({ mountPoint }) => mountPoint.startsWith(`${place}/`));
+  for (const { mountPoint } of below.reverse()) await unmount(mountPoint, { lazy: true });
 }
 
 function mountFailed(what: string, error: unknown): NodeError {

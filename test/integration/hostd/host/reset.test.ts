@@ -27,8 +27,14 @@ describeWith(
           writeFileSync(at("host/identity/etc/machine-id"), "1".repeat(32));
           writeFileSync(at("host/identity/etc/hostname"), "node-1");
           await rig.stop();
+          const left = join(rig.run, "root-left"); // as a kill in the middle of a look at the running root leaves it
+          for (const directory of [left, at("data/root")]) mkdirSync(directory, { recursive: true });
+          writeFileSync(at("data/root/file"), "kept");
+          await run(["mount", "--bind", at("data/root"), left]);
 
           await reset(host, how);
+          expect(existsSync(left)).toBe(false);
+          expect(existsSync(at("data/root/file"))).toBe(how === "--keep-data");
           expect(existsSync(at("data/shop/orders"))).toBe(how === "--keep-data");
           expect(existsSync(at("host/identity/etc/machine-id"))).toBe(how === "--keep-data");
           expect(readFileSync(at("host/identity/etc/hostname"), "utf8")).toBe("node-1");
