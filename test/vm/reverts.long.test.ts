@@ -122,7 +122,7 @@ const CAUSES: Cause[] = [
     title: "an sshd that does not come up",
     change: () => ({ files: { "etc/ssh/sshd_config.d/00-typo.conf": "PermitRootLogni yes\n" } }),
     code: "unhealthy",
-    why: /unit:ssh\.service/,
+    why: /unit ssh\.service/,
     left: { journal: /PermitRootLogni/ },
   },
   {
@@ -225,6 +225,8 @@ describeWith(
     ])(
       "a version for which %s has no room is refused before anything is fetched, and is no worse for it",
       async (_, filler) => {
+        const last = await lab.publish({ version: nextVersion() });
+        expect(await node.stage(last)).toMatchObject({ state: "done" }); // all that retention gives up has gone for it
         const next = await lab.publish({ version: nextVersion() });
         await node.push(next);
         const held = "ls /var/lib/hostd/layers /var/lib/hostd/host/parts /var/lib/hostd/parts /efi/EFI/Linux";
@@ -233,9 +235,10 @@ describeWith(
         const fill = `size=${free}; fallocate -l $size ${filler} || head -c $size /dev/zero >${filler}; sync`;
         await node.machine.ssh(fill, { timeout: 300_000 });
         const refused = await node.ended(await node.begin("stage host"));
-        expect(refused).toMatchObject({ state: "failed", reason: { code: "no-space" } });
-        expect((await node.machine.ssh(held)).stdout).toBe(before);
+        const after = (await node.machine.ssh(held)).stdout;
         await node.machine.ssh(`rm ${filler}; sync`);
+        expect(refused).toMatchObject({ state: "failed", reason: { code: "no-space" } });
+        expect(after).toBe(before);
         expect(await node.ended(await node.begin("stage host"))).toMatchObject({ state: "done" });
         expect((await node.status()).quarantine.map(({ image }) => image)).not.toContain(next.image);
       },
