@@ -19,6 +19,7 @@ export async function mountLayerFile(file: string, directory: string): Promise<v
       return void (await run(command));
     } catch (error) {
       if (!(error instanceof ProcessError)) throw error;
+      if (/ is already mounted\.$/m.test(error.output)) return; // this very file, there: by what a killed hostd had begun
       if (/already mounted or mount point busy/.test(error.output)) return await mountApart(file, directory);
       const made = await makeLoopNodes();
       const noLoop = made || /loop device/.test(error.output) || !(await hasLoopControl());

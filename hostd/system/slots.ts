@@ -156,8 +156,7 @@ async function unmountSlot(node: LayerMounts, app: string, image: Digest): Promi
   const { paths } = node;
   const slot = paths.slot(app, image);
   const mounts = await readMounts();
-  const mounted = mountAt(mounts, slot);
-  if (mounted !== undefined) await unmount(slot);
+  await unmountAll(slot);
   await removeEmpty(slot);
   await removeEmpty(dirname(slot));
   const rest = slotsOf(paths, await readMounts());
@@ -190,13 +189,18 @@ async function unmountLayer(node: LayerMounts, root: string): Promise<void> {
 
 async function dropLayer({ paths, devices }: LayerMounts, root: string): Promise<void> {
   const directory = paths.layerMount(root);
+  await unmountAll(directory, devices);
+  await removeEmpty(directory);
+}
+
+/** More than one mount where mount(8) went on after its hostd was killed, and the next one had mounted it as well. */
+async function unmountAll(directory: string, devices?: VerityDevices): Promise<void> {
   for (;;) {
     const mounted = mountAt(await readMounts(), directory);
-    if (mounted === undefined) break;
+    if (mounted === undefined) return;
     await unmount(directory);
     await devices?.close(mounted.source);
   }
-  await removeEmpty(directory);
 }
 
 function layersIn(paths: Paths, mounts: readonly MountEntry[]): MountEntry[] {
