@@ -76,7 +76,7 @@ describeWith({ root: true, programs: HOST_PROGRAMS }, "hostd exchanged on a mach
       await node.machine.powerCut();
       node.machine.powerOn();
       await node.machine.console.waitFor(`booting root ${second.root}`, 800_000);
-      await node.machine.waitForSsh(`grep -q 3.0.0 /${MARKER} && hostd confirm host`, 800_000);
+      await node.machine.waitForSsh(`grep -q 3.0.0 /${MARKER} && hostd confirm`, 800_000);
       expect(await node.ended(id)).toMatchObject({ state: "done" });
       expect((await node.status()).host?.booted).toMatchObject({ as: "good", root: third.root });
     }));
