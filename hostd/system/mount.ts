@@ -86,6 +86,7 @@ export async function unmount(directory: string, options: { lazy?: boolean } = {
  */
 export async function unmountBelow(directory: string): Promise<void> {
   const place = await unlessMissing(realpath(directory));
+  if (place === undefined) return;
   const below = (await readMounts()).filter(({ mountPoint }) => mountPoint.startsWith(`${place}/`));
   for (const { mountPoint } of below.reverse()) await unmount(mountPoint, { lazy: true });
 }

@@ -6,10 +6,10 @@ import { describe, expect, test } from "vitest";
 import { run } from "../../effects/process.ts";
 import { withTemporaryDirectory } from "../../effects/temporary.ts";
 import { refuseFullPool } from "../../hostd/data/keep.ts";
+import { unmountBelow } from "../../hostd/system/mount.ts";
 import { readMounts } from "../../hostd/system/mountinfo.ts";
 import { openNode } from "../../hostd/system/node.ts";
 import { type DataContract, type DataPlace, describeDataContract } from "../data-contract.ts";
-import { unmountBelow } from "../integration/hostd/system/fixture.ts";
 
 /** The guest's second disk. */
 const DISK = "/dev/vdb";

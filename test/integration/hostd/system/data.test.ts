@@ -6,10 +6,10 @@ import { expect, test } from "vitest";
 import { run as runProgram } from "../../../../effects/process.ts";
 import { withTemporaryDirectory } from "../../../../effects/temporary.ts";
 import type { TreeKind } from "../../../../hostd/system/data-driver.ts";
+import { unmountBelow } from "../../../../hostd/system/mount.ts";
 import { openNode } from "../../../../hostd/system/node.ts";
 import { type DataContract, type DataPlace, describeDataContract, namesIn } from "../../../data-contract.ts";
 import { describeWith } from "../../../needs.ts";
-import { unmountBelow } from "./fixture.ts";
 
 async function openPlace(directory: string): Promise<DataPlace> {
   const [state, run] = [join(directory, "state"), join(directory, "run")];

@@ -4,8 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { unmount } from "../../../../hostd/system/mount.ts";
-import { readMounts } from "../../../../hostd/system/mountinfo.ts";
+import { unmountBelow } from "../../../../hostd/system/mount.ts";
 import { type NodeSystem, openNode, type StartSpec } from "../../../../hostd/system/node.ts";
 
 /** A node on directories of its own; its holders and mounts are undone whatever happens. */
@@ -28,13 +27,6 @@ export async function withNode(use: (fixture: Fixture) => Promise<void>): Promis
     rmSync(directory, { recursive: true });
   });
   await use({ node, directory, state, run });
-}
-
-/** Unmounts everything below a directory, the last mounted first. */
-export async function unmountBelow(directory: string): Promise<void> {
-  for (const { mountPoint } of (await readMounts()).reverse()) {
-    if (mountPoint.startsWith(`${directory}/`)) await unmount(mountPoint, { lazy: true });
-  }
 }
 
 /** How to start the test app (root.ts) from a root tree. */

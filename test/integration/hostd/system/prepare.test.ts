@@ -6,10 +6,11 @@ import { expect, onTestFinished, test } from "vitest";
 import { run } from "../../../../effects/process.ts";
 import { withTemporaryDirectory } from "../../../../effects/temporary.ts";
 import { makeCgroups, removeCgroups } from "../../../../hostd/system/cgroups.ts";
+import { unmountBelow } from "../../../../hostd/system/mount.ts";
 import { PROGRAMS } from "../../../../hostd/system/programs.ts";
 import { describeWith } from "../../../needs.ts";
 import { withMount } from "../../../with-mount.ts";
-import { eventually, makeDirectory, unmountBelow } from "./fixture.ts";
+import { eventually, makeDirectory } from "./fixture.ts";
 
 const PARENT = "ostler-prepare-test";
 
