@@ -18,7 +18,7 @@ import type { HostPlan } from "./plan.ts";
  */
 export async function recoverHost(engine: Engine): Promise<void> {
   if (engine.host === undefined) return;
-  const { machine, files } = engine.host;
+  const { machine, files, looks } = engine.host;
   try {
     for (const what of await files.removeHalfMade()) repaired(engine, `removed ${what}`);
     const seed = trialRoot(engine) === undefined ? await adoptable(engine) : undefined;
@@ -33,6 +33,8 @@ export async function recoverHost(engine: Engine): Promise<void> {
       await engine.node.unmountHostRoots();
     }
     await repairBoot(engine, seed?.app ?? hostApp(engine));
+    const left = await looks.endLeft();
+    if (left > 0) repaired(engine, `unmounted what was being looked at, ${left} in all`);
   } catch (error) {
     engine.log("error", "host not settled", { ...toFailureDocument(error) });
   }

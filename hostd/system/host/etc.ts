@@ -1,32 +1,10 @@
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import {
-  lstat,
-  mkdir,
-  mkdtemp,
-  opendir,
-  readdir,
-  readlink,
-  realpath,
-  rename,
-  rm,
-  rmdir,
-  stat,
-  symlink,
-  writeFile,
-} from "node:fs/promises";
+import { mkdir, readdir, readlink, realpath, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { renameDurably, syncDirectory, syncTree, TEMPORARY_NAME, writeDurably } from "../../../effects/durable.ts";
-import { hasErrno, unlessMissing } from "../../../effects/errno.ts";
+import { unlessMissing } from "../../../effects/errno.ts";
 import { run } from "../../../effects/process.ts";
-import { unmount } from "../mount.ts";
-
-/** A file of /etc that differs from what image and config declare. */
-export interface Drift {
-  /** Absolute, as the host sees it. */
-  path: string;
-  how: "changed" | "removed";
-}
+import { compareUpper, type Drift, type Entry, entriesIn, entryAt, isAsBelow, lookAt } from "./drift.ts";
+import type { Looks } from "./looks.ts";
 
 interface Rendered {
   secret?: boolean;
@@ -37,16 +15,7 @@ interface Rendered {
 /** Most differences that are told; whatever is decided looks at all of them. */
 const MOST_DRIFT = 1_000;
 
-/** Something in an upper directory, as a path in it. */
-interface Entry {
-  path: string;
-  removed: boolean;
-}
-
 const NONE: { drift: Drift[]; same: string[] } = { drift: [], same: [] };
-
-/** What programs leave in /etc that says nothing. */
-const NO_DRIFT: ReadonlySet<string> = new Set([".pwd.lock", ".updated"]);
 
 /** /etc of every root: an overlay of `upper` (drift) over `declared` over the image's own (design section 7). */
 export interface HostEtc {
@@ -80,8 +49,8 @@ export interface HostEtc {
   remove(root: string): Promise<boolean>;
 }
 
-/** `machineRoot` is where the running system's root is; `runDirectory` where it is looked at without /etc over it. */
-export function openHostEtc(stateDirectory: string, machineRoot: string, runDirectory: string): HostEtc {
+/** `machineRoot` is where the running system's root is; `looks` at it without /etc over it. */
+export function openHostEtc(stateDirectory: string, machineRoot: string, looks: Looks): HostEtc {
   const host = join(stateDirectory, "host");
   const of = (root: string) => join(host, "etc", root);
 
@@ -180,17 +149,11 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, runDire
     most = Infinity,
   ): Promise<{ drift: Drift[]; same: string[] }> {
     if (entries.length === 0) return NONE;
-    return await withImageRoot(machineRoot, runDirectory, async (image) => {
-      const below = [join(of(root), "declared"), join(image, "etc")];
-      const drift: Drift[] = [];
-      const same: string[] = [];
-      for (const { path, removed } of entries) {
-        if (drift.length === most) break;
-        if (!removed && (NO_DRIFT.has(path) || (await isAsBelow(join(upper, path), below, path)))) same.push(path);
-        else drift.push({ path: join("/etc", path), how: removed ? "removed" : "changed" });
-      }
-      return { drift, same };
-    });
+    // the running root without what is mounted over it: there is the image's own /etc
+    return await looks.look(
+      (directory) => run(["mount", "--bind", "-o", "ro", machineRoot, directory]),
+      (image) => compareUpper(upper, entries, [join(of(root), "declared"), join(image, "etc")], most),
+    );
   }
 
   async function carry(running: string, upper: string): Promise<number> {
@@ -281,80 +244,8 @@ async function removeHalfWritten(file: string): Promise<void> {
   for (const name of names.filter(isLeft)) await rm(join(dirname(file), name), { force: true });
 }
 
-/** The running root without what is mounted over it: there is the image's own /etc. */
-async function withImageRoot<T>(
-  machineRoot: string,
-  runDirectory: string,
-  use: (root: string) => Promise<T>,
-): Promise<T> {
-  const directory = await mkdtemp(join(runDirectory, "root-"));
-  try {
-    await run(["mount", "--bind", "-o", "ro", machineRoot, directory]);
-    try {
-      return await use(directory);
-    } finally {
-      await unmount(directory, { lazy: true });
-    }
-  } finally {
-    await rmdir(directory);
-  }
-}
-
 /** With owners, times, whiteouts and extended attributes: an upper directory means them all. */
 async function copyTree(from: string, to: string): Promise<void> {
   if ((await unlessMissing(stat(from))) === undefined) return;
   await run(["cp", "--archive", "--no-target-directory", from, to]);
-}
-
-/** Everything in an upper directory but the directories, by name; a character device hides what lies below. */
-async function entriesIn(upper: string): Promise<Entry[]> {
-  const directory = await unlessMissing(opendir(upper, { recursive: true }));
-  const found: Entry[] = [];
-  if (directory === undefined) return found;
-  for await (const entry of directory) {
-    if (entry.isDirectory()) continue;
-    found.push({ path: relative(upper, join(entry.parentPath, entry.name)), removed: entry.isCharacterDevice() });
-  }
-  return found.sort((a, b) => (a.path < b.path ? -1 : 1));
-}
-
-/** What an upper directory has for one path: the file itself, or what is there in place of a directory above it. */
-async function entryAt(upper: string, path: string): Promise<Entry | undefined> {
-  const names = path.split("/");
-  for (const [index] of names.entries()) {
-    const above = names.slice(0, index + 1).join("/");
-    const found = await lookAt(join(upper, above));
-    if (found === undefined) return undefined;
-    if (!found.isDirectory()) return { path: above, removed: found.isCharacterDevice() };
-  }
-  return undefined;
-}
-
-/** Whether a file is what lies under it: opening one to write copies it up, changed or not. */
-async function isAsBelow(file: string, below: readonly string[], path: string): Promise<boolean> {
-  for (const directory of below) {
-    const found = await lookAt(join(directory, path));
-    if (found === undefined) continue;
-    const own = await lstat(file);
-    if (own.mode !== found.mode || own.uid !== found.uid || own.gid !== found.gid) return false;
-    if (own.isSymbolicLink()) return (await readlink(file)) === (await readlink(join(directory, path)));
-    if (own.size !== found.size) return false;
-    return !own.isFile() || (await digestOf(file)) === (await digestOf(join(directory, path)));
-  }
-  return false;
-}
-
-async function lookAt(path: string) {
-  try {
-    return await lstat(path);
-  } catch (error) {
-    if (hasErrno(error, "ENOENT", "ENOTDIR")) return undefined;
-    throw error;
-  }
-}
-
-async function digestOf(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
-  return hash.digest("hex");
 }

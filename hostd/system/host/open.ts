@@ -4,6 +4,7 @@ import { type Esp, openEsp } from "./esp.ts";
 import { type HostEtc, openHostEtc } from "./etc.ts";
 import { type BootEvidence, openEvidence } from "./evidence.ts";
 import { type HostFiles, openHostFiles } from "./files.ts";
+import { type Looks, openLooks } from "./looks.ts";
 import { type Machine, openMachine } from "./machine.ts";
 
 /** Everything that upgrading the running system does to the machine. It decides nothing; hostd/host does. */
@@ -14,6 +15,7 @@ export interface HostSystem {
   readonly etc: HostEtc;
   readonly evidence: BootEvidence;
   readonly compareLayers: CompareLayers;
+  readonly looks: Looks;
 }
 
 /** The host below `root`, where /proc, /sys and the ESP (/efi) are; undefined where no host image runs. */
@@ -24,12 +26,14 @@ export async function openHost(options: {
 }): Promise<HostSystem | undefined> {
   const machine = await openMachine(options.root);
   if (machine === undefined) return undefined;
+  const looks = openLooks(options.runDirectory);
   return {
     machine,
+    looks,
     esp: openEsp(join(options.root, "efi")),
     files: await openHostFiles(options.stateDirectory),
-    etc: openHostEtc(options.stateDirectory, options.root, options.runDirectory),
+    etc: openHostEtc(options.stateDirectory, options.root, looks),
     evidence: openEvidence(options.root),
-    compareLayers: openCompare(options.stateDirectory, options.runDirectory),
+    compareLayers: openCompare(options.stateDirectory, looks),
   };
 }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { run } from "../../../../effects/process.ts";
 import { type HostRig, withHost } from "../../../hostd/host-rig.ts";
 import { eventually } from "../../../hostd/rig.ts";
 import { describeWith } from "../../../needs.ts";
@@ -119,6 +120,18 @@ describeWith(NEEDS, "hostd and the system it runs on", () => {
       await rig.start();
       expect((await host.finish(begun.id)).state).toBe("failed");
       expect(readdirSync(etc)).toEqual([first.root]);
+    }));
+
+  test("what a killed hostd left mounted for a look is gone at the next start, and nothing that was in it", () =>
+    withHost(async ({ rig }) => {
+      await rig.stop();
+      const [left, looked] = [join(rig.run, "looks/look-1"), join(rig.directory, "looked")];
+      for (const place of [left, looked]) mkdirSync(place, { recursive: true });
+      writeFileSync(join(looked, "file"), "kept");
+      await run(["mount", "--bind", looked, left]);
+      await rig.start();
+      expect(readdirSync(join(rig.run, "looks"))).toEqual([]);
+      expect(readFileSync(join(looked, "file"), "utf8")).toBe("kept");
     }));
 
   test("a trial that ends without a trace is armed again, three times at most", () =>

@@ -14,6 +14,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type HostEtc, openHostEtc } from "../../../../hostd/system/host/etc.ts";
 import { openHostFiles } from "../../../../hostd/system/host/files.ts";
+import { openLooks } from "../../../../hostd/system/host/looks.ts";
 import { openEtc } from "../../../hostd/initrd.ts";
 import { describeWith } from "../../../needs.ts";
 
@@ -50,7 +51,7 @@ describeWith({ root: true }, "/etc of each root", () => {
     put(join(directory, "state/host/identity/etc/hostname"), "node-1\n");
     mkdirSync(join(directory, "machine/etc"), { recursive: true });
     for (const name of ["run", "image"]) mkdirSync(join(directory, name));
-    etc = openHostEtc(join(directory, "state"), join(directory, "machine"), join(directory, "run"));
+    etc = openHostEtc(join(directory, "state"), join(directory, "machine"), openLooks(join(directory, "run")));
   });
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
