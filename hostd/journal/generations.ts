@@ -143,7 +143,8 @@ export function openGenerations(database: Database, operations: Operations, date
         `SELECT coalesce(max(number), 0) AS number FROM generations WHERE app = ? UNION ALL
          SELECT coalesce(max(number), 0) FROM (
            SELECT json_extract(plan, '$.switch.to') AS number FROM operations
-           WHERE app = ? AND json_extract(plan, '$.switch.to') IS NOT NULL ORDER BY id DESC LIMIT ${UNDER_WAY})`,
+           WHERE app = ? AND json_extract(plan, '$.switch.to') IS NOT json_extract(plan, '$.switch.from')
+           ORDER BY id DESC LIMIT ${UNDER_WAY})`,
         [app, app],
       );
       return Math.max(...planned.map(({ number }) => number)) + 1;

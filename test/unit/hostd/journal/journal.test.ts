@@ -119,7 +119,13 @@ describe("generations", () => {
     const id = begin(opened);
     opened.operations.setPlan(id, { switch: { to: 4 } });
     opened.operations.finish(id);
-    for (let count = 0; count < 50; count++) opened.operations.finish(begin(opened));
+    for (const plan of [{}, { switch: { from: 3, to: 3 } }]) {
+      for (let count = 0; count < 50; count++) {
+        const later = begin(opened);
+        opened.operations.setPlan(later, plan); // of nothing, or of what runs already, as a snapshot's is
+        opened.operations.finish(later);
+      }
+    }
     expect(opened.generations.nextNumber("shop")).toBe(5);
   });
 
