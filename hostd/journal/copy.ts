@@ -5,10 +5,9 @@ import { HostdError } from "../error.ts";
 import type { Database } from "./database.ts";
 import { cutShort, damagedJournal, inspectJournal, sealedChanges } from "./inspect.ts";
 import { readMark } from "./mark.ts";
+import { UNFINISHED } from "./operations.ts";
 
 // The copy of the journal that hostd keeps beside it (restore.ts is the way back to it).
-
-const UNFINISHED = "SELECT count(*) AS unfinished FROM operations WHERE state IN ('running', 'reverting')";
 
 /**
  * Replaces the copy with the journal as it is now: the old copy stays until the new one is on the disk and was verified.
@@ -81,7 +80,8 @@ function lastOf(copy: string): { changes: number; until: string | undefined; unf
   try {
     const changes = Number(connection.prepare("SELECT changes FROM seal").get()?.["changes"] ?? 0);
     const until = connection.prepare("SELECT at FROM events ORDER BY id DESC LIMIT 1").get()?.["at"];
-    const { unfinished } = connection.prepare(UNFINISHED).get() ?? {};
+    const { unfinished } =
+      connection.prepare(`SELECT count(*) AS unfinished FROM operations WHERE ${UNFINISHED}`).get() ?? {};
     return { changes, until: until === undefined ? undefined : String(until), unfinished: Number(unfinished) };
   } finally {
     connection.close();

@@ -47,6 +47,9 @@ const stepRow = z.object({
   detail: z.string().optional(),
 });
 
+/** SQL that is true of an operation that has yet to end. */
+export const UNFINISHED = "state IN ('running', 'reverting')";
+
 export type OperationRow = z.infer<typeof row>;
 export interface StepRow {
   position: number;
@@ -150,13 +153,12 @@ export function openOperations(database: Database, events: Events, date: () => D
     get: (id) => database.one(row, "SELECT * FROM operations WHERE id = ?", [id]),
     byRequest: (requestId) => database.one(row, "SELECT * FROM operations WHERE request_id = ?", [requestId]),
     unfinished: (app) =>
-      database.all(
-        row,
-        "SELECT * FROM operations WHERE state IN ('running', 'reverting') AND (? IS NULL OR app = ?) ORDER BY id",
-        [app, app],
-      ),
+      database.all(row, `SELECT * FROM operations WHERE ${UNFINISHED} AND (? IS NULL OR app = ?) ORDER BY id`, [
+        app,
+        app,
+      ]),
     ended() {
-      const sql = "SELECT count(*) AS ended FROM operations WHERE state IN ('done', 'failed')";
+      const sql = `SELECT count(*) AS ended FROM operations WHERE NOT ${UNFINISHED}`;
       return database.one(z.object({ ended: z.int() }), sql)?.ended ?? 0;
     },
     list: ({ app, limit }) =>
