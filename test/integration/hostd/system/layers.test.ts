@@ -189,8 +189,10 @@ describeWith({ root: true }, "layers and slots", () => {
         if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
         const slot = await node.mountSlot(input);
         expect(readFileSync(join(slot, "etc/name"), "utf8")).toBe("top");
-        // a mount(8) that outlives whoever began it may mount a second time what is there by then
-        expect(new Set(await mountPointsIn(run)).size).toBe(3);
+        // the one mount(8) that outlived whoever began it may mount a second time what is there by then
+        const points = await mountPointsIn(run);
+        expect(new Set(points).size).toBe(3);
+        expect(points.length).toBeLessThanOrEqual(4);
         await node.unmountSlot("shop", ONE);
         expect(await mountCount(run)).toBe(0);
       }
