@@ -5,7 +5,7 @@ import { NodeError } from "./failure.ts";
 import type { ConfigFileBytes, NodeSystem } from "./node.ts";
 import type { Paths } from "./paths.ts";
 
-type Config = Pick<NodeSystem, "writeConfig" | "replaceConfig" | "removeGeneration">;
+type Config = Pick<NodeSystem, "writeConfig" | "replaceConfig" | "generations" | "removeGeneration">;
 
 /** Name of the link to the generation whose files a process sees. */
 export const CURRENT = "current";
@@ -71,6 +71,18 @@ export function openConfig(paths: Paths, userOf: (app: string) => Promise<number
     },
     async replaceConfig(app, { process, generation, files }) {
       await replace(app, process, generation, files);
+    },
+    async generations(app) {
+      const places = [dirname(paths.config(app, 0)), paths.logs(app)];
+      const names = await Promise.all(places.map(async (place) => (await unlessMissing(readdir(place))) ?? []));
+      return [
+        ...new Set(
+          names
+            .flat()
+            .flatMap((name) => /^(\d+)(?:\.log(?:\.1)?)?$/.exec(name)?.[1] ?? [])
+            .map(Number),
+        ),
+      ];
     },
     async removeGeneration(app, generation) {
       for (const place of [paths.config, paths.secretConfig, paths.liveConfig]) {

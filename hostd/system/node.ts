@@ -219,6 +219,8 @@ export interface NodeSystem {
   ): Promise<void>;
   /** Sends a signal to the app's own process of a generation; nothing where it has ended. */
   signal(app: string, generation: number, signal: Signal): Promise<void>;
+  /** Numbers of the generations whose config or log is on the disk, in no order. */
+  generations(app: string): Promise<number[]>;
   /** Forgets config and log of a generation that is collected. */
   removeGeneration(app: string, generation: number): Promise<void>;
 }
