@@ -3,7 +3,7 @@ import { quoteCommandLine } from "./system/systemd/quote.ts";
 import { unitText } from "./system/systemd/units.ts";
 
 /** Seconds without a sign of life after which systemd takes hostd for hung. */
-const WATCHDOG = 30;
+const WATCHDOG = 60;
 
 /** Seconds that recovery may take before hostd says READY. */
 const START_LIMIT = 600;

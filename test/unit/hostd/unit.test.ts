@@ -8,7 +8,7 @@ describe("hostdUnit", () => {
     for (const line of [
       "Type=notify",
       "NotifyAccess=all",
-      "WatchdogSec=30",
+      "WatchdogSec=60",
       "Restart=always",
       "StartLimitIntervalSec=0",
     ]) {
