@@ -1,6 +1,6 @@
-import { readdir, rename, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { syncDirectory, writeDurably } from "../../effects/durable.ts";
+import { writeDurably } from "../../effects/durable.ts";
 import { unlessMissing } from "../../effects/errno.ts";
 import { parseRootList } from "../../images/boot/roots.ts";
 import { bootOf } from "../../manifests/boot.ts";
@@ -41,11 +41,7 @@ export async function keepHost(
     if (await etc.remove(root)) await files.removeRoot(root);
   }
   if (!wipe) return;
-  for (const name of (await unlessMissing(readdir(join(host, "etc")))) ?? []) {
-    // what is mounted goes on from under its new name; hostd removes it at its next start
-    await rename(join(host, "etc", name), join(host, "etc", `.${name.replace(/^\.|\.gone$/g, "")}.gone`));
-  }
-  await syncDirectory(join(host, "etc"));
+  await etc.wipe(machine.bootId);
   for (const name of MADE_AT_FIRST_START) await rm(join(host, "identity", name), { force: true });
 }
 

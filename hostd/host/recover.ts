@@ -20,7 +20,7 @@ export async function recoverHost(engine: Engine): Promise<void> {
   if (engine.host === undefined) return;
   const { machine, files, looks } = engine.host;
   try {
-    for (const what of await files.removeHalfMade()) repaired(engine, `removed ${what}`);
+    for (const what of await files.removeHalfMade(machine.bootId)) repaired(engine, `removed ${what}`);
     const seed = trialRoot(engine) === undefined ? await adoptable(engine) : undefined;
     if (seed !== undefined)
       engine.submit.adopt({ app: seed.app, by: "hostd", channel: seed.channel, found: seed.found });

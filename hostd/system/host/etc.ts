@@ -47,6 +47,8 @@ export interface HostEtc {
   isThere(root: string): Promise<boolean>;
   /** Answers whether it is gone: one that the upper of another root leads through stays, or that one would have none. */
   remove(root: string): Promise<boolean>;
+  /** Takes that of every root away at once. What is mounted lasts as long as this boot, and goes at hostd's first start after it. */
+  wipe(boot: string): Promise<void>;
 }
 
 /** `machineRoot` is where the running system's root is; `looks` at it without /etc over it. */
@@ -223,6 +225,13 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, looks: 
       await unlessMissing(rename(of(root), gone)); // what never booted has none
       await rm(gone, { recursive: true, force: true });
       return true;
+    },
+    async wipe(boot) {
+      const [place, gone] = [join(host, "etc"), join(host, `.etc.${boot}.gone`)];
+      if ((await lookAt(gone)) === undefined) await rename(place, gone);
+      else await rm(place, { recursive: true, force: true }); // made since then, so that none of it is mounted
+      await mkdir(place, { recursive: true });
+      await syncDirectory(host);
     },
   };
 }

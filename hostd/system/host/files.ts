@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { renameDurably, syncDirectory, TEMPORARY_NAME, writeDurably } from "../../../effects/durable.ts";
 import { unlessMissing } from "../../../effects/errno.ts";
 import { rootDigestOf } from "../../../images/boot/roots.ts";
@@ -35,8 +35,8 @@ export interface HostFiles {
   removePart(part: Digest): Promise<void>;
   /** What the disk was laid down with: documents as text, undefined where there are none. */
   seed(): Promise<{ manifest: string; config: string; release: string | undefined } | undefined>;
-  /** Temporary files of a writer that was killed. */
-  removeHalfMade(): Promise<string[]>;
+  /** Temporary files of a writer that was killed, and the /etc that was wiped in an earlier boot: what runs stands on this one's. */
+  removeHalfMade(boot: string): Promise<string[]>;
 }
 
 export async function openHostFiles(stateDirectory: string): Promise<HostFiles> {
@@ -86,19 +86,21 @@ export async function openHostFiles(stateDirectory: string): Promise<HostFiles> 
       if (manifest === undefined || config === undefined) return undefined;
       return { manifest, config, release: await read("seed/release.json") };
     },
-    async removeHalfMade() {
+    async removeHalfMade(boot) {
       const places = ["", "roots", "parts", "etc"];
       const found = await Promise.all(
         places.map(async (name) => (await readdir(place(name))).map((entry) => join(place(name), entry))),
       );
-      const left = found.flat().filter((path) => isHalfMade(path.slice(path.lastIndexOf("/") + 1)));
+      const left = found.flat().filter((path) => isHalfMade(basename(path), boot));
       for (const path of left) await rm(path, { recursive: true, force: true });
       return left;
     },
   };
 }
 
-function isHalfMade(name: string): boolean {
+function isHalfMade(name: string, boot: string): boolean {
+  const wipedIn = /^\.etc\.(.+)\.gone$/.exec(name)?.[1];
+  if (wipedIn !== undefined) return wipedIn !== boot;
   return TEMPORARY_NAME.test(name) || /^\.[0-9a-f]{64}\.(?:making|gone)$/.test(name);
 }
 

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -53,8 +54,34 @@ describeWith(
         });
       },
     );
+
+    test("--wipe leaves what runs its /etc until the machine starts again, however often it is asked for and hostd started", () =>
+      withHost(async (host) => {
+        const { rig, first } = host;
+        const hostName = mountEtc(host, first.root);
+        for (let time = 0; time < 2; time++) {
+          await rig.stop();
+          await reset(host, "--wipe");
+          expect(existsSync(join(rig.state, "host/etc", first.root))).toBe(false);
+          await rig.start();
+          expect(hostName()).toBe("node-1\n");
+        }
+        await host.reset();
+        expect(readdirSync(join(rig.state, "host/etc"))).toEqual([first.root]);
+        expect(readdirSync(join(rig.state, "host")).filter((name) => name.startsWith("."))).toEqual([]);
+      }));
   },
 );
+
+/** The name of a node as a program of the running system reads it in /etc, which is mounted as the initrd does it. */
+function mountEtc({ rig, firmware }: HostRig, root: string): () => string {
+  const of = join(rig.state, "host/etc", root);
+  const [target, image] = [join(firmware.machine, "etc"), join(rig.directory, "image-etc")];
+  for (const directory of [target, image]) mkdirSync(directory, { recursive: true });
+  const options = `lowerdir=${of}/declared:${image},upperdir=${of}/upper,workdir=${of}/work`;
+  execFileSync("mount", ["-t", "overlay", "overlay", "-o", options, target]);
+  return () => execFileSync("cat", [join(target, "hostname")]).toString();
+}
 
 async function reset({ rig, firmware }: HostRig, how: string): Promise<void> {
   const places = ["--state", rig.state, "--run", rig.run, "--machine", firmware.machine];

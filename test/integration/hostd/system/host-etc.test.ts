@@ -177,7 +177,7 @@ describeWith({ root: true }, "/etc of each root", () => {
     ];
     for (const root of [B, C]) {
       await expect(etc.make(root, { running: A, started: A, shared: false }, config)).rejects.toThrow("making");
-      await files.removeHalfMade();
+      await files.removeHalfMade("boot");
       expect(readdirSync(at())).toEqual([B]);
     }
     expect(readdirSync(at(B)).sort()).toEqual(["declared", "upper", "work"]);
