@@ -34,7 +34,7 @@ export const STEPS = {
     afterCrash: "undo",
   },
   room: {
-    does: "check room and quota for the snapshot that comes; hostd's own oldest ones go first where that is enough",
+    does: "check room and quota for the snapshot that comes and for the way back from it; hostd's own oldest ones go first where that is enough",
     afterCrash: "undo",
   },
   quiet: {
@@ -64,12 +64,12 @@ export const STEPS = {
   },
   migrate: {
     does: "run the new version's MIGRATE hook; in a rollback or a run only where the data is older than what it writes",
-    undo: "restore the snapshot, unless the new generation may have written data that the old one can read",
+    undo: "restore the snapshot, unless the new generation may have written data that the old one can read; where that cannot be had, stop the app and hold it",
     afterCrash: "undo",
   },
   restore: {
     does: "restore the snapshot asked for; keeps the data as it is where none was",
-    undo: "restore the data as it was before",
+    undo: "restore the data as it was before; where that cannot be had, stop the app and hold it",
     afterCrash: "undo",
   },
   config: { does: "begin the new generation, with its config", afterCrash: "undo" },
@@ -204,6 +204,11 @@ const PASSING: ReadonlySet<StepName> = new Set([
 
 export function isPassing(step: StepName): boolean {
   return PASSING.has(step);
+}
+
+/** Whether undoing the step puts the data back: what is undone after it forgets its snapshot and starts the app on it. */
+export function bringsDataBack(step: StepName): boolean {
+  return step === "migrate" || step === "restore";
 }
 
 export function stepRule(step: StepName): StepRule {

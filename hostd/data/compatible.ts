@@ -1,5 +1,6 @@
 import satisfies from "semver/functions/satisfies.js";
 import type { App } from "../../manifests/app.ts";
+import type { OperationKind } from "../../manifests/node.ts";
 import type { SnapshotDocument } from "../../manifests/snapshot.ts";
 
 /** Whether an image can work with data of a format: its `DATA --reads` range, or its own format alone. */
@@ -17,9 +18,15 @@ export function formatAfter(app: App, present: number | undefined): number | und
 }
 
 /** Whether the data is of an older format than the image writes: it has to be migrated before the image runs on it. */
-export function isBehind(app: App, present: number | undefined): boolean {
+function isBehind(app: App, present: number | undefined): boolean {
   const [data] = app.data;
   return data !== undefined && present !== undefined && present < data.format;
+}
+
+/** Whether an operation runs the image's MIGRATE hook; what goes back or runs again does so on older data alone. */
+export function migrates(app: App, present: number | undefined, kind: OperationKind): boolean {
+  if (app.hooks.migrate === undefined) return false;
+  return (kind !== "rollback" && kind !== "run") || isBehind(app, present);
 }
 
 /** Snapshots, newest first, that the image could read: what a refused rollback names. */

@@ -62,8 +62,9 @@ export interface RoomInput {
   kept: ReadonlyMap<string, string>;
   /** What forgetting each would give back, bytes; one that is not there counts nothing. */
   sizes: Readonly<Record<string, number>>;
-  /** Bytes that the coming one takes at once, and those that are free. */
+  /** Bytes that the coming one takes at once, what the way back from it would take besides, and those that are free. */
   cost: number;
+  wayBack: number;
   free: number;
   limits: Limits;
 }
@@ -94,7 +95,10 @@ export function refuseFullPool(pool: { name: string; data: number; metadata: num
   });
 }
 
-function lackOf({ snapshots, sizes, cost, free, limits }: RoomInput, gone: readonly string[]): HostdError | undefined {
+function lackOf(
+  { snapshots, sizes, cost, wayBack, free, limits }: RoomInput,
+  gone: readonly string[],
+): HostdError | undefined {
   const left = snapshots.filter(({ id }) => !gone.includes(id));
   const bytes = left.reduce((sum, { id }) => sum + (sizes[id] ?? 0), 0);
   const freed = gone.reduce((sum, id) => sum + (sizes[id] ?? 0), 0);
@@ -104,8 +108,10 @@ function lackOf({ snapshots, sizes, cost, free, limits }: RoomInput, gone: reado
   if (limits.bytes !== undefined && bytes + cost > limits.bytes) {
     return refused("quota", `snapshots: expected at most ${limits.bytes} bytes, got ${bytes} and ${cost} to come`);
   }
-  if (cost > free + freed) {
-    return refused("no-space", `snapshot: expected ${cost} bytes free, got ${free}, and ${freed} in older ones`);
+  if (cost + wayBack > free + freed) {
+    const back = wayBack === 0 ? "" : ` (${wayBack} of them to be able to go back)`;
+    const needed = `${cost + wayBack} bytes free${back}`;
+    return refused("no-space", `snapshot: expected ${needed}, got ${free}, and ${freed} in older ones`);
   }
   return undefined;
 }

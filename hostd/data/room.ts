@@ -1,10 +1,13 @@
-import { type Context, switchOf } from "../operations/context.ts";
+import { type Context, launchable, switchOf } from "../operations/context.ts";
+import { requireApp } from "../switch/plan.ts";
+import { canRead, formatAfter, migrates } from "./compatible.ts";
 import { forgetSnapshots, protectedOf } from "./forget.ts";
 import { chooseDisplaced, refuseFullPool } from "./keep.ts";
 
 /**
- * Before anything is touched: is there room for the snapshot that this operation takes, on the disk and in the quota
- * of the app? The oldest that hostd took by itself go first, where that is enough; else the operation is refused.
+ * Before anything is touched: is there room for the snapshot that this operation takes and for the way back from it, on
+ * the disk and in the quota of the app? The oldest that hostd took by itself go first, where that is enough; else the
+ * operation is refused.
  */
 export async function room(context: Context): Promise<string> {
   const { engine, app } = context;
@@ -12,12 +15,27 @@ export async function room(context: Context): Promise<string> {
   if (switchOf(context).snapshot === undefined) return "no data yet";
   refuseFullPool((await node.dataStore()).pool);
   const limits = settings.snapshots;
-  const [cost, free] = [await node.snapshotCost(app, limits.bytes !== undefined), await node.freeBytes()];
-  const measured = limits.bytes !== undefined || cost > free ? await node.snapshotSizes(app) : {};
+  const copies = copiesBack(context);
+  const cost = await node.snapshotCost(app, limits.bytes !== undefined || copies > 0);
+  const [wayBack, free] = [cost * copies, await node.freeBytes()];
+  const measured = limits.bytes !== undefined || cost + wayBack > free ? await node.snapshotSizes(app) : {};
   const sizes = Object.fromEntries(Object.entries(measured).map(([id, size]) => [id, size.exclusive ?? size.bytes]));
   const kept = protectedOf(engine, app);
-  const displaced = chooseDisplaced({ snapshots: journal.snapshots.list(app), kept, sizes, cost, free, limits });
+  const snapshots = journal.snapshots.list(app);
+  const displaced = chooseDisplaced({ snapshots, kept, sizes, cost, wayBack, free, limits });
   await forgetSnapshots(context, displaced);
   if (displaced.length > 0) context.note(`forgot snapshots ${displaced.join(", ")} to make room for the next one`);
   return displaced.length === 0 ? "room for a snapshot" : `forgot ${displaced.join(", ")}`;
+}
+
+/** Copies of the data that taking the operation back may make besides (takeDataBack): the newer data kept, the older put back. */
+function copiesBack(context: Context): number {
+  const { engine, app, kind } = context;
+  if (kind === "snapshot") return 0;
+  const { image, from, restore } = switchOf(context);
+  const present = engine.journal.apps.get(app)?.data_format;
+  const next = requireApp(engine.journal.slots.require(app, image));
+  const old = from === undefined ? undefined : launchable(engine, app, from).app;
+  if (restore !== undefined || (old !== undefined && !canRead(old, formatAfter(next, present)))) return 2;
+  return migrates(next, present, kind) ? 1 : 0;
 }

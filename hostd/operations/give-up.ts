@@ -4,7 +4,7 @@ import { closeTrial, pointBack } from "../switch/steps.ts";
 import { type Context, switchOf } from "./context.ts";
 
 /** How often an operation's way back may be begun: hostd ended in the middle of all those before. */
-const MOST_RETURNS = 6;
+export const MOST_RETURNS = 6;
 
 /** Whether hostd ended so often while it took this operation back that another try would only end it again. */
 export function mustGiveUp(context: Context): boolean {
@@ -16,15 +16,14 @@ export function mustGiveUp(context: Context): boolean {
 }
 
 /**
- * The third tier for an undo that ends hostd again and again: one write says what is true, the app is held and the
- * operation is over, so that the next start begins nothing of it; only then are its processes stopped. Sockets, slots,
- * snapshots and the data as it is now are kept. hostd itself goes on serving.
+ * The third tier for an undo that cannot be had: one write says what is true, the app is held and the operation is
+ * over, so that the next start begins nothing of it. Sockets, slots, snapshots and the data as it is now are kept.
  */
-export async function giveUp(context: Context, reason: FailureDocument): Promise<void> {
-  const { engine, id, app } = context;
-  const { journal, node, log } = engine;
+export function recordGivenUp(context: Context, reason: FailureDocument, why: string): void {
+  const { id, app } = context;
+  const { journal } = context.engine;
   const { from, to } = switchOf(context);
-  const held = `operation ${id} could not be taken back: hostd ended ${MOST_RETURNS} times while it tried`;
+  const held = `operation ${id} could not be taken back: ${why}`;
   journal.transaction(() => {
     if (from !== to) {
       closeTrial(context);
@@ -34,7 +33,14 @@ export async function giveUp(context: Context, reason: FailureDocument): Promise
     context.note(`${held}; ${app} is stopped and held, its data is as the last try left it`);
     journal.operations.fail(id, { reason, reverted: false });
   });
-  log("error", "gave up taking an operation back", { operation: id, app, held });
+}
+
+/** Only then its processes are stopped. hostd itself goes on serving. */
+export async function stopGivenUp(context: Context): Promise<void> {
+  const { engine, id, app } = context;
+  const { node, log } = engine;
+  const { from, to } = switchOf(context);
+  log("error", "gave up taking an operation back", { operation: id, app, held: engine.journal.apps.get(app)?.hold });
   for (const generation of new Set([to, from])) {
     if (generation === undefined) continue;
     await node.stop(app, generation, 0).catch((error: unknown) => {

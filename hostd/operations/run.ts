@@ -5,10 +5,10 @@ import { faultPoint } from "../fault.ts";
 import type { StepRow } from "../journal/operations.ts";
 import { judgeAfterwards } from "../rollback/afterwards.ts";
 import { keepFailure } from "../rollback/bundle.ts";
-import { isPassing, isUpgrade, lockOf, type StepName, stepRule, TRANSITION_LIMIT } from "../states.ts";
+import { bringsDataBack, isPassing, isUpgrade, lockOf, type StepName, stepRule, TRANSITION_LIMIT } from "../states.ts";
 import { type Context, END, openContext } from "./context.ts";
 import type { Executor } from "./executors.ts";
-import { giveUp, mustGiveUp } from "./give-up.ts";
+import { MOST_RETURNS, mustGiveUp, recordGivenUp, stopGivenUp } from "./give-up.ts";
 
 /** Kinds that never touch what runs: the watch goes on beside them. */
 const STAGES_ONLY: ReadonlySet<string> = new Set(["stage", "prune", "forget"]);
@@ -121,12 +121,13 @@ async function close(context: Context, done: () => void): Promise<void> {
 /**
  * Takes back all that was started, last first. The app comes before the record of it: where the journal cannot be
  * written, the undo goes on, and what is not recorded as undone is undone again, which changes nothing, until it is.
+ * Data that does not come back stops the pass: its snapshot is kept, and nothing is started on what a migration left.
  */
 async function goBack(context: Context, reason: FailureDocument): Promise<void> {
   const { journal, log, closing } = context.engine;
   context.passing = false;
   context.failure = reason.code;
-  if (mustGiveUp(context)) return await giveUp(context, reason);
+  if (mustGiveUp(context)) return await giveUp(context, reason, `hostd ended ${MOST_RETURNS} times while it tried`);
   if (begunSteps(context).length === 0) {
     return await insist(context, () => journal.operations.fail(context.id, { reason, reverted: false }));
   }
@@ -134,10 +135,14 @@ async function goBack(context: Context, reason: FailureDocument): Promise<void> 
   await keepFailure(context, reason);
   const running = () => journal.operations.get(context.id)?.state === "running";
   await insist(context, () => running() && journal.operations.revert(context.id, reason), 1);
+  let lost: FailureDocument | undefined;
   for (let pass = 1; pass <= UNDO_PASSES && !closing.aborted; pass++) {
+    lost = undefined;
     for (const step of begunSteps(context).reverse()) {
-      if (step.document.undone === undefined) await undoStep(context, step);
+      const failure = step.document.undone === undefined ? await undoStep(context, step) : undefined;
       if (closing.aborted) return;
+      if (bringsDataBack(step.name)) lost = failure;
+      if (lost !== undefined) break;
     }
     if (begunSteps(context).every(({ document }) => document.undone !== undefined)) break;
     log("error", "not all could be undone", { operation: context.id, pass });
@@ -146,6 +151,7 @@ async function goBack(context: Context, reason: FailureDocument): Promise<void> 
   if (closing.aborted) return;
   const left = begunSteps(context).filter(({ document }) => document.undone === undefined);
   await insist(context, () => running() && journal.operations.revert(context.id, reason));
+  if (lost !== undefined) return await giveUp(context, reason, `its data did not come back: ${lost.message}`);
   if (left.length > 0) {
     await insist(context, () => context.note(`could not undo ${left.map(({ name }) => name).join(", ")}`));
   }
@@ -154,6 +160,11 @@ async function goBack(context: Context, reason: FailureDocument): Promise<void> 
   await keepFailure(context, reason);
   await insist(context, () => journal.operations.fail(context.id, { reason, reverted: left.length === 0 }));
   context.engine.watch.follow(context.app);
+}
+
+async function giveUp(context: Context, reason: FailureDocument, why: string): Promise<void> {
+  await insist(context, () => recordGivenUp(context, reason, why));
+  if (!context.engine.closing.aborted) await stopGivenUp(context);
 }
 
 /** Loaded with the first operation: an idle hostd does without. */
@@ -168,20 +179,25 @@ function begunSteps(context: Context): StepRow[] {
     .filter(({ name, document }) => stepRule(name).undo !== undefined && document.started !== undefined);
 }
 
-/** One undo and its record; a failure is told and left for the next pass: the steps before it must be taken back too. */
-async function undoStep(context: Context, step: StepRow): Promise<void> {
+/** One undo and its record; answers why it is not undone. A failure is told and left for the next pass. */
+async function undoStep(context: Context, step: StepRow): Promise<FailureDocument | undefined> {
   const { journal, log } = context.engine;
   tell(context, `undoes ${step.name}`);
   context.report(`undo ${step.name}: ${stepRule(step.name).undo}`);
   faultPoint(`${context.kind}.${step.name}.undo.before`);
+  let isUndone = false;
   try {
     await (await executor(step.name)).undo?.(context);
+    isUndone = true;
     faultPoint(`${context.kind}.${step.name}.undo.after`);
     journal.operations.mark(context.id, step.position, "undone");
+    return undefined;
   } catch (error) {
-    if (context.engine.closing.aborted) return;
-    log("error", `undo of ${step.name} failed`, { operation: context.id, ...toFailureDocument(error) });
+    const failure = toFailureDocument(error);
+    if (context.engine.closing.aborted) return failure;
+    log("error", `undo of ${step.name} failed`, { operation: context.id, ...failure });
     await context.engine.ballast.drop();
+    return isUndone ? undefined : failure;
   }
 }
 

@@ -1,7 +1,7 @@
 import { passGate, tellVerdict } from "../checks/gate.ts";
 import { planConfig } from "../config/choose.ts";
 import { realFiles } from "../config/files.ts";
-import { formatAfter, isBehind } from "../data/compatible.ts";
+import { formatAfter, migrates } from "../data/compatible.ts";
 import { HostdError } from "../error.ts";
 import { judgeGeneration, type Standing } from "../health/trial.ts";
 import { type Context, END, launchable, switchOf } from "../operations/context.ts";
@@ -171,10 +171,8 @@ export async function migrate(context: Context): Promise<string> {
   const target = launchable(engine, app, plan.to).app;
   if (plan.beside !== undefined) return "nothing to migrate";
   const present = engine.journal.apps.get(app)?.data_format;
-  if ((context.kind === "rollback" || context.kind === "run") && !isBehind(target, present))
-    return "nothing to migrate";
-  const ran = await runHook(context, plan.to, "migrate", "hook-failed");
-  if (!ran) return "nothing to migrate";
+  if (!migrates(target, present, context.kind)) return "nothing to migrate";
+  await runHook(context, plan.to, "migrate", "hook-failed");
   const format = formatAfter(target, present);
   if (format !== undefined) engine.journal.apps.setData(context.id, app, { format });
   return `data format ${format}`;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { canRead, formatAfter, isBehind, readableSnapshots } from "../../../../hostd/data/compatible.ts";
+import { canRead, formatAfter, migrates, readableSnapshots } from "../../../../hostd/data/compatible.ts";
 import { type App, appSchema } from "../../../../manifests/app.ts";
 
 const app = (data: App["data"]): App => appSchema.parse({ schema: 1, name: "shop", data });
@@ -29,10 +29,19 @@ test("formatAfter: an image raises the format of the data and never lowers it", 
   expect(formatAfter(app([]), 2)).toBe(2);
 });
 
-test("isBehind: data of an older format than the image writes, and nothing else", () => {
-  const ofFormat2 = app([{ path, format: 2, reads: ">=1 <4" }]);
-  expect([1, 2, 3, undefined].map((present) => isBehind(ofFormat2, present))).toEqual([true, false, false, false]);
-  expect(isBehind(app([]), 1)).toBe(false);
+test("migrates: with a hook; in a rollback or a run only data of an older format than the image writes", () => {
+  const data = [{ path, format: 2, reads: ">=1 <4" }];
+  const hooked = appSchema.parse({ schema: 1, name: "shop", data, hooks: { migrate: { command: ["/m"] } } });
+  expect([1, 2, 3, undefined].map((present) => migrates(hooked, present, "activate"))).toEqual([
+    ...[true, true, true, true],
+  ]);
+  for (const kind of ["rollback", "run"] as const) {
+    expect([1, 2, 3, undefined].map((present) => migrates(hooked, present, kind))).toEqual([
+      ...[true, false, false, false],
+    ]);
+  }
+  expect(migrates(app(data), 1, "activate")).toBe(false);
+  expect(migrates({ ...hooked, data: [] }, 1, "run")).toBe(false);
 });
 
 test("readableSnapshots: those the image could work with, newest first", () => {

@@ -71,6 +71,7 @@ describe("chooseDisplaced", () => {
     kept: nothing,
     sizes: {},
     cost: 0,
+    wayBack: 0,
     free: 1_000,
     limits: { count: 3, bytes: undefined },
     ...change,
@@ -101,34 +102,49 @@ describe("chooseDisplaced", () => {
     expect(() => chooseDisplaced(room({ ...given, limits, cost: 2_000 }))).toThrow(
       expect.objectContaining({ code: "no-space" }),
     );
+    expect(chooseDisplaced(room({ ...given, limits, wayBack: 200, free: 300 }))).toEqual([]);
+    expect(chooseDisplaced(room({ ...given, limits, wayBack: 201, free: 300 }))).toEqual(["a"]);
+    expect(() => chooseDisplaced(room({ ...given, limits, wayBack: 2_000 }))).toThrow(
+      "snapshot: expected 2100 bytes free (2000 of them to be able to go back), got 1000, and 600 in older ones",
+    );
   });
 
   test("what goes is hostd's own and unprotected, the rest fits, and one less would not", () => {
     const made = fc.array(fc.record({ asked: fc.boolean(), kept: fc.boolean(), size: fc.nat(500) }), { maxLength: 12 });
     const limits = fc.record({ count: fc.integer({ min: 1, max: 8 }), bytes: fc.option(fc.nat(2_000)) });
     fc.assert(
-      fc.property(made, limits, fc.nat(800), fc.nat(800), (given, { count, bytes }, cost, free) => {
-        const snapshots = given.map(({ asked }, index) => snapshot(`s${index}`, asked ? { reason: ASKED_FOR } : {}));
-        const kept = new Map<string, string>(given.flatMap((one, index) => (one.kept ? [[`s${index}`, "kept"]] : [])));
-        const sizes: Record<string, number> = Object.fromEntries(given.map(({ size }, index) => [`s${index}`, size]));
-        const input = { snapshots, kept, sizes, cost, free, limits: { count, bytes: bytes ?? undefined } };
-        const mayGo = (id: string) => !kept.has(id) && snapshots.find((one) => one.id === id)?.reason !== ASKED_FOR;
-        const fits = (gone: readonly string[]) => {
-          const left = snapshots.filter(({ id }) => !gone.includes(id));
-          const held = left.reduce((sum, { id }) => sum + (sizes[id] ?? 0), 0);
-          const freed = gone.reduce((sum, id) => sum + (sizes[id] ?? 0), 0);
-          return left.length < count && held + cost <= (bytes ?? Number.POSITIVE_INFINITY) && cost <= free + freed;
-        };
-        try {
-          const gone = chooseDisplaced(input);
-          expect(gone.every(mayGo)).toBe(true);
-          expect(fits(gone)).toBe(true);
-          if (gone.length > 0) expect(fits(gone.slice(0, -1))).toBe(false);
-        } catch (error) {
-          expect(error).toMatchObject({ outcome: "refused" });
-          expect(fits(snapshots.map(({ id }) => id).filter(mayGo))).toBe(false);
-        }
-      }),
+      fc.property(
+        made,
+        limits,
+        fc.nat(800),
+        fc.nat(400),
+        fc.nat(800),
+        (given, { count, bytes }, cost, wayBack, free) => {
+          const snapshots = given.map(({ asked }, index) => snapshot(`s${index}`, asked ? { reason: ASKED_FOR } : {}));
+          const kept = new Map<string, string>(
+            given.flatMap((one, index) => (one.kept ? [[`s${index}`, "kept"]] : [])),
+          );
+          const sizes: Record<string, number> = Object.fromEntries(given.map(({ size }, index) => [`s${index}`, size]));
+          const input = { snapshots, kept, sizes, cost, wayBack, free, limits: { count, bytes: bytes ?? undefined } };
+          const mayGo = (id: string) => !kept.has(id) && snapshots.find((one) => one.id === id)?.reason !== ASKED_FOR;
+          const fits = (gone: readonly string[]) => {
+            const left = snapshots.filter(({ id }) => !gone.includes(id));
+            const held = left.reduce((sum, { id }) => sum + (sizes[id] ?? 0), 0);
+            const freed = gone.reduce((sum, id) => sum + (sizes[id] ?? 0), 0);
+            const hasRoom = cost + wayBack <= free + freed;
+            return left.length < count && held + cost <= (bytes ?? Number.POSITIVE_INFINITY) && hasRoom;
+          };
+          try {
+            const gone = chooseDisplaced(input);
+            expect(gone.every(mayGo)).toBe(true);
+            expect(fits(gone)).toBe(true);
+            if (gone.length > 0) expect(fits(gone.slice(0, -1))).toBe(false);
+          } catch (error) {
+            expect(error).toMatchObject({ outcome: "refused" });
+            expect(fits(snapshots.map(({ id }) => id).filter(mayGo))).toBe(false);
+          }
+        },
+      ),
     );
   });
 });
