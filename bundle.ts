@@ -9,7 +9,11 @@ const root = import.meta.dirname;
 const SYSTEM = join(root, "hostd/system");
 
 /** What is bundled, each into one file of this name. */
-const ENTRIES = { hostd: "hostd/main.ts", laydown: "hostd/system/laydown-main.ts" };
+const ENTRIES = {
+  hostd: "hostd/main.ts",
+  laydown: "hostd/system/laydown-main.ts",
+  "hash-blocks": "hostd/system/hash-blocks-main.ts",
+};
 
 /** Programs that hostd starts as they are (hostd/system/programs.ts). */
 const SCRIPTS = ["enter.pl", "holder.pl", "prepare.pl", "process.pl", "steward.pl"].map((name) => join(SYSTEM, name));

@@ -27,7 +27,7 @@ export async function layDownApart(
   const { blob, layer, diffId, destination } = task;
   if (verityOf(layer).size <= APART_ABOVE) {
     const { layDown } = await import("../../images/layer/laydown.ts");
-    return await layDown(blob, layer, diffId, destination, onBytes);
+    return await layDown(blob, layer, diffId, destination, { onBytes });
   }
   const ends: Ended[] = [];
   const onLine = byLine((line) => {

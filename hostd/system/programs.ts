@@ -10,6 +10,7 @@ export const PROGRAMS = {
   prepare: beside("./prepare.pl"),
   enter: beside("./enter.pl"),
   laydown: beside(BUNDLED ? "./laydown.cjs" : "./laydown-main.ts"),
+  hashBlocks: beside(BUNDLED ? "./hash-blocks.cjs" : "./hash-blocks-main.ts"),
 } as const;
 
 function beside(path: string): string {

@@ -9,8 +9,18 @@ export interface ErofsOutput {
   write(bytes: Buffer, position: number): Buffer | undefined;
   /** Takes digests of the hash tree's lowest level as they come; without it they are kept until the end. */
   takeLeaves?: TakeLeaves;
+  /** Hashes blocks elsewhere; without it they are hashed before they are written. */
+  hasher?: Hasher | undefined;
   /** Takes what would else be kept in memory until the end. */
   scratch?: Scratch;
+}
+
+/** Hashes the blocks of an image in their order, while more of them come. */
+export interface Hasher {
+  /** Takes whole blocks, at most GATHER_SIZE bytes, which are the caller's again; answers digests that are ready. */
+  push(blocks: Buffer): Buffer[];
+  /** Waits for the digests that were not answered yet. */
+  finish(): Buffer[];
 }
 
 /** The blocks of an image from block 1 on, each written and hashed once as it fills. */
@@ -31,17 +41,23 @@ export const GATHER_SIZE = 1024 * 1024;
 export function createBlockStream(output: ErofsOutput | undefined): BlockStream {
   let buffer: Buffer = Buffer.allocUnsafeSlow(GATHER_SIZE);
   const leaves = createHashLevel(output?.takeLeaves);
+  const hasher = output?.hasher;
   let used = 0;
   let written = BLOCK_SIZE;
   leaves.add(Buffer.alloc(BLOCK_SIZE));
 
   function flush(): void {
-    for (let at = 0; at < used; at += BLOCK_SIZE) leaves.add(buffer.subarray(at, at + BLOCK_SIZE));
+    hash(buffer.subarray(0, used));
     if (used > 0) buffer = output?.write(buffer.subarray(0, used), written) ?? buffer;
     written += used;
     used = 0;
     if (written / BLOCK_SIZE > ENTRY_LIMITS.blocks)
       throw new ErofsError("layer-limit", "expected an image below 16 TiB");
+  }
+
+  function hash(bytes: Buffer): void {
+    if (hasher !== undefined) for (const digests of hasher.push(bytes)) leaves.addDigests(digests);
+    else for (let at = 0; at < bytes.length; at += BLOCK_SIZE) leaves.add(bytes.subarray(at, at + BLOCK_SIZE));
   }
 
   function pad(): void {
@@ -64,6 +80,7 @@ export function createBlockStream(output: ErofsOutput | undefined): BlockStream 
     finish(superblock) {
       pad();
       flush();
+      for (const digests of hasher?.finish() ?? []) leaves.addDigests(digests);
       leaves.setFirst(superblock);
       return leaves.finish();
     },

@@ -13,6 +13,8 @@ export type TakeLeaves = (bytes: Buffer, position: number) => void;
 /** One level of a dm-verity tree while it grows: one digest for each block below. */
 export interface HashLevel {
   add(block: Buffer): void;
+  /** Adds blocks by their digests, HASH_SIZE bytes each. */
+  addDigests(digests: Buffer): void;
   /** Replaces the digest of the first block, which is known last. */
   setFirst(block: Buffer): void;
   /** Builds the levels above, and the root hash over all. Throws RangeError where no block was added. */
@@ -59,6 +61,14 @@ export function createHashLevel(take?: TakeLeaves): HashLevel {
       if (used === piece.length) close(piece);
       piece.write(hashBlock(block), used, HASH_SIZE, "latin1");
       used += HASH_SIZE;
+    },
+    addDigests(digests) {
+      for (let at = 0; at < digests.length; ) {
+        if (used === piece.length) close(piece);
+        const size = digests.copy(piece, used, at);
+        used += size;
+        at += size;
+      }
     },
     setFirst(block) {
       const first = pieces[0] ?? piece;

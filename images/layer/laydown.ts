@@ -4,7 +4,7 @@ import { renameDurably, temporaryNameOf } from "../../effects/durable.ts";
 import { digestFromHex } from "../../manifests/digest.ts";
 import { Failure } from "../../manifests/failure.ts";
 import { type Descriptor, type Digest, type LayerVerity, verityOf } from "../../manifests/image.ts";
-import type { ErofsOutput } from "../erofs/blocks.ts";
+import type { ErofsOutput, Hasher } from "../erofs/blocks.ts";
 import { ErofsError } from "../erofs/error.ts";
 import { hashLevelSizes } from "../erofs/hashtree.ts";
 import { BLOCK_SIZE, EROFS_FORMAT } from "../erofs/limits.ts";
@@ -15,18 +15,24 @@ import { readVerified } from "../verified.ts";
 import { compressionOf, decompress } from "../zstd.ts";
 import { type LayerFile, openLayerFile } from "./layerfile.ts";
 
+export interface LayDownOptions {
+  /** Is told how many bytes of the blob are laid down. */
+  onBytes?: ((read: number) => void) | undefined;
+  /** One that has hashed nothing yet. */
+  hasher?: Hasher | undefined;
+}
+
 /**
  * Lays a layer down: turns a blob, once its digest is verified, into `destination`, an EROFS image with its hash tree
  * behind it. Refuses content that is not the signed one (diff_id, size and verity root) before the file is a file
- * system. `destination` appears whole and durable or not at all; its directory must exist. `onBytes` is told how many
- * bytes of the blob are laid down.
+ * system. `destination` appears whole and durable or not at all; its directory must exist.
  */
 export async function layDown(
   blob: string,
   layer: Descriptor,
   diffId: Digest,
   destination: string,
-  onBytes?: (read: number) => void,
+  { onBytes, hasher }: LayDownOptions = {},
 ): Promise<void> {
   const temporary = temporaryNameOf(destination);
   try {
@@ -35,7 +41,8 @@ export async function layDown(
     await withNewFile(temporary, async (handle) => {
       const file = openLayerFile(handle);
       try {
-        const { found, result } = await unpack(counted(readVerified(blob, layer), onBytes), layer, file);
+        const tar = decompress(counted(readVerified(blob, layer), onBytes), compressionOf(layer.mediaType));
+        const { found, result } = await unpack(tar, { ...outputTo(file, verity), hasher }, file);
         checkFound(diffId, found, verity, result);
         await file.settle();
         await handle.truncate(fileSize(verity));
@@ -52,11 +59,11 @@ export async function layDown(
   }
 }
 
-async function unpack(bytes: AsyncIterable<Buffer>, layer: Descriptor, file: LayerFile) {
-  const writer = createErofsWriter(outputTo(file, verityOf(layer)));
+async function unpack(tar: AsyncIterable<Buffer>, output: ErofsOutput, file: LayerFile) {
+  const writer = createErofsWriter(output);
   const reader = createTarReader(writer);
   const hash = createHash("sha256");
-  for await (const chunk of decompress(bytes, compressionOf(layer.mediaType))) {
+  for await (const chunk of tar) {
     hash.update(chunk);
     reader.push(chunk);
     if (endsItsMemory(chunk)) giveBack(chunk); // reader and writer copy what they keep

@@ -35,6 +35,18 @@ describe("createHashLevel", () => {
     },
   );
 
+  it.each([1, 100, 32_769, 70_000])("of %i blocks is the same from their digests, however these come", (count) => {
+    const [fromBlocks, fromDigests] = [createHashLevel(), createHashLevel()];
+    const digests = Buffer.alloc(count * 32);
+    for (let n = 0; n < count; n++) {
+      const block = Buffer.from(`${n}`);
+      fromBlocks.add(block);
+      sha256(block).copy(digests, n * 32);
+    }
+    for (let at = 0; at < digests.length; at += 999 * 32) fromDigests.addDigests(digests.subarray(at, at + 999 * 32));
+    expect(fromDigests.finish()).toEqual(fromBlocks.finish());
+  });
+
   it("takes a block that is known last", () => {
     const early = createHashLevel();
     const late = createHashLevel();
