@@ -51,20 +51,22 @@ export async function restoreAsked(context: Context): Promise<string> {
     if (format !== undefined) context.note(`kept the data as it is (format ${format})`);
     return "data kept";
   }
-  await restore(context, plan.restore);
-  context.note(`took the data back to snapshot ${plan.restore}; what it was before is snapshot ${plan.snapshot}`);
+  const note = `took the data back to snapshot ${plan.restore}; what it was before is snapshot ${plan.snapshot}`;
+  await restore(context, plan.restore, note);
   return plan.restore;
 }
 
 /**
  * The data part of a revert. Before the new generation was started nobody wrote but its hook: the snapshot comes back.
  * After that the data may hold what people entrusted to it: it stays, if the old version can read it; else it is kept
- * as a snapshot of its own and the one from before comes back. A restored rollback is always taken back whole.
+ * as a snapshot of its own and the one from before comes back. A restored rollback is always taken back whole. Both
+ * steps that may change the data are undone so, and a crash repeats it: what is back already stays as it is.
  */
 export async function takeDataBack(context: Context): Promise<void> {
   const { engine, app } = context;
   const plan = switchOf(context);
   if (plan.snapshot === undefined || engine.journal.snapshots.get(app, plan.snapshot) === undefined) return;
+  if (engine.journal.apps.get(app)?.data_version === restoredFrom(context, plan.snapshot)) return;
   if (!begun(context, "start")) {
     if (touched(context)) await restore(context, plan.snapshot);
     return;
@@ -85,20 +87,27 @@ export async function takeDataBack(context: Context): Promise<void> {
     expires: expiryOf(engine, engine.settings.snapshots.ttl),
     reason: `data of generation ${plan.to} when it was taken back`,
   });
-  await restore(context, plan.snapshot);
   const why = readable ? "the rollback is taken back whole" : `the old version cannot read format ${format}`;
-  context.note(
-    `took the data back to snapshot ${plan.snapshot}, since ${why}; the newer data is kept as snapshot ${plan.kept}`,
-  );
+  const note = `took the data back to snapshot ${plan.snapshot}, since ${why}; the newer data is kept as snapshot ${plan.kept}`;
+  await restore(context, plan.snapshot, note);
 }
 
-async function restore(context: Context, id: string): Promise<void> {
-  const { engine, app } = context;
-  const snapshot = engine.journal.snapshots.require(app, id);
-  const version = `${id}-op${context.id}`;
-  await engine.node.restore(app, id, version);
-  engine.journal.apps.setData(context.id, app, { version, format: snapshot.format });
-  engine.journal.events.append("snapshot.restored", { app, operation: context.id, detail: { id, version } });
+async function restore(context: Context, id: string, note?: string): Promise<void> {
+  const { journal, node } = context.engine;
+  const { id: operation, app } = context;
+  const snapshot = journal.snapshots.require(app, id);
+  const version = restoredFrom(context, id);
+  await node.restore(app, id, version);
+  journal.transaction(() => {
+    journal.apps.setData(operation, app, { version, format: snapshot.format });
+    journal.events.append("snapshot.restored", { app, operation, detail: { id, version } });
+    if (note !== undefined) context.note(note);
+  });
+}
+
+/** The version of the data that an operation makes from a snapshot. */
+function restoredFrom({ id }: Context, snapshot: string): string {
+  return `${snapshot}-op${id}`;
 }
 
 /** Whether anything but the app itself may have changed the data: the migrate hook, or a restore. */

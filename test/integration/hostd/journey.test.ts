@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type Rig, readJson, withRig } from "../../hostd/rig.ts";
@@ -130,6 +130,26 @@ describeWith(NEEDS, "hostd from release to rollback", () => {
       expect(await rig.records()).toEqual(["0 by 1.0.0"]);
       const { snapshots } = await rig.client.app("shop");
       expect(snapshots.map(({ id, format }) => `${id} ${format}`)).toEqual(["kept-g2 2", "before-g2 1"]);
+    }));
+
+  test("a rollback that is taken back with its data says so, and nothing else", () =>
+    withRig(async (rig) => {
+      await live(rig, { version: "1.0.0" });
+      await rig.record();
+      const newer = { format: 2, reads: ">=1 <3", migrate: "good", how: "turns-sick", within: 500 } as const;
+      const second = await live(rig, { version: "2.0.0", ...newer });
+      expect(await rig.operate("rollback", { withData: "before-g2" })).toMatchObject({ state: "done" });
+      await rig.client.release(second.image);
+      writeFileSync(join(rig.state, "data/shop/live/sick"), "");
+      const failed = await rig.operate("rollback", { to: second.image });
+      expect(failed).toMatchObject({ state: "failed", reverted: true, reason: { code: "unhealthy" } });
+      expect(failed.notes.filter((note) => /data/.test(note))).toEqual([
+        "kept the data as it is (format 1)",
+        expect.stringMatching(
+          /^took the data back to snapshot before-g4, since the old version cannot read format 2; /,
+        ),
+      ]);
+      expect(await rig.records()).toEqual(["0 by 1.0.0"]);
     }));
 
   test("a migration that fails half way leaves the data as it was, and the old version running", () =>
