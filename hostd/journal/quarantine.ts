@@ -13,6 +13,14 @@ const row = z.object({
   since: z.string(),
 });
 
+/** What is quarantined of an app and older than one of its versions; than what is not here any more only the newest release counts as newer. */
+const OLDER = `SELECT quarantine.* FROM quarantine
+  JOIN apps USING (app)
+  JOIN slots AS good ON good.app = quarantine.app AND good.image = ?
+  LEFT JOIN slots AS bad ON bad.app = quarantine.app AND bad.image = quarantine.image
+  WHERE quarantine.app = ? AND lifted_at IS NULL AND coalesce(bad.sequence, apps.floor - 1) < good.sequence
+  ORDER BY id`;
+
 /** Versions this node will not run again until somebody releases them or a newer one took their place. */
 export interface Quarantine {
   list(app?: string): QuarantineDocument[];
@@ -22,7 +30,7 @@ export interface Quarantine {
   add(operation: number, app: string, image: Digest, reason: string): void;
   /** Lifts it by hand; false where there was nothing to lift. */
   release(image: Digest, by: string): boolean;
-  /** Called when another version of the app became good: what was quarantined before is history. */
+  /** Called when a version of the app became good: what older ones were quarantined for is history. */
   supersede(operation: number, app: string, by: Digest): void;
 }
 
@@ -74,7 +82,7 @@ export function openQuarantine(database: Database, events: Events, date: () => D
       }),
     supersede(operation, app, by) {
       database.transaction(() => {
-        for (const entry of list(app)) {
+        for (const entry of database.all(row, OLDER, [by, app])) {
           lift(entry, `superseded by ${by}`);
           events.append("quarantine.superseded", { app, operation, detail: { image: entry.image, by } });
         }

@@ -62,6 +62,8 @@ describeWith(NEEDS, "a job", () => {
 
       expect(await rig.operate("run")).toMatchObject({ state: "done", to: 3 });
       expect(runs(rig).slice(2)).toEqual(["began 2", "ended 2", "began 1", "ended 1"]);
+      const { quarantine } = await rig.client.status();
+      expect(quarantine).toMatchObject([{ image: failed.image }]);
       expect((await rig.client.health()).verdict).toBe("green");
     }));
 

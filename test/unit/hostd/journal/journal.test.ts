@@ -38,8 +38,8 @@ function basis(declared: Record<string, string>, revision = 0) {
   return { declared, revision };
 }
 
-function stage(opened: Journal, operation: number, digest = image): void {
-  const about = { sequence: 1, version: "1.0.0", channel: "production", declared: {} };
+function stage(opened: Journal, operation: number, digest = image, sequence = 1): void {
+  const about = { sequence, version: "1.0.0", channel: "production", declared: {} };
   opened.slots.stage(operation, { app: "shop", image: digest, ...about, manifest, config });
 }
 
@@ -260,7 +260,10 @@ describe("operations", () => {
 });
 
 describe("quarantine", () => {
-  test("holds until it is released, or until another version became good", () => {
+  const third: Digest = `sha256:${"c".repeat(64)}`;
+  const quarantined = (opened: Journal) => opened.quarantine.list().map((entry) => entry.image);
+
+  test("holds until it is released", () => {
     const opened = journal();
     const id = begin(opened);
     opened.quarantine.add(id, "shop", image, "503");
@@ -269,8 +272,27 @@ describe("quarantine", () => {
     expect(opened.quarantine.release(image, "ann")).toBe(true);
     expect(opened.quarantine.release(image, "ann")).toBe(false);
     expect(() => opened.quarantine.refuse("shop", image)).not.toThrow();
+    expect(quarantined(opened)).toEqual([other]);
+  });
+
+  test("is history once a newer version became good, and no older one takes its place", () => {
+    const opened = journal();
+    const id = begin(opened);
+    const accept = (digest: Digest, sequence: number) => {
+      stage(opened, id, digest, sequence);
+      opened.apps.accept(id, "shop", { image: digest, version: "1.0.0", sequence });
+    };
+    accept(image, 1);
+    accept(other, 2);
+    opened.quarantine.add(id, "shop", other, "503");
     opened.quarantine.supersede(id, "shop", image);
-    expect(opened.quarantine.list()).toEqual([]);
+    expect(quarantined(opened)).toEqual([other]);
+    for (const action of ["try", "condemn", "collect"] as const) opened.slots.move(id, "shop", other, action);
+    opened.quarantine.supersede(id, "shop", image);
+    expect(quarantined(opened)).toEqual([other]);
+    accept(third, 3);
+    opened.quarantine.supersede(id, "shop", third);
+    expect(quarantined(opened)).toEqual([]);
   });
 });
 
