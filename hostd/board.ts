@@ -17,7 +17,7 @@ export interface Board {
   setProgress(operation: number, progress: ProgressText): void;
   /** Called when an operation moved on: who waits is told soon, of all that changed until then. */
   changed(operation: number): void;
-  /** Called when it ended: who waits is told at once. */
+  /** Called when it ended: who waits is told at once, and its progress is forgotten. */
   ended(operation: number): void;
   /** Resolves at the next change of the operation, or when the time is over; soon where too many wait. */
   waitForChange(operation: number, milliseconds: number): Promise<void>;
@@ -74,7 +74,10 @@ export function openBoard(): Board {
         setTimeout(() => wakeAll(operation), SOON),
       );
     },
-    ended: wakeAll,
+    ended(operation) {
+      progress.delete(operation);
+      wakeAll(operation);
+    },
     waitForChange: (operation, milliseconds) =>
       new Promise((resolve) => {
         const long = waitingCount < MOST_WAITING;

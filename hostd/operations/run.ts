@@ -36,6 +36,7 @@ export async function runOperation(engine: Engine, id: number, signal: AbortSign
     tellEnd(context);
     engine.board.ended(id);
     await engine.ballast.hold();
+    await context.gap?.end(); // nobody told it: an app that did not come back would be knocked at for ever
   }
 }
 

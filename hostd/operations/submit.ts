@@ -79,10 +79,14 @@ export function openSubmit(engineOf: () => Engine): Submit {
   function launch(id: number, work: (signal: AbortSignal) => Promise<void>): void {
     const engine = engineOf();
     const controller = new AbortController();
-    engine.closing.addEventListener("abort", () => controller.abort(engine.closing.reason), { once: true });
+    const end = () => controller.abort(engine.closing.reason);
+    engine.closing.addEventListener("abort", end);
     const done = work(controller.signal)
       .catch((error) => engine.log("error", "operation stopped", { operation: id, ...toFailureDocument(error) }))
-      .finally(() => running.delete(id));
+      .finally(() => {
+        engine.closing.removeEventListener("abort", end);
+        running.delete(id);
+      });
     running.set(id, { done, controller });
   }
 

@@ -1,0 +1,69 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { getEventListeners } from "node:events";
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { systemClock } from "../../../hostd/clock.ts";
+import { withEngine } from "../../hostd/in-process.ts";
+import { type Rig, withRig } from "../../hostd/rig.ts";
+import { describeWith } from "../../needs.ts";
+
+const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
+/** Milliseconds between two knocks at the door of an app that is stopped (hostd/switch/gap.ts). */
+const KNOCK = 5;
+
+describeWith(NEEDS, "an operation that has ended", () => {
+  test("leaves nothing of it in hostd's memory", () =>
+    withRig(async (rig) => {
+      await live(rig, { version: "1.0.0" });
+      await withEngine(rig, async ({ engine }) => {
+        const listeners = () => getEventListeners(engine.closing, "abort").length;
+        const before = listeners();
+        const ids: number[] = [];
+        for (let count = 0; count < 5; count++) {
+          ids.push(engine.submit.prune({ app: "shop", by: "test" }).id);
+          await engine.submit.settled();
+        }
+        expect(listeners()).toBe(before);
+        expect(ids.map((id) => engine.board.progress(id))).toEqual(ids.map(() => undefined));
+      });
+    }));
+
+  test("does not knock any more at the door of an app that did not come back", () =>
+    withRig(async (rig) => {
+      await live(rig, { version: "1.0.0", bindsItself: true });
+      await withEngine(rig, async ({ engine }) => {
+        let knocks = 0;
+        engine.clock.sleep = (milliseconds, signal) => {
+          if (milliseconds === KNOCK) knocks++;
+          return systemClock.sleep(Math.min(milliseconds, 50), signal);
+        };
+        const layers = join(rig.state, "layers");
+        const lose = (moment: unknown) => {
+          if (moment !== "snapshot.snapshot.before") return;
+          for (const name of readdirSync(layers)) rmSync(join(layers, name));
+        };
+        subscribe("hostd.moment", lose);
+        try {
+          const { id } = engine.submit.snapshot({ app: "shop", by: "test" });
+          await engine.submit.settled();
+          expect(engine.journal.operations.get(id)).toMatchObject({ state: "failed", reverted: false });
+        } finally {
+          unsubscribe("hostd.moment", lose);
+        }
+        expect(knocks).toBeGreaterThan(0);
+        knocks = 0;
+        await delay(300);
+        expect(knocks).toBe(0);
+      });
+    }));
+});
+
+/** A version that is good, on a node whose hostd has ended. */
+async function live(rig: Rig, options: Parameters<Rig["publish"]>[0]): Promise<void> {
+  await rig.publish(options);
+  await rig.start();
+  expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+  await rig.stop();
+}
