@@ -2,7 +2,7 @@ import { type FailureDocument, toFailureDocument } from "../../manifests/failure
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { faultPoint } from "../fault.ts";
-import type { StepRow } from "../journal/operations.ts";
+import type { OperationRow, StepRow } from "../journal/operations.ts";
 import { judgeAfterwards } from "../rollback/afterwards.ts";
 import { keepFailure } from "../rollback/bundle.ts";
 import { bringsDataBack, isPassing, isUpgrade, lockOf, type StepName, stepRule, TRANSITION_LIMIT } from "../states.ts";
@@ -23,21 +23,15 @@ const LONGEST_PAUSE = 30_000;
  * end; a failure undoes, in reverse, all that was started. When hostd is asked to end, the operation stays as it is.
  */
 export async function runOperation(engine: Engine, id: number, signal: AbortSignal): Promise<void> {
-  const operation = engine.journal.operations.get(id);
-  if (operation === undefined) throw new HostdError("unknown-operation", `no operation ${id}`);
-  const context = openContext(engine, operation, signal);
-  try {
-    if (operation.state === "reverting") return await goBack(context, operation.reason ?? interrupted());
-    await goForward(context);
-  } catch (error) {
-    if (engine.closing.aborted) return;
-    await goBack(context, toFailureDocument(error));
-  } finally {
-    tellEnd(context);
-    engine.board.ended(id);
-    await engine.ballast.hold();
-    await context.gap?.end(); // nobody told it: an app that did not come back would be knocked at for ever
-  }
+  await withContext(engine, id, signal, async (context, { state, reason }) => {
+    try {
+      if (state === "reverting") return await goBack(context, reason ?? interrupted());
+      await goForward(context);
+    } catch (error) {
+      if (engine.closing.aborted) return;
+      await goBack(context, toFailureDocument(error));
+    }
+  });
 }
 
 /** Takes back an operation that a crash interrupted at a step whose rule is `undo`. */
@@ -47,12 +41,27 @@ export async function undoOperation(
   signal: AbortSignal,
   reason = interrupted(),
 ): Promise<void> {
+  await withContext(engine, id, signal, (context) => goBack(context, reason));
+}
+
+/** Whatever becomes of the operation: its end is told, and what it held of hostd is given back. */
+async function withContext(
+  engine: Engine,
+  id: number,
+  signal: AbortSignal,
+  work: (context: Context, operation: OperationRow) => Promise<void>,
+): Promise<void> {
   const operation = engine.journal.operations.get(id);
   if (operation === undefined) throw new HostdError("unknown-operation", `no operation ${id}`);
   const context = openContext(engine, operation, signal);
-  await goBack(context, reason);
-  tellEnd(context);
-  engine.board.ended(id);
+  try {
+    await work(context, operation);
+  } finally {
+    tellEnd(context);
+    engine.board.ended(id);
+    await engine.ballast.hold();
+    await context.gap?.end(); // nobody told it: an app that did not come back would be knocked at for ever
+  }
 }
 
 /** In the log stands how far it came, also where the machine went down with the journal's last lines. */

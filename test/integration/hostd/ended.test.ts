@@ -1,12 +1,13 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { getEventListeners } from "node:events";
-import { readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { systemClock } from "../../../hostd/clock.ts";
+import { crash, restartAndWait } from "../../hostd/crash.ts";
 import { withEngine } from "../../hostd/in-process.ts";
-import { type Rig, withRig } from "../../hostd/rig.ts";
+import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 
 const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
@@ -28,6 +29,19 @@ describeWith(NEEDS, "an operation that has ended", () => {
         expect(listeners()).toBe(before);
         expect(ids.map((id) => engine.board.progress(id))).toEqual(ids.map(() => undefined));
       });
+    }));
+
+  test("that was taken back at the start of hostd has its ballast held again", () =>
+    withRig(async (rig) => {
+      await live(rig, { version: "1.0.0" });
+      await rig.publish({ version: "1.1.0" });
+      await crash(rig, "deploy", "deploy.stop.after", 1);
+      expect(await restartAndWait(rig)).toMatchObject({ state: "failed", reverted: true });
+      await eventually(
+        async () => existsSync(join(rig.state, "ballast")),
+        (there) => there,
+        2_000,
+      );
     }));
 
   test("does not knock any more at the door of an app that did not come back", () =>
