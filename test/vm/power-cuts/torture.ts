@@ -158,8 +158,10 @@ async function cutOnce(life: Life): Promise<Cut> {
     const before = await newest(node);
     console.skip();
     const began = console.text.length;
-    const begun = node.begin(words).catch(() => undefined); // the cut may be there first
+    const power = { on: true };
+    const begun = ask(node, words, before, power);
     await reach(console, { name, part, start }, LIMIT);
+    power.on = false;
     const { unflushed = 0, lost = 0 } = (await node.machine.powerCut()) ?? {};
     const started = performance.now();
     cut.moment = momentIn(console.text.slice(began), deed);
@@ -190,6 +192,16 @@ async function cutOnce(life: Life): Promise<Cut> {
     cut.wrong = [(error as Error).message.split("\n").slice(0, 3).join(" ")];
   }
   return cut;
+}
+
+/** Begins an operation, and again where a busy machine did not answer in time; undefined where the cut was there first. */
+async function ask(node: Node, words: string, before: number, power: { on: boolean }): Promise<number | undefined> {
+  while (power.on) {
+    const id = await node.begin(words).catch(() => newest(node).catch(() => before));
+    if (id !== before) return id;
+    await delay(5_000);
+  }
+  return undefined;
 }
 
 /** Number of the newest operation. */
