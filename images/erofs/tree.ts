@@ -139,7 +139,7 @@ export function createLayerTree(): LayerTree {
       if (path.length > ENTRY_LIMITS.pathBytes) throw refuse(path, `expected at most ${ENTRY_LIMITS.pathBytes} bytes`);
       if (path === "" && entry.type !== "directory") throw refuse(path, `expected a directory, got a ${entry.type}`);
       const directory = directoryOf(path);
-      const name = path.slice(path.lastIndexOf("/") + 1);
+      const name = copyOf(path.slice(path.lastIndexOf("/") + 1));
       if (name.startsWith(WHITEOUT_PREFIX)) return void addWhiteout(directory, name, entry);
       if (entry.type === "directory") return addDirectory(directory, name, entry);
       if (entry.type === "hardlink") return void addHardLink(directory, name, entry);
@@ -165,6 +165,11 @@ function createWhiteout(): Inode {
 
 function plainAttributes(mode: number) {
   return { mode, uid: 0, gid: 0, seconds: 0, nanoseconds: 0, xattrs: undefined };
+}
+
+/** A name on its own: a piece of a string keeps all of it in memory. */
+function copyOf(name: string): string {
+  return Buffer.from(name, "latin1").toString("latin1");
 }
 
 /** The inode at a path, without making anything on the way. */
