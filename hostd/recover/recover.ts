@@ -1,16 +1,12 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { TEMPORARY_NAME } from "../../effects/durable.ts";
-import { bootOf } from "../../manifests/boot.ts";
-import { hexOf } from "../../manifests/digest.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
-import { parseManifest } from "../../manifests/image.ts";
 import { finishForgetting } from "../data/forget.ts";
 import type { Engine } from "../engine.ts";
 import { hostApp } from "../host/host.ts";
 import { recoverHost, resumeUpgrade } from "../host/recover.ts";
-import { parsePlan } from "../operations/plan.ts";
-import { forgetSecrets, removeUnusedLayers } from "../retention/prune.ts";
+import { forgetSecrets, removeUnusedLayers, removeUnwantedParts } from "../retention/prune.ts";
 import { rollbackTarget } from "../rollback/plan.ts";
 import { isUpgrade } from "../states.ts";
 import { isJob } from "../switch/job.ts";
@@ -98,8 +94,7 @@ async function mountRollbackTarget(engine: Engine, app: string): Promise<void> {
 }
 
 async function removeLeftovers(engine: Engine): Promise<void> {
-  const wanted = new Set(engine.journal.operations.unfinished().flatMap((operation) => blobsOf(operation)));
-  await removeFiles(engine, join(engine.stateDirectory, "parts"), (name) => !wanted.has(name));
+  for (const part of await removeUnwantedParts(engine)) leftover(engine, part);
   for (const place of ["", "failures", "trust"]) {
     await removeFiles(engine, join(engine.stateDirectory, place), (name) => TEMPORARY_NAME.test(name));
   }
@@ -127,11 +122,4 @@ async function removeFiles(engine: Engine, directory: string, isLeftover: (name:
 function leftover(engine: Engine, what: string): void {
   engine.journal.events.append("leftover.removed", { detail: { what } });
   engine.log("info", "leftover removed", { what });
-}
-
-function blobsOf(operation: { id: number; plan: Record<string, unknown> }): string[] {
-  const found = parsePlan(operation.plan, operation.id).stage?.found;
-  if (found === undefined) return [];
-  const manifest = parseManifest(Buffer.from(found.manifest));
-  return [...manifest.layers, ...(bootOf(manifest)?.parts ?? [])].map(({ digest }) => hexOf(digest));
 }

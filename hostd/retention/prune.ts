@@ -1,12 +1,16 @@
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { bootBlobs, bootOf } from "../../manifests/boot.ts";
 import type { PruneDocument } from "../../manifests/care.ts";
-import type { Digest } from "../../manifests/digest.ts";
-import { parseManifest, verityOf } from "../../manifests/image.ts";
+import { type Digest, hexOf } from "../../manifests/digest.ts";
+import { type ImageManifest, parseManifest, verityOf } from "../../manifests/image.ts";
 import type { Engine } from "../engine.ts";
 import { hostApp, slotOfRoot } from "../host/host.ts";
 import { layersOfHost, removeUnusedHostFiles } from "../host/staging.ts";
 import type { SlotRow } from "../journal/slots.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { rollbackTarget } from "../rollback/plan.ts";
+import { partsOf } from "../stage/bring.ts";
 import { situationOf } from "../switch/situation.ts";
 import { chooseCollected } from "./choose.ts";
 
@@ -99,11 +103,28 @@ export async function removeUnusedLayers(engine: Engine): Promise<string[]> {
   return unused;
 }
 
+/** Removes what was fetched for versions that nobody stages any more; called where room is short, and at start. */
+export async function removeUnwantedParts(engine: Pick<Engine, "journal" | "stateDirectory">): Promise<string[]> {
+  const parts = partsOf(engine);
+  const blobs = beingStaged(engine).flatMap((manifest) => {
+    const boot = bootOf(manifest);
+    return [...manifest.layers, ...(boot === undefined ? [] : bootBlobs(boot))];
+  });
+  const wanted = new Set(blobs.map(({ digest }) => hexOf(digest)));
+  const unwanted = (await readdir(parts)).filter((name) => !wanted.has(name)).map((name) => join(parts, name));
+  for (const path of unwanted) await rm(path, { force: true });
+  return unwanted;
+}
+
 function layersBeingStaged(engine: Engine): string[] {
+  return beingStaged(engine).flatMap(({ layers }) => layers.map((layer) => verityOf(layer).root));
+}
+
+/** Manifests of the versions that operations under way bring. */
+function beingStaged(engine: Pick<Engine, "journal">): ImageManifest[] {
   return engine.journal.operations.unfinished().flatMap((operation) => {
     const found = parsePlan(operation.plan, operation.id).stage?.found;
-    if (found === undefined) return [];
-    return parseManifest(Buffer.from(found.manifest)).layers.map((layer) => verityOf(layer).root);
+    return found === undefined ? [] : [parseManifest(Buffer.from(found.manifest))];
   });
 }
 

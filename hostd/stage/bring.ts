@@ -1,5 +1,6 @@
-import { rm } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { unlessMissing } from "../../effects/errno.ts";
 import { type Digest, hexOf } from "../../manifests/digest.ts";
 import { Failure } from "../../manifests/failure.ts";
 import { type Descriptor, verityOf } from "../../manifests/image.ts";
@@ -62,6 +63,17 @@ export async function layBlob(engine: Bringer, coming: Coming): Promise<void> {
   });
 }
 
+/** Bytes that fetchBlob writes: none of a blob that is read in place, of another what parts/ lacks of it. */
+export async function toFetch(engine: Bringer, coming: Pick<Coming, "layer" | "rate">): Promise<number> {
+  return fileInPlace(engine, coming) === undefined ? await toFetchPart(engine, coming.layer) : 0;
+}
+
+/** Bytes that fetchPart writes. */
+export async function toFetchPart(engine: Pick<Bringer, "stateDirectory">, layer: Fetch["layer"]): Promise<number> {
+  const there = (await unlessMissing(stat(partOf(engine, layer))))?.size ?? 0;
+  return Math.max(0, layer.size - there);
+}
+
 /** Fetches a blob into parts/, whatever it is, and answers its path. */
 export function fetchPart(
   engine: Bringer,
@@ -85,7 +97,10 @@ function isLost(error: unknown): boolean {
   return error instanceof Failure && (error.code === "blob-missing" || error.code === "blob-digest");
 }
 
-function fileInPlace({ source, settings }: Bringer, { layer, rate }: Coming): string | undefined {
+function fileInPlace(
+  { source, settings }: Bringer,
+  { layer, rate }: Pick<Coming, "layer" | "rate">,
+): string | undefined {
   return rate === undefined && settings.rate === undefined ? source.fileOf(blobPath(layer.digest)) : undefined;
 }
 
@@ -94,7 +109,7 @@ function alone(engine: Bringer, { layer, signal, onWait = ignore }: Coming, work
   return engine.layerTurns(layer.digest).take(work, signal, onWait);
 }
 
-function partOf(engine: Bringer, layer: Descriptor): string {
+function partOf(engine: Pick<Bringer, "stateDirectory">, layer: Pick<Descriptor, "digest">): string {
   return join(partsOf(engine), hexOf(layer.digest));
 }
 

@@ -6,11 +6,9 @@ import { HostdError } from "../error.ts";
 const TREE_SHARE = 1 / 126;
 const TREE_FIXED = 8192;
 
-/** Most bytes that staging these layers writes: the blob and what it is laid down as stand side by side for a moment. */
+/** Bytes of these layers once they are laid down. */
 export function roomFor(layers: readonly Descriptor[]): number {
-  const laidDown = layers.reduce((sum, layer) => sum + verityOf(layer).size * (1 + TREE_SHARE) + TREE_FIXED, 0);
-  const blobs = layers.reduce((sum, layer) => sum + layer.size, 0);
-  return Math.ceil(laidDown + blobs);
+  return Math.ceil(layers.reduce((sum, layer) => sum + verityOf(layer).size * (1 + TREE_SHARE) + TREE_FIXED, 0));
 }
 
 /** Refuses, before the first layer is asked for, what would not leave the reserve free. */

@@ -9,9 +9,9 @@ import { HostdError } from "../error.ts";
 import { makeEspRoom, missingParts, refuseHost, takeParts } from "../host/staging.ts";
 import type { Context } from "../operations/context.ts";
 import { parsePlan } from "../operations/plan.ts";
-import { prune } from "../retention/prune.ts";
+import { prune, removeUnwantedParts } from "../retention/prune.ts";
 import { mountSlot } from "../switch/launch.ts";
-import { fetchBlob, fetchPart, forgetPart, layBlob, partsOf } from "./bring.ts";
+import { fetchBlob, fetchPart, forgetPart, layBlob, partsOf, toFetch, toFetchPart } from "./bring.ts";
 import { type Found, identify, refuseRelease } from "./identify.ts";
 import { createPace, type Pace } from "./pace.ts";
 import { refuseWithoutRoom, roomFor } from "./room.ts";
@@ -32,15 +32,15 @@ export async function trust(context: Context): Promise<string> {
 
 export async function space(context: Context): Promise<string> {
   const { engine } = context;
+  const { reserve } = engine.settings;
   await prune(engine, context.id, context.app, { coming: foundOf(context).image });
   const missing = await missingLayers(context);
-  const parts = await missingParts(engine, foundOf(context));
-  const needed = roomFor(missing.map(({ layer }) => layer)) + sizeOf(parts);
+  const needed = await roomToBring(engine, stagingOf(context));
   const esp = await makeEspRoom(engine, context.app, foundOf(context));
-  const free = (await engine.node.freeBytes()) - (await promisedToOthers(context));
-  if (needed > 0) {
-    refuseWithoutRoom({ needed, free, reserve: engine.settings.reserve, directory: engine.stateDirectory });
-  }
+  const freeNow = async () => (await engine.node.freeBytes()) - (await promisedToOthers(context));
+  if (needed + reserve > (await freeNow())) await removeUnwantedParts(engine);
+  const free = await freeNow();
+  if (needed > 0) refuseWithoutRoom({ needed, free, reserve, directory: engine.stateDirectory });
   const onEsp = esp === undefined ? "" : `; ${esp}`;
   return `${count(missing.length)} missing, ${bytes(needed)} needed, ${bytes(free)} free${onEsp}`;
 }
@@ -132,10 +132,27 @@ async function mountAhead(context: Context, image: Digest): Promise<void> {
 async function promisedToOthers({ engine, id }: Context): Promise<number> {
   let promised = 0;
   for (const other of engine.journal.operations.unfinished()) {
-    const found = other.id === id ? undefined : parsePlan(other.plan, other.id).stage?.found;
-    if (found !== undefined) promised += roomFor((await missingOf(engine, found)).map(({ layer }) => layer));
+    const { found, rate } = (other.id === id ? undefined : parsePlan(other.plan, other.id).stage) ?? {};
+    if (found !== undefined) promised += await roomToBring(engine, { found, rate });
   }
   return promised;
+}
+
+interface Staging {
+  found: Found;
+  rate?: number | undefined;
+}
+
+/** Most bytes that a staging still writes: a blob and what it is laid down as stand side by side for a moment. */
+async function roomToBring(engine: Engine, { found, rate: limit }: Staging): Promise<number> {
+  const missing = await missingOf(engine, found);
+  const parts = await missingParts(engine, found);
+  const rate = limit === undefined ? undefined : createPace(limit, engine.clock);
+  const fetched = await Promise.all([
+    ...missing.map(({ layer }) => toFetch(engine, { layer, rate })),
+    ...parts.map((part) => toFetchPart(engine, part)),
+  ]);
+  return roomFor(missing.map(({ layer }) => layer)) + fetched.reduce((sum, size) => sum + size, 0);
 }
 
 function missingLayers(context: Context): Promise<Missing[]> {
@@ -163,6 +180,10 @@ function layersOf(found: Found): Missing[] {
     if (diffId !== undefined && !layers.has(layer.digest)) layers.set(layer.digest, { layer, diffId });
   }
   return [...layers.values()];
+}
+
+function stagingOf(context: Context): Staging {
+  return { found: foundOf(context), rate: context.plan.stage?.rate };
 }
 
 function foundOf(context: Context): Found {

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type PackedLayer, packLayer } from "../../images/layer/pack.ts";
@@ -33,6 +34,8 @@ export interface VersionOptions {
   shop?: true;
   /** Megabytes that its image holds besides. */
   bulk?: number;
+  /** Megabytes in its own layer that no compression makes smaller. */
+  noise?: number;
   /** Milliseconds between two health checks. */
   interval?: number;
   hooks?: App["hooks"];
@@ -129,6 +132,7 @@ async function packVersion(directory: string, store: Store, options: VersionOpti
   writeFileSync(join(tree, "opt/migrate.pl"), MIGRATION);
   writeFileSync(join(tree, "opt/quiet.pl"), QUIET);
   writeFileSync(join(tree, "opt/job.pl"), JOB);
+  if (options.noise !== undefined) writeFileSync(join(tree, "opt/noise"), randomBytes(options.noise * 1_000_000));
   writeFileSync(join(tree, "opt/version"), `${options.version} ${options.sequence}`);
   return await packLayer(store, await walkDirectory(tree), { section: "deploy" });
 }

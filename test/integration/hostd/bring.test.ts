@@ -5,13 +5,16 @@ import { expect, test } from "vitest";
 import { openSource, type Source } from "../../../effects/source.ts";
 import { withTemporaryDirectory } from "../../../effects/temporary.ts";
 import { systemClock } from "../../../hostd/clock.ts";
+import { openJournal } from "../../../hostd/journal/journal.ts";
+import { removeUnwantedParts } from "../../../hostd/retention/prune.ts";
 import { blobPath } from "../../../hostd/stage/blob.ts";
 import { fetchBlob, layBlob } from "../../../hostd/stage/bring.ts";
 import { createTurnsByKey } from "../../../hostd/stage/turns.ts";
 import { openLayers } from "../../../hostd/system/layers.ts";
 import { pathsOf } from "../../../hostd/system/paths.ts";
-import { hexOf } from "../../../manifests/digest.ts";
-import { verityOf } from "../../../manifests/image.ts";
+import { BOOT_ANNOTATION, bootExample } from "../../../manifests/boot.ts";
+import { digestFromHex, hexOf } from "../../../manifests/digest.ts";
+import { MEDIA_TYPES, verityOf } from "../../../manifests/image.ts";
 import { withRig } from "../../hostd/rig.ts";
 import { serveDirectory } from "../../hostd/webserver.ts";
 import { makeLayer, packTree } from "../../test-layer.ts";
@@ -142,6 +145,26 @@ test("a blob is kept for the next start when hostd ends while it is laid down", 
     closing.abort(new Error("hostd ends"));
     await expect(layBlob({ ...stopping }, { ...coming, signal: closing.signal })).rejects.toThrow("hostd ends");
     expect(parts().length).toBe(1);
+  }));
+
+test("what a staging under way fetched is kept, all parts of a host's image too, and nothing else", () =>
+  withTemporaryDirectory(tmpdir(), async (stateDirectory) => {
+    const journal = openJournal(":memory:", () => new Date());
+    const config = { mediaType: MEDIA_TYPES.config, digest: digestFromHex("c".repeat(64)), size: 1 };
+    const part = (digit: string) => ({ digest: digestFromHex(digit.repeat(64)), size: 1 });
+    const boot = { ...bootExample, recovery: { uki: part("7"), parts: [part("8")] }, loader: part("9") };
+    const annotations = { [BOOT_ANNOTATION]: JSON.stringify(boot) };
+    const manifest = JSON.stringify({ schemaVersion: 2, config, layers: [], annotations });
+    const about = { image: config.digest, sequence: 1, version: "1.0.0", declared: {}, config: "" };
+    const plan = { stage: { channel: "production", found: { ...about, manifest } } };
+    journal.operations.begin({ requestId: "1", kind: "stage", app: "host", caller: "test", plan });
+    const wanted = ["2", "3", "8", "9"].map((digit) => digit.repeat(64));
+    mkdirSync(join(stateDirectory, "parts"));
+    for (const name of [...wanted, "0".repeat(64)]) writeFileSync(join(stateDirectory, "parts", name), "");
+    expect(await removeUnwantedParts({ journal, stateDirectory })).toEqual([
+      join(stateDirectory, "parts", "0".repeat(64)),
+    ]);
+    expect(readdirSync(join(stateDirectory, "parts")).sort()).toEqual(wanted.sort());
   }));
 
 test("a staging leaves no blob behind, not even one whose layer a killed staging had laid down", () =>
