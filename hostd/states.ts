@@ -142,7 +142,7 @@ export const STEPS = {
     does: "bring the proven version's recovery system to the ESP, whole and read back before the old one goes",
     afterCrash: "resume",
   },
-  adopt: { does: "record what the disk was laid down with as the host's good version", afterCrash: "resume" },
+  adopt: { does: "record what runs as the last good system as the host's current version", afterCrash: "resume" },
 } as const satisfies Record<string, StepRule>;
 
 export type StepName = keyof typeof STEPS;

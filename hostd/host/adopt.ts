@@ -7,23 +7,39 @@ import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import type { Context } from "../operations/context.ts";
 import type { Found } from "../stage/identify.ts";
-import { hostOf } from "./host.ts";
+import { hostApp, hostOf, slotOfRoot } from "./host.ts";
+
+/** A host version that runs and is proven, which the journal does not have as the current one. */
+interface Adoptable {
+  app: string;
+  channel: string;
+  found: Found;
+}
 
 /**
- * What the disk was laid down with, where that is what runs and hostd does not know it as the current version yet: after
- * the first boot, and after recovery laid an image down again. Undefined where there is nothing to adopt.
+ * What runs as the last good system though the journal says that another version does: what the disk was laid down with,
+ * after the first boot and after recovery brought it, or a version of this node that recovery went back to. Undefined where
+ * there is nothing to adopt.
  */
-export async function adoptable(engine: Engine): Promise<{ app: string; channel: string; found: Found } | undefined> {
+export async function adoptable(engine: Engine): Promise<Adoptable | undefined> {
   if (engine.host === undefined) return undefined;
-  const seed = await engine.host.files.seed();
+  const { machine, files } = engine.host;
+  if ((await files.good()) !== machine.booted) return undefined; // it is not proven
+  const seed = await seedOf(engine);
+  const staged = stagedOf(engine);
+  const chosen = seed === undefined || (staged?.found.sequence ?? -1) >= seed.found.sequence ? staged : seed;
+  return chosen === undefined || isCurrent(engine, chosen.app, chosen.found.image) ? undefined : chosen;
+}
+
+/** What the disk was laid down with, where that is what runs. */
+async function seedOf(engine: Engine): Promise<Adoptable | undefined> {
+  const { files, machine } = hostOf(engine);
+  const seed = await files.seed();
   if (seed === undefined) return undefined;
   const manifest = parseManifest(Buffer.from(seed.manifest));
   const app = appOf(parseImageConfig(Buffer.from(seed.config)))?.name;
-  const boot = bootOf(manifest);
-  if (app === undefined || boot?.root !== engine.host.machine.booted) return undefined;
-  if (![boot.root, undefined].includes(await engine.host.files.good())) return undefined; // it is not proven
+  if (app === undefined || bootOf(manifest)?.root !== machine.booted) return undefined;
   const image = digestFromHex(createHash("sha256").update(seed.manifest).digest("hex"));
-  if (isCurrent(engine, app, image)) return undefined;
   const parsed = seed.release === undefined ? undefined : parseRelease(Buffer.from(seed.release));
   const release = parsed?.image.digest === image ? parsed : undefined;
   const found = {
@@ -37,29 +53,40 @@ export async function adoptable(engine: Engine): Promise<{ app: string; channel:
   return { app, channel: release?.channel ?? engine.settings.channel, found };
 }
 
+/** What the journal knows of what runs. */
+function stagedOf(engine: Engine): Adoptable | undefined {
+  const slot = slotOfRoot(engine, hostApp(engine), hostOf(engine).machine.booted);
+  const documents = slot && engine.journal.slots.documents(slot.app, slot.image);
+  if (slot === undefined || documents === undefined) return undefined;
+  const { app, channel, image, sequence, version, declared } = slot;
+  return { app, channel, found: { image, sequence, version, declared, ...documents } };
+}
+
 /** Records it as staged, proven and current in one transaction: it runs, so there is nothing to try. */
 export async function adopt(context: Context): Promise<string> {
   const { engine, app, id } = context;
-  const { files, machine } = hostOf(engine);
   const { found, channel = engine.settings.channel } = context.plan.stage ?? {};
   if (found === undefined) throw new HostdError("journal", `operation ${id}: expected what to adopt, got nothing`);
   if (isCurrent(engine, app, found.image)) return `${found.version} is adopted`;
-  if ((await files.good()) === undefined) await files.setGood(machine.booted);
   const { apps, slots, generations, operations } = engine.journal;
   engine.journal.transaction(() => {
     operations.lock(id, "stage");
     const before = apps.get(app)?.current;
-    slots.stage(id, { app, channel, ...found });
+    if (slots.get(app, found.image)?.sequence !== found.sequence) slots.stage(id, { app, channel, ...found });
     if (found.sequence >= (apps.get(app)?.floor ?? 0)) apps.accept(id, app, found);
+    else apps.setTarget(id, app, found);
     const slot = slots.require(app, found.image);
     if (slot.state === "failed") slots.release(app, found.image);
     slots.move(id, app, found.image, "try");
     slots.move(id, app, found.image, "bless");
     const number = generations.nextNumber(app);
-    const config = generations.configVersion(app, {
-      declared: found.declared,
-      revision: engine.journal.config.concerning(app, engine.journal.config.head()),
-    });
+    const ran = generations.ofSlots(app).find(({ image, state }) => image === found.image && state === "good");
+    const config =
+      ran?.config ??
+      generations.configVersion(app, {
+        declared: found.declared,
+        revision: engine.journal.config.concerning(app, engine.journal.config.head()),
+      });
     generations.begin(id, { app, number, image: found.image, version: found.version, config, data: undefined });
     generations.move(id, app, number, "bless");
     apps.point(id, app, { current: number, previous: before });

@@ -24,8 +24,8 @@ export interface EspRepair {
   rename: { from: string; to: string }[];
   setDefault: number | undefined;
   remove: string[];
-  /** What could not be settled, in words. */
-  told: string[];
+  /** Whether the last good version has no entry. */
+  lost: boolean;
 }
 
 /**
@@ -37,10 +37,9 @@ export function repairEsp(situation: EspSituation): EspRepair {
   const { names, conf, versions, booted, good, trial } = situation;
   const entries = findEntries(names);
   const kept = [booted, good, trial].flatMap((root) => (root === undefined ? [] : [short(root)]));
-  const repair: EspRepair = { rename: [], setDefault: undefined, remove: [], told: [] };
   const ofGood = good === undefined ? undefined : entries.find(({ root }) => root === short(good));
-  if (good !== undefined && ofGood === undefined)
-    repair.told.push(`the last good system ${short(good)} has no entry on the ESP`);
+  const lost = good !== undefined && ofGood === undefined;
+  const repair: EspRepair = { rename: [], setDefault: undefined, remove: [], lost };
   const ofTrial = trial === undefined ? undefined : entries.find(({ root }) => root === short(trial));
   const present = defaultOf(conf);
   const isBeingBlessed = ofTrial !== undefined && present === ofTrial.number;

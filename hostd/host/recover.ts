@@ -1,3 +1,4 @@
+import { entryName, findEntry, nextNumber } from "../../images/boot/entries.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
@@ -8,54 +9,60 @@ import type { Begun } from "../recover/decide.ts";
 import { adoptable } from "./adopt.ts";
 import { evidenceOf, resolveUpgrade } from "./decide.ts";
 import { repairEsp, short } from "./entries.ts";
-import { hostApp, hostOf, trialRoot, versionsOf } from "./host.ts";
+import { hostApp, hostOf, requireBoot, slotOfRoot, trialRoot, versionsOf } from "./host.ts";
 import type { HostPlan } from "./plan.ts";
+import { refuseWithoutEspRoom } from "./staging.ts";
 
 /**
- * Brings what the machine holds of the host in line with the journal, before anything else goes on: what the disk was
- * laid down with is adopted, the ESP boots the last good system, leftovers go. What cannot be read stops nothing: the
- * system that runs goes on running.
+ * Brings what the machine holds of the host in line with the journal, before anything else goes on: the ESP boots the last
+ * good system, leftovers go, and what runs as that is adopted where the journal has another one. What cannot be read stops
+ * nothing: the system that runs goes on running.
  */
 export async function recoverHost(engine: Engine): Promise<void> {
   if (engine.host === undefined) return;
   const { machine, files, looks } = engine.host;
-  try {
+  const settle = async (work: () => Promise<void>) => {
+    await work().catch((error: unknown) => engine.log("error", "host not settled", { ...toFailureDocument(error) }));
+  };
+  const isTrial = trialRoot(engine) !== undefined;
+  await settle(async () => {
     for (const what of await files.removeHalfMade(machine.bootId)) repaired(engine, `removed ${what}`);
-    const seed = trialRoot(engine) === undefined ? await adoptable(engine) : undefined;
-    if (seed !== undefined)
-      engine.submit.adopt({ app: seed.app, by: "hostd", channel: seed.channel, found: seed.found });
-    if ((await files.good()) === undefined && trialRoot(engine) === undefined) {
+    if ((await files.good()) === undefined && !isTrial) {
       await files.setGood(machine.booted);
       repaired(engine, `host/good was not readable: it is what runs, ${short(machine.booted)}`);
     }
-    if (trialRoot(engine) === undefined) {
-      await files.setTrial(undefined);
-      await engine.node.unmountHostRoots();
-    }
-    await repairBoot(engine, seed?.app ?? hostApp(engine));
+    if (isTrial) return;
+    await files.setTrial(undefined);
+    await engine.node.unmountHostRoots();
+  });
+  await settle(() => repairBoot(engine));
+  await settle(async () => {
+    const found = isTrial ? undefined : await adoptable(engine);
+    if (found !== undefined) engine.submit.adopt({ by: "hostd", ...found });
+  });
+  await settle(async () => {
     const left = await looks.endLeft();
     if (left > 0) repaired(engine, `unmounted what was being looked at, ${left} in all`);
-  } catch (error) {
-    engine.log("error", "host not settled", { ...toFailureDocument(error) });
-  }
+  });
 }
 
-async function repairBoot(engine: Engine, app: string | undefined): Promise<void> {
+async function repairBoot(engine: Engine): Promise<void> {
   const { machine, esp, files } = hostOf(engine);
+  const app = hostApp(engine);
   const content = await esp.read();
+  const good = await files.good();
   const repair = repairEsp({
     names: content.files.map(({ name }) => name),
     conf: content.conf,
     versions: app === undefined ? [] : versionsOf(engine, app),
     booted: machine.booted,
-    good: await files.good(),
+    good,
     trial: trialRoot(engine),
   });
   for (const path of content.unfinished) {
     await esp.discard(path);
     repaired(engine, `removed ${path} from the ESP`);
   }
-  for (const text of repair.told) engine.log("error", "host", { text });
   if (repair.setDefault !== undefined) {
     await esp.setDefault(repair.setDefault);
     repaired(engine, `the ESP's default is entry ${repair.setDefault} again`);
@@ -67,6 +74,43 @@ async function repairBoot(engine: Engine, app: string | undefined): Promise<void
   for (const name of repair.remove) {
     await esp.remove(name);
     repaired(engine, `removed ${name} from the ESP`);
+  }
+  if (repair.lost && good !== undefined) await bringBack(engine, good);
+}
+
+/**
+ * Joins the UKI of the last good system again, which the ESP lost. Where that cannot be, what runs takes its place, so
+ * that the guard does not go on to look for what is gone; a trial under way decides by itself.
+ */
+async function bringBack(engine: Engine, good: string): Promise<void> {
+  const { machine, esp, files } = hostOf(engine);
+  const app = hostApp(engine);
+  const slot = slotOfRoot(engine, app, good);
+  const { files: left, free } = await esp.read();
+  const names = left.map(({ name }) => name);
+  try {
+    if (slot === undefined) throw new HostdError("not-staged", `root ${short(good)}: expected it on this node`);
+    const { uki, parts } = requireBoot(slot);
+    refuseWithoutEspRoom({ needed: uki.size, free });
+    const number = nextNumber(names, engine.journal.operations.lastEntry());
+    const name = entryName({ number, root: good });
+    await esp.install(
+      name,
+      parts.map(({ digest }) => files.partPath(digest)),
+      uki,
+    );
+    await esp.setDefault(number);
+    repaired(engine, `the last good system had no entry on the ESP: it is ${name}`);
+  } catch (error) {
+    engine.log("error", "the last good system cannot be booted", { root: short(good), ...toFailureDocument(error) });
+    const running = slotOfRoot(engine, app, machine.booted);
+    const entry = findEntry(names, machine.booted);
+    const isProven =
+      running?.state === "good" && engine.journal.quarantine.of(running.app, running.image) === undefined;
+    if (trialRoot(engine) !== undefined || entry === undefined || !isProven) return;
+    await esp.setDefault(entry.number);
+    await files.setGood(machine.booted);
+    repaired(engine, `the last good system ${short(good)} cannot be booted: it is what runs, ${short(machine.booted)}`);
   }
 }
 

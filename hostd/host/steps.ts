@@ -42,10 +42,12 @@ export async function target(context: Context): Promise<string> {
       hint: "a reboot leads back to the last good system; upgrade from there",
     });
   }
-  const decided = context.plan.switch === undefined ? planSlot(engine, app, image) : { plan: context.plan.switch };
+  const isOther = boot.root !== machine.booted; // whatever the journal takes for the current one
+  const decided =
+    context.plan.switch === undefined ? planSlot(engine, app, image, isOther) : { plan: context.plan.switch };
   const planned = decided.plan;
   if ("note" in decided && decided.note !== undefined) context.note(decided.note);
-  if (planned === undefined || boot.root === machine.booted) {
+  if (planned === undefined || !isOther) {
     context.note(`${slot.version} runs already`);
     return END;
   }

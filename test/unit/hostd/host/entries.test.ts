@@ -18,7 +18,7 @@ const situation = (change: Partial<EspSituation>): EspSituation => ({
   ...change,
 });
 
-const NOTHING = { rename: [], setDefault: undefined, remove: [], told: [] };
+const NOTHING = { rename: [], setDefault: undefined, remove: [], lost: false };
 
 describe("repairEsp", () => {
   test("an ESP that is as it should be is left alone", () => {
@@ -63,10 +63,9 @@ describe("repairEsp", () => {
     expect(repairEsp(situation({ names }))).toEqual({ ...NOTHING, remove: [name(1, "a", 2, 1)] });
   });
 
-  test("a last good version without an entry is told, and nothing else is made the default", () => {
+  test("a last good version without an entry is lost, and nothing else is made the default", () => {
     const repair = repairEsp(situation({ names: [name(2, "b")], good: root("a"), booted: root("b") }));
-    expect(repair.told).toEqual([`the last good system ${"a".repeat(12)} has no entry on the ESP`]);
-    expect(repair.setDefault).toBeUndefined();
+    expect(repair).toEqual({ ...NOTHING, lost: true });
   });
 
   test("whatever lies there, booted, last good, trial and recovery stay, and a second look changes nothing", () => {
@@ -104,7 +103,7 @@ describe("repairEsp", () => {
             expect(has(after.names)).toBe(has(names));
           }
           expect(after.names).toContain("recovery.efi");
-          expect({ ...repairEsp(after), told: [] }).toEqual(NOTHING);
+          expect({ ...repairEsp(after), lost: false }).toEqual(NOTHING);
         },
       ),
     );
