@@ -17,7 +17,7 @@ import { fetchLayer } from "../stage/blob.ts";
 import { openExaminer } from "../stage/examine.ts";
 import { type Found, identify } from "../stage/identify.ts";
 import { layerProblem, type RecoveryDisk } from "./disk.ts";
-import { refuseQuarantined } from "./quarantine.ts";
+import { refuseQuarantined } from "./known.ts";
 
 export interface InstallOptions {
   /** Directory that was pushed to this machine, or http(s) address. */

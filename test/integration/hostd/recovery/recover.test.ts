@@ -2,21 +2,23 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { dataFiles, espFiles } from "../../../../builder/disk/files.ts";
 import { writeFiles } from "../../../../builder/disk/write-files.ts";
 import { defaultOf, entryName } from "../../../../images/boot/entries.ts";
-import { rootListOf } from "../../../../images/boot/roots.ts";
+import { rootDigestOf, rootListOf } from "../../../../images/boot/roots.ts";
 import { layDown } from "../../../../images/layer/laydown.ts";
 import { openStore } from "../../../../images/store.ts";
 import { verifyErofs } from "../../../../images/verity.ts";
 import { homeOf, initHome, openSigner } from "../../../../keys/authority.ts";
 import { appendEnvelopes, envelopesPath } from "../../../../keys/envelopes.ts";
+import { BOOT_ANNOTATION } from "../../../../manifests/boot.ts";
+import { canonicalJson } from "../../../../manifests/document.ts";
 import { identityExample } from "../../../../manifests/identity.ts";
-import { parseImageConfig, verityOf } from "../../../../manifests/image.ts";
+import { type ImageManifest, parseImageConfig, verityOf } from "../../../../manifests/image.ts";
 import { type HostImage, storeHostImage } from "../../../host-image.ts";
 import { describeWith } from "../../../needs.ts";
 import { runOstler } from "../../../run-ostler.ts";
@@ -129,14 +131,39 @@ describeWith({ root: true, programs: ["setpriv"] }, "hostd recover", () => {
     }
   });
 
+  test("gives the last good version its UKI back by the journal, where the disk was laid down with another one", async () => {
+    rmSync(state("host/seed"), { recursive: true });
+    rmSync(state(`host/roots/${host.boot.root}`));
+    flipBit(ukiFile());
+    keepInJournal(host.manifest);
+    expect(await recover()).toMatchObject({ exitCode: 0, json: { restored: host.boot.root } });
+    await expectBootable();
+
+    flipBit(ukiFile());
+    rmSync(state(`host/parts/${host.boot.parts[0]?.digest.slice("sha256:".length)}`));
+    const ended = await recover();
+    expect(ended).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/its UKI is damaged or gone/) });
+  });
+
+  test("goes back to an older version rather than to one that this node took back", async () => {
+    const [first, ...rest] = host.manifest.layers;
+    const [taken, older] = [withLayers(rest), withLayers([...rest, ...rest])];
+    for (const [index, version] of [older, taken].entries()) {
+      writeFileSync(state(`host/roots/${version.root}`), version.list);
+      writeFileSync(join(dirname(ukiFile()), entryName({ number: 2 + index, root: version.root })), host.uki);
+    }
+    flipBit(layerFile(host.manifest.layers.indexOf(first as never)));
+    expect(await recover()).toMatchObject({ exitCode: 0, json: { restored: taken.root } });
+    writeFileSync(state("host/good"), `${host.boot.root}\n`);
+    keepInJournal(taken.manifest, "it lost mail");
+    const ended = await recover();
+    expect(ended).toMatchObject({ exitCode: 0, json: { restored: older.root } });
+    expect(ended.stderr).toMatch(/quarantined on this node: it lost mail/);
+  });
+
   test("refuses what this node took back before; a journal that cannot be read refuses nothing", async () => {
     rmSync(state("layers"), { recursive: true });
-    const database = new DatabaseSync(state("hostd.db"));
-    database.exec("CREATE TABLE quarantine (app TEXT, image TEXT, reason TEXT, lifted_at TEXT)");
-    database
-      .prepare("INSERT INTO quarantine (app, image, reason) VALUES ('host', ?, 'it panicked')")
-      .run(host.descriptor.digest);
-    database.close();
+    keepInJournal(host.manifest, "it panicked");
     const refused = await recover(repository(), "--root", at("trust/root.json"));
     expect(refused).toMatchObject({ exitCode: 3, stderr: expect.stringMatching(/quarantined.*it panicked/s) });
     writeFileSync(state("hostd.db"), "no database");
@@ -164,6 +191,29 @@ describeWith({ root: true, programs: ["setpriv"] }, "hostd recover", () => {
     await expectBootable();
     expect(readdirSync(state("layers")).filter((name) => name.endsWith(".tmp"))).toEqual([]);
   });
+
+  /** The journal of a node on which a version was good, and was taken back for a reason. */
+  function keepInJournal(manifest: ImageManifest, reason?: string): void {
+    const database = new DatabaseSync(state("hostd.db"));
+    database.exec(
+      `CREATE TABLE slots (app TEXT, image TEXT, manifest TEXT, last_good_at TEXT, staged_order INTEGER);
+       CREATE TABLE quarantine (app TEXT, image TEXT, reason TEXT, lifted_at TEXT)`,
+    );
+    const { digest } = host.descriptor;
+    const slot = "INSERT INTO slots VALUES ('host', ?, ?, '2026-11-28', 1)";
+    database.prepare(slot).run(digest, JSON.stringify(manifest));
+    const quarantine = "INSERT INTO quarantine (app, image, reason) VALUES ('host', ?, ?)";
+    if (reason !== undefined) database.prepare(quarantine).run(digest, reason);
+    database.close();
+  }
+
+  /** Another version of the same bytes: so many of the host's layers. */
+  function withLayers(layers: ImageManifest["layers"]) {
+    const list = rootListOf({ layers });
+    const root = rootDigestOf(list);
+    const annotations = { [BOOT_ANNOTATION]: canonicalJson({ ...host.boot, root }) };
+    return { root, list, manifest: { ...host.manifest, layers, annotations } };
+  }
 
   /** What a disk of the image holds, as directories. */
   async function layDownDisk(place: string): Promise<void> {
