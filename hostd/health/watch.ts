@@ -80,13 +80,12 @@ async function watchGeneration(engine: Engine, app: string, number: number, rest
     const failing = recent.some((samples) => samples.at(-1)?.ok === false);
     if (signal.aborted) return;
     engine.board.setHealth(app, sick !== undefined || failing ? "unhealthy" : "healthy");
-    if (sick === undefined) told = false;
-    else if (engine.settings.onSick !== "report") {
-      if (actOn(engine, app, sick, restarts)) return;
-    } else if (!told) {
-      told = true;
-      engine.journal.events.append("app.sick", { app, detail: { reason: sick } });
+    if (sick === undefined) {
+      told = false;
+      continue;
     }
+    if (!told) told = tellSick(engine, app, sick);
+    if (engine.settings.onSick !== "report" && actOn(engine, app, sick, restarts)) return;
   }
 }
 
@@ -155,11 +154,21 @@ function goBackFromHold(engine: Engine, app: string, hold: string): void {
   }
 }
 
+/** One event for each time that an app turns sick. False: the journal takes none now, tell it later. */
+function tellSick(engine: Engine, app: string, reason: string): boolean {
+  try {
+    engine.journal.events.append("app.sick", { app, detail: { reason } });
+    return true;
+  } catch (error) {
+    engine.log("warn", "sickness not told yet", { app, ...toFailureDocument(error) });
+    return false;
+  }
+}
+
 /** Tiers two and three: one restart that is judged; an app that needs one again and again is stopped. False: try later. */
 function actOn(engine: Engine, app: string, sick: string, restarts: number[]): boolean {
   const again = mayRestart(restarts, engine.clock.now());
   try {
-    engine.journal.events.append("app.sick", { app, detail: { reason: sick } });
     if (again) engine.submit.restart({ app, by: "hostd", cause: sick });
     else engine.submit.halt({ app, by: "hostd", cause: sick });
     restarts.push(engine.clock.now());

@@ -114,6 +114,11 @@ function beginStep(context: Context, step: StepRow, ended: () => void): void {
   }
 }
 
+/** Whoever began it may have left the app to it. */
+function followAgain({ engine, kind, app }: Context): void {
+  if (!STAGES_ONLY.has(kind)) engine.watch.follow(app);
+}
+
 /** All is done: that it cannot be written down yet is no reason to take it back. */
 async function close(context: Context, done: () => void): Promise<void> {
   const { journal, watch } = context.engine;
@@ -124,7 +129,7 @@ async function close(context: Context, done: () => void): Promise<void> {
       journal.operations.finish(context.id);
     }),
   );
-  if (!STAGES_ONLY.has(context.kind)) watch.follow(context.app);
+  followAgain(context);
   if (isUpgrade(context.kind)) for (const { app } of journal.apps.list()) watch.follow(app);
 }
 
@@ -139,7 +144,8 @@ async function goBack(context: Context, reason: FailureDocument): Promise<void> 
   context.failure = reason.code;
   if (mustGiveUp(context)) return await giveUp(context, reason, `hostd ended ${MOST_RETURNS} times while it tried`);
   if (begunSteps(context).length === 0) {
-    return await insist(context, () => journal.operations.fail(context.id, { reason, reverted: false }));
+    await insist(context, () => journal.operations.fail(context.id, { reason, reverted: false }));
+    return followAgain(context);
   }
   await context.engine.ballast.drop(); // what is written on the way back comes first
   await keepFailure(context, reason);

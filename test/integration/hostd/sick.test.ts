@@ -1,0 +1,87 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, test } from "vitest";
+import type { Engine } from "../../../hostd/engine.ts";
+import { withEngine } from "../../hostd/in-process.ts";
+import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
+import { describeWith } from "../../needs.ts";
+
+const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
+
+describeWith(NEEDS, "an app that is sick", () => {
+  test("while another operation has it is told of once, and acted on when that has ended", () =>
+    withRig(async (rig) => {
+      await live(rig);
+      await withEngine(rig, async ({ engine }) => {
+        const about = { requestId: "held", kind: "forget", app: "shop", caller: "test", plan: {} } as const;
+        const { id } = engine.journal.operations.begin(about);
+        await engine.node.stop("shop", 1, 0);
+        await eventually(
+          async () => told(engine),
+          (count) => count > 0,
+        );
+        await delay(1_000);
+        expect(told(engine)).toBe(1);
+        engine.journal.operations.finish(id);
+        await eventually(
+          async () => engine.journal.operations.list({ app: "shop", limit: 1 })[0],
+          (newest) => newest?.kind === "restart" && newest.state === "done",
+        );
+      });
+    }));
+
+  test("that could not be stopped is watched on", () =>
+    withRig(async (rig) => {
+      await live(rig);
+      await withEngine(rig, async ({ engine }) => {
+        const { restart } = engine.submit;
+        const { stop } = engine.node;
+        engine.submit.restart = ({ app, by, cause = "" }) => {
+          engine.node.stop = () => Promise.reject(new Error("its holder does not answer"));
+          engine.submit.restart = restart;
+          return engine.submit.halt({ app, by, cause });
+        };
+        await engine.node.stop("shop", 1, 0);
+        await eventually(
+          async () => engine.journal.operations.list({ app: "shop", limit: 1 })[0],
+          (newest) => newest?.kind === "halt" && newest.state === "failed",
+        );
+        engine.node.stop = stop;
+        await eventually(
+          async () => engine.journal.operations.list({ app: "shop", limit: 1 })[0],
+          (newest) => newest?.kind === "restart" && newest.state === "done",
+          5_000,
+        );
+      });
+    }));
+
+  test("or not, goes on when its restart is aborted: nobody found that it does not come back", () =>
+    withRig(async (rig) => {
+      await rig.publish({ version: "1.0.0", stable: 3_000 });
+      await rig.start();
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      const begun = await rig.client.begin("shop", "restart", {});
+      await eventually(
+        () => rig.client.operation(begun.id),
+        ({ steps }) => steps[1]?.started !== undefined,
+      );
+      await rig.client.abort(begun.id);
+      const ended = await rig.client.wait(begun, () => {}, AbortSignal.timeout(20_000));
+      expect(ended).toMatchObject({ state: "failed", reason: { code: "aborted" } });
+      const app = await rig.client.app("shop");
+      expect(app).not.toHaveProperty("hold");
+      expect(app.process).toBeDefined();
+      expect(await rig.get("/version")).toBe("1.0.0");
+    }));
+});
+
+function told({ journal }: Engine): number {
+  return journal.events.list({ app: "shop", limit: 1_000 }).filter(({ kind }) => kind === "app.sick").length;
+}
+
+/** A version that is good, on a node whose hostd has ended. */
+async function live(rig: Rig): Promise<void> {
+  await rig.publish({ version: "1.0.0", stable: 100 });
+  await rig.start();
+  expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+  await rig.stop();
+}
