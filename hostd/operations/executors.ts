@@ -47,7 +47,7 @@ export const EXECUTORS: Readonly<Record<StepName, Executor>> = {
   judge: { run: change.judge },
   ready: { run: change.ready },
   commit: { run: change.commit },
-  bounce: { run: change.bounce, undo: change.halt },
+  bounce: { run: change.bounce, undo: change.endBounce },
   halt: { run: change.halt },
   again: { run: goOn },
   forget: { run: forget },

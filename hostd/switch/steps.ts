@@ -307,6 +307,12 @@ export async function bounce(context: Context): Promise<void> {
   await startGeneration(engine, app, to);
 }
 
+/** What does not come back is stopped and held. Whether it does was not found out where the restart was aborted: it goes on. */
+export async function endBounce(context: Context): Promise<void> {
+  if (context.failure !== "aborted") return await halt(context);
+  await startGeneration(context.engine, context.app, switchOf(context).to);
+}
+
 /** The third tier: stop the app, keep everything else, say so. */
 export async function halt(context: Context): Promise<void> {
   const { engine, app } = context;
