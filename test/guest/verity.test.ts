@@ -1,15 +1,7 @@
-import {
-  closeSync,
-  existsSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { hasErrno } from "../../effects/errno.ts";
 import { run } from "../../effects/process.ts";
 import { mountAt, readMounts } from "../../hostd/system/mountinfo.ts";
 import { openNode } from "../../hostd/system/node.ts";
@@ -24,10 +16,17 @@ const IMAGE = digestFromHex("11".repeat(32));
 const devices = ({ run: runDirectory }: Fixture) =>
   readdirSync("/sys/block")
     .filter((name) => name.startsWith("dm-"))
-    .map((name) => join("/sys/block", name, "dm/name"))
-    .filter((file) => existsSync(file)) // one may go while it is looked at
-    .map((file) => readFileSync(file, "utf8").trim())
+    .flatMap((name) => nameOf(join("/sys/block", name, "dm/name")) ?? [])
     .filter((name) => name.startsWith(devicePrefix(runDirectory)));
+/** Undefined for a device that goes while it is looked at: no file any more, or one that the kernel reads no more. */
+function nameOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (error) {
+    if (hasErrno(error, "ENOENT", "ENODEV", "EINVAL")) return undefined;
+    throw error;
+  }
+}
 const fileOf = ({ state }: Fixture, root: string) => join(state, "layers", `${root}.erofs`);
 const dropCaches = () => writeFileSync("/proc/sys/vm/drop_caches", "3");
 
