@@ -34,8 +34,10 @@ beforeAll(async () => {
 async function onDevice(path: string): Promise<string | undefined> {
   const image = join(await mkdtemp(join(tmpdir(), "esp-")), "image");
   await run(["dd", `if=${DEVICE}`, `of=${image}`, "bs=1M", "iflag=direct", "status=none"]);
-  const read = await run(["mtype", "-i", image, `::${path}`]).catch(() => undefined);
-  return read?.stdout;
+  const read = await run(["mtype", "-i", image, `::${path}`]).catch((error: Error) => error);
+  if (!(read instanceof Error)) return read.stdout;
+  expect(read.message).toMatch(/not found/);
+  return undefined;
 }
 
 test("an entry is on the device, whole, as soon as it has a new name", async () => {

@@ -37,6 +37,8 @@ export interface TestGuestOptions {
   tests: readonly string[];
   modules: readonly string[];
   programs: readonly string[];
+  /** Files that those open by themselves, at the same place there. */
+  files?: readonly string[];
   /** MiB of a second disk, /dev/vdb, empty. */
   scratch?: number;
   timeout?: number;
@@ -46,7 +48,7 @@ export interface TestGuestOptions {
 export async function runTestsInGuest(options: TestGuestOptions): Promise<GuestResult> {
   return await withTemporaryDirectory(join(tmpdir(), "ostler-test-guest"), async (work) => {
     const tree = join(work, "tree");
-    await fillTree(tree, options.programs);
+    await fillTree(tree, options);
     const [disk, scratch] = [join(work, "disk"), join(work, "scratch")];
     await run(["mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", "-d", tree, disk, "1500M"]);
     await writeFile(scratch, "");
@@ -67,11 +69,12 @@ export async function runTestsInGuest(options: TestGuestOptions): Promise<GuestR
   });
 }
 
-async function fillTree(tree: string, programs: readonly string[]): Promise<void> {
+async function fillTree(tree: string, { programs, files = [] }: TestGuestOptions): Promise<void> {
   for (const name of ["bin", "etc/lvm", "proc", "sys", "dev", "run", "tmp", "root", "usr", "work"]) {
     await mkdir(join(tree, name), { recursive: true });
   }
   for (const program of [process.execPath, "sh", ...programs]) await copyProgram(program, tree);
+  for (const file of files) await cp(file, join(tree, file));
   for (const addon of NATIVE) await copyLibraries(join(ROOT, "node_modules", addon), tree);
   await writeFile(join(tree, "etc/lvm/lvm.conf"), LVM_CONFIG);
   await cp("/etc/mke2fs.conf", join(tree, "etc/mke2fs.conf"));
