@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { OperationDocument } from "../../manifests/node.ts";
-import { eventually, type Rig } from "./rig.ts";
+import { eventually, type Rig, unlessRefused } from "./rig.ts";
 import { processesOf } from "./whole.ts";
 
 /** Version names hold the rig's port, so that its processes can be told from those of other tests. */
@@ -20,7 +20,7 @@ export async function crash(rig: Rig, kind: string, fault: string, number: numbe
   await rig.kill();
   await rig.start({ fault });
   const requestId = `${fault}-${number}`;
-  await rig.client.begin("shop", kind, { requestId }).catch(() => undefined);
+  await rig.client.begin("shop", kind, { requestId }).catch(unlessRefused);
   await rig.ended();
 }
 

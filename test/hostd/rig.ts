@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -20,6 +21,8 @@ import { serveDirectory } from "./webserver.ts";
 const root = join(import.meta.dirname, "../..");
 /** A socket that is held open while nobody accepts does not refuse, milliseconds. */
 const ANSWER_LIMIT = 1_000;
+/** A daemon that is to end by itself, and does not, missed its moment: milliseconds. */
+const END_LIMIT = 60_000;
 const FAULTS = join(import.meta.dirname, "faults.ts");
 
 /** A hostd of one's own, with a real repository, real mounts and real processes. */
@@ -65,7 +68,7 @@ export interface Rig {
   reboot(): Promise<void>;
   /** Asks the daemon to end and answers its exit code. */
   stop(): Promise<number | null>;
-  /** Resolves when the daemon ended by itself. */
+  /** Resolves when the daemon ended by itself; throws when it goes on. */
   ended(): Promise<void>;
   operate(verb: string, body?: Record<string, unknown>): Promise<OperationDocument>;
   get(path: string): Promise<string>;
@@ -171,7 +174,10 @@ export async function withRig(
     },
     async ended() {
       if (daemon === undefined || daemon.exitCode !== null || daemon.signalCode !== null) return;
-      await new Promise((resolve) => daemon?.once("exit", resolve));
+      const limit = AbortSignal.timeout(END_LIMIT);
+      await once(daemon, "exit", { signal: limit }).catch(() => {
+        throw new Error(`expected the daemon to end, it runs after ${END_LIMIT} ms`);
+      });
     },
     async operate(verb, body = {}) {
       const begun = await client.begin("shop", verb, body);

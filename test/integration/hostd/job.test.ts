@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { OPERATIONS, type StepName, stepRule } from "../../../hostd/states.ts";
 import { Failure } from "../../../manifests/failure.ts";
 import { restartAndWait, versionOf } from "../../hostd/crash.ts";
-import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
+import { eventually, type Rig, unlessRefused, withRig } from "../../hostd/rig.ts";
 import { wrongJournal } from "../../hostd/whole.ts";
 import { describeWith } from "../../needs.ts";
 
@@ -173,7 +173,7 @@ async function killAt(rig: Rig, point: string, step?: StepName): Promise<string[
   const [before, { current }] = [runs(rig), await rig.client.app("shop")];
   rig.arm({ point, action: "kill" });
   const requestId = point;
-  await rig.client.begin("shop", "run", { requestId }).catch(() => undefined);
+  await rig.client.begin("shop", "run", { requestId }).catch(unlessRefused);
   await rig.ended();
   const told = await restartAndWait(rig);
   const resumes = step !== undefined && stepRule(step).afterCrash === "resume";

@@ -2,7 +2,7 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { crash, expectWhole, restartAndWait, versionOf } from "../../hostd/crash.ts";
-import { type Rig, withRig } from "../../hostd/rig.ts";
+import { type Rig, unlessRefused, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 
 const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
@@ -158,7 +158,7 @@ describeWith(NEEDS, "snapshots", () => {
         await rig.operate("snapshot");
         const [id = ""] = await listed(rig);
         rig.arm({ point: `forget.${name}`, action: "kill" });
-        await rig.client.begin("shop", "forget", { snapshots: [id] }).catch(() => undefined);
+        await rig.client.begin("shop", "forget", { snapshots: [id] }).catch(unlessRefused);
         await rig.ended();
         expect(await restartAndWait(rig)).toMatchObject({ kind: "forget", state: "done" });
         expect(await listed(rig)).toEqual([]);

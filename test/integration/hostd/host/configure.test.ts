@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { OPERATIONS, stepRule } from "../../../../hostd/states.ts";
 import { type HostRig, withHost } from "../../../hostd/host-rig.ts";
-import { eventually } from "../../../hostd/rig.ts";
+import { eventually, unlessRefused } from "../../../hostd/rig.ts";
 import { describeWith } from "../../../needs.ts";
 
 const NEEDS = { root: true, programs: ["mkfs.ext2", "losetup", "bwrap", "perl", "iconv"] };
@@ -79,7 +79,7 @@ describeWith(NEEDS, "the host's own config", () => {
           const [old, next] = [seen(host).now, `word ${++word}`];
           await say(host, next);
           rig.arm({ point: `configure-host.${step}.${moment}`, action: "kill" });
-          await rig.client.begin("host", "configure", {}).catch(() => undefined);
+          await rig.client.begin("host", "configure", {}).catch(unlessRefused);
           await rig.ended();
           await rig.start();
           const newest = async () => (await rig.client.changes({ app: "host", limit: 1 })).changes[0];
