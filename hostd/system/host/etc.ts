@@ -1,4 +1,4 @@
-import { mkdir, readdir, readlink, realpath, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readlink, realpath, rename, rm, stat, symlink } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { renameDurably, syncDirectory, syncTree, TEMPORARY_NAME, writeDurably } from "../../../effects/durable.ts";
 import { unlessMissing } from "../../../effects/errno.ts";
@@ -60,11 +60,7 @@ export function openHostEtc(stateDirectory: string, machineRoot: string, looks: 
   async function declare(directory: string, rendered: readonly Rendered[]): Promise<void> {
     await mkdir(directory, { recursive: true });
     await copyTree(join(host, "identity/etc"), directory);
-    for (const { path, bytes, secret } of rendered) {
-      const file = join(directory, relative("/etc", path));
-      await mkdir(dirname(file), { recursive: true });
-      await writeFile(file, bytes, { mode: secret === true ? 0o600 : 0o644 });
-    }
+    await replaceEach(directory, rendered);
     await syncTree(directory);
   }
 

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -165,6 +166,18 @@ describeWith({ root: true }, "/etc of each root", () => {
     for (let time = 0; time < 2; time++) await etc.make(A, { running: B, started: A, shared: false }, config);
     expect(readFileSync(at(A, "declared/banner.d/host"), "utf8")).toBe("2\n");
     expect(readdirSync(at(A, "declared")).sort()).toEqual([".motd.swp", "banner.d", "machine-id", "motd"]);
+  });
+
+  test("a secret is for root alone, also where the node's identity has a file or a link of that name", async () => {
+    put(join(directory, "state/host/identity/etc/hostd/serve.env"), "of the node\n");
+    symlinkSync("nowhere", join(directory, "state/host/identity/etc/localtime"));
+    const paths = ["hostd/serve.env", "localtime", "token"];
+    const config = paths.map((path) => ({ path: `/etc/${path}`, bytes: "secret\n", secret: true }));
+    await etc.make(B, { running: A, started: A, shared: false }, config);
+    for (const path of paths) {
+      expect(readFileSync(at(B, "declared", path), "utf8")).toBe("secret\n");
+      expect(lstatSync(at(B, "declared", path)).mode & 0o777).toBe(0o600);
+    }
   });
 
   test("whatever ends the making of a root, its next boot finds the one that was there, and a start removes what is left", async () => {
