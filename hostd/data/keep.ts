@@ -66,6 +66,8 @@ export interface RoomInput {
   cost: number;
   wayBack: number;
   free: number;
+  /** Bytes that stay free, for whatever is written next. */
+  reserve: number;
   limits: Limits;
 }
 
@@ -96,7 +98,7 @@ export function refuseFullPool(pool: { name: string; data: number; metadata: num
 }
 
 function lackOf(
-  { snapshots, sizes, cost, wayBack, free, limits }: RoomInput,
+  { snapshots, sizes, cost, wayBack, free, reserve, limits }: RoomInput,
   gone: readonly string[],
 ): HostdError | undefined {
   const left = snapshots.filter(({ id }) => !gone.includes(id));
@@ -108,9 +110,10 @@ function lackOf(
   if (limits.bytes !== undefined && bytes + cost > limits.bytes) {
     return refused("quota", `snapshots: expected at most ${limits.bytes} bytes, got ${bytes} and ${cost} to come`);
   }
-  if (cost + wayBack > free + freed) {
-    const back = wayBack === 0 ? "" : ` (${wayBack} of them to be able to go back)`;
-    const needed = `${cost + wayBack} bytes free${back}`;
+  const taken = cost + wayBack;
+  if (taken > 0 && taken + reserve > free + freed) {
+    const back = wayBack === 0 ? "" : `${wayBack} to go back, `;
+    const needed = `${taken + reserve} bytes free (${cost} to take, ${back}${reserve} in reserve)`;
     return refused("no-space", `snapshot: expected ${needed}, got ${free}, and ${freed} in older ones`);
   }
   return undefined;

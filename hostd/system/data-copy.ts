@@ -27,16 +27,16 @@ export const copyDirectories: DirectoryMaker = {
     const bytes = await bytesOf(directory);
     return (await neverShares(directory)) ? { bytes, exclusive: bytes } : { bytes };
   },
-  async costOfCopy(directory, exact) {
-    if (!exact && (await halfIsFree(directory))) return 0;
+  async costOfCopy(directory, spare) {
+    if (await anyFits(directory, spare)) return 0;
     return (await neverShares(directory)) ? await bytesOf(directory) : 0;
   },
 };
 
 /** Nothing on a file system is larger than all that is in it. */
-async function halfIsFree(directory: string): Promise<boolean> {
-  const { blocks, bfree, bavail } = await statfs(directory);
-  return blocks - bfree <= bavail;
+async function anyFits(directory: string, spare: number): Promise<boolean> {
+  const { blocks, bfree, bavail, bsize } = await statfs(directory);
+  return (blocks - bfree) * bsize + spare <= bavail * bsize;
 }
 
 async function neverShares(directory: string): Promise<boolean> {

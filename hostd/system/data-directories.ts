@@ -13,7 +13,7 @@ export interface DirectoryMaker {
   remove(directory: string): Promise<void>;
   createdAt(directory: string): Promise<Date>;
   size(directory: string): Promise<TreeSize>;
-  costOfCopy(directory: string, exact: boolean): Promise<number>;
+  costOfCopy(directory: string, spare: number): Promise<number>;
 }
 
 /** A tree under this prefix is being made; found at start, it is a leftover. */
@@ -72,6 +72,6 @@ export function directoriesDriver(paths: Paths, maker: DirectoryMaker): DataDriv
     hide: async () => {},
     createdAt: (trees) => Promise.all(trees.map((tree) => maker.createdAt(pathOf(tree)))),
     sizes: (trees) => Promise.all(trees.map((tree) => maker.size(pathOf(tree)))),
-    costOfCopy: (tree, exact) => maker.costOfCopy(pathOf(tree), exact),
+    costOfCopy: (tree, spare) => maker.costOfCopy(pathOf(tree), spare),
   };
 }

@@ -43,8 +43,8 @@ export interface DataDriver {
   /** Of several at once, in their order: one question may tell of all. */
   createdAt(trees: readonly Tree[]): Promise<Date[]>;
   sizes(trees: readonly Tree[]): Promise<TreeSize[]>;
-  /** Bytes that a copy takes at once, 0 where it shares all; unless it must be exact, also 0 where any would fit. */
-  costOfCopy(tree: Tree, exact: boolean): Promise<number>;
+  /** Bytes that a copy takes at once, 0 where it shares all, and where any would leave `spare` bytes free. */
+  costOfCopy(tree: Tree, spare: number): Promise<number>;
   /** Absent where the trees lie on the state's own file system. */
   pool?(): Promise<PoolUse>;
 }

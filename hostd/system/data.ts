@@ -90,7 +90,7 @@ export async function openData(
       }),
     digestSnapshot: (app, id, pace) => withSnapshot(app, id, (directory) => digestTree(directory, pace)),
     snapshotSizes: (app) => inTurn(() => sizesOf(driver, app)),
-    snapshotCost: (app, exact) => inTurn(() => costOf(driver, paths, app, exact)),
+    snapshotCost: (app, spare) => inTurn(() => costOf(driver, paths, app, spare)),
     async dataStore() {
       const pool = await driver.pool?.();
       return { driver: driver.name, ...(pool === undefined ? {} : { pool }) };
@@ -131,9 +131,9 @@ async function sizesOf(driver: DataDriver, app: string): Promise<Record<string, 
   return Object.fromEntries(trees.map(({ id }, index) => [id, sizes[index] ?? { bytes: 0 }]));
 }
 
-async function costOf(driver: DataDriver, paths: Paths, app: string, exact: boolean): Promise<number> {
+async function costOf(driver: DataDriver, paths: Paths, app: string, spare: number): Promise<number> {
   const live = await liveVersion(paths, app);
-  return live === undefined ? 0 : await driver.costOfCopy({ app, kind: "versions", id: live }, exact);
+  return live === undefined ? 0 : await driver.costOfCopy({ app, kind: "versions", id: live }, spare);
 }
 
 async function wipe(driver: DataDriver, paths: Paths, app: string): Promise<void> {

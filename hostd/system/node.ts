@@ -200,8 +200,8 @@ export interface NodeSystem {
   digestSnapshot(app: string, id: string, pace?: (bytes: number) => Promise<void>): Promise<TreeDigest>;
   /** What each snapshot takes, by id; plain copies are walked for it. */
   snapshotSizes(app: string): Promise<Readonly<Record<string, TreeSize>>>;
-  /** Bytes that one more snapshot takes at once; unless it must be exact, 0 where any would fit. */
-  snapshotCost(app: string, exact: boolean): Promise<number>;
+  /** Bytes that one more snapshot takes at once; 0 where any would leave `spare` bytes free, so that it is not measured. */
+  snapshotCost(app: string, spare: number): Promise<number>;
   dataStore(): Promise<DataStore>;
   /** Removes versions and snapshots of every app; none runs. */
   wipeData(): Promise<void>;

@@ -19,7 +19,7 @@ export const verb: Verb = {
       summary: "report, restart, or rollback: once an app that was good is sick",
       default: "restart",
     },
-    { flags: "--reserve <megabytes>", summary: "room that staging leaves free", default: "256" },
+    { flags: "--reserve <megabytes>", summary: "room that staging and snapshots leave free", default: "256" },
     { flags: "--rate <bytes>", summary: "most bytes per second that staging fetches: 500k, 10M" },
     { flags: "--stagings <count>", summary: "stagings that fetch or lay down at once; the others wait", default: "2" },
     {

@@ -1,4 +1,4 @@
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type Rig, withRig } from "../../hostd/rig.ts";
@@ -49,10 +49,29 @@ describeWith(NEEDS, "a migration that fails", () => {
         const refused = await rig.operate("deploy");
         expect(refused).toMatchObject({ state: "failed", reason: { code: "no-space", outcome: "refused" } });
         expect(refused.reason?.message).toMatch(
-          /^snapshot: expected \d+ bytes free \(\d+ of them to be able to go back\)/,
+          /^snapshot: expected \d+ bytes free \(\d+ to take, \d+ to go back, 1000000 in reserve\), got/,
         );
         expect(existsSync(join(rig.state, "data/shop/live/format"))).toBe(false);
         expect((await rig.client.app("shop")).process?.pid).toBe(pid);
+      },
+      { disk: "ext4" },
+    ));
+});
+
+describeWith(NEEDS, "a snapshot that is a copy", () => {
+  test("leaves the reserve free: what the app writes next is not for hostd to take", () =>
+    withRig(
+      async (rig) => {
+        await live(rig, 20_000_000);
+        await rig.kill();
+        const { bsize, bavail } = statfsSync(rig.state);
+        await rig.start({ reserve: Math.floor((bsize * bavail) / 1_000_000) - 10 });
+        const refused = await rig.operate("snapshot");
+        expect(refused).toMatchObject({ state: "failed", reason: { code: "no-space", outcome: "refused" } });
+        expect(refused.reason?.message).toMatch(
+          /^snapshot: expected \d+ bytes free \(\d+ to take, \d+ in reserve\), got/,
+        );
+        expect(await rig.acknowledge()).toMatch(/^1 by /);
       },
       { disk: "ext4" },
     ));

@@ -73,6 +73,7 @@ describe("chooseDisplaced", () => {
     cost: 0,
     wayBack: 0,
     free: 1_000,
+    reserve: 0,
     limits: { count: 3, bytes: undefined },
     ...change,
   });
@@ -105,8 +106,11 @@ describe("chooseDisplaced", () => {
     expect(chooseDisplaced(room({ ...given, limits, wayBack: 200, free: 300 }))).toEqual([]);
     expect(chooseDisplaced(room({ ...given, limits, wayBack: 201, free: 300 }))).toEqual(["a"]);
     expect(() => chooseDisplaced(room({ ...given, limits, wayBack: 2_000 }))).toThrow(
-      "snapshot: expected 2100 bytes free (2000 of them to be able to go back), got 1000, and 600 in older ones",
+      "snapshot: expected 2100 bytes free (100 to take, 2000 to go back, 0 in reserve), got 1000, and 600 in older ones",
     );
+    expect(chooseDisplaced(room({ ...given, limits, reserve: 200, free: 300 }))).toEqual([]);
+    expect(chooseDisplaced(room({ ...given, limits, reserve: 201, free: 300 }))).toEqual(["a"]);
+    expect(chooseDisplaced(room({ ...given, limits, cost: 0, reserve: 9_000 }))).toEqual([]);
   });
 
   test("what goes is hostd's own and unprotected, the rest fits, and one less would not", () => {
@@ -125,7 +129,16 @@ describe("chooseDisplaced", () => {
             given.flatMap((one, index) => (one.kept ? [[`s${index}`, "kept"]] : [])),
           );
           const sizes: Record<string, number> = Object.fromEntries(given.map(({ size }, index) => [`s${index}`, size]));
-          const input = { snapshots, kept, sizes, cost, wayBack, free, limits: { count, bytes: bytes ?? undefined } };
+          const input = {
+            snapshots,
+            kept,
+            sizes,
+            cost,
+            wayBack,
+            free,
+            reserve: 0,
+            limits: { count, bytes: bytes ?? undefined },
+          };
           const mayGo = (id: string) => !kept.has(id) && snapshots.find((one) => one.id === id)?.reason !== ASKED_FOR;
           const fits = (gone: readonly string[]) => {
             const left = snapshots.filter(({ id }) => !gone.includes(id));
