@@ -43,6 +43,7 @@ const OUTCOMES = {
   "config-value": "failed",
   "hook-failed": "failed",
   "drain-failed": "failed",
+  "data-gone": "failed",
   unhealthy: "failed",
   "job-failed": "failed",
   "job-interrupted": "failed",

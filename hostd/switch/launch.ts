@@ -1,6 +1,8 @@
+import { join } from "node:path";
 import { verityOf } from "../../manifests/image.ts";
 import { realFiles } from "../config/files.ts";
 import type { Engine } from "../engine.ts";
+import { HostdError } from "../error.ts";
 import { type Launchable, launchable } from "../operations/context.ts";
 import type { StartSpec } from "../system/node.ts";
 import { processNumbers, runningOf } from "./process.ts";
@@ -47,12 +49,22 @@ export async function specOf(engine: Engine, target: Launchable, root: string): 
     command: [...(image.Entrypoint ?? []), ...(image.Cmd ?? [])],
     env: { PATH: DEFAULT_PATH, ...parseEnvironment(image.Env ?? []) },
     workdir: image.WorkingDir === undefined || image.WorkingDir === "" ? "/" : image.WorkingDir,
-    ...(data === undefined ? {} : { data: { source: await engine.node.dataPath(generation.app), target: data.path } }),
+    ...(data === undefined ? {} : { data: { source: await dataOf(engine, generation.app), target: data.path } }),
     ...(await writeConfig(engine, target)),
     listenFds: app.listen.length,
     ...(app.limits === undefined ? {} : { limits: app.limits }),
     stopTimeout: app.stopTimeout,
   };
+}
+
+/** The first version that has data begins with none; after a good one, none means that it is somewhere else. */
+async function dataOf({ node, journal, stateDirectory }: Engine, app: string): Promise<string> {
+  const had = journal.generations.ofSlots(app).find((one) => one.state === "good" && one.data_format !== undefined);
+  if (had === undefined || (await node.hasData(app))) return await node.dataPath(app);
+  const place = join(stateDirectory, "data", app, "live");
+  throw new HostdError("data-gone", `${place}: expected the data that generation ${had.number} had, found none`, {
+    hint: `mount the disk that holds it, or put it back, then hostd activate ${app}`,
+  });
 }
 
 /** Renders the config of a generation and writes it where its process will read it. */

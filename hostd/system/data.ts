@@ -17,6 +17,7 @@ import { createQueue } from "./queue.ts";
 type AppData = Pick<
   NodeSystem,
   | "dataPath"
+  | "hasData"
   | "snapshot"
   | "snapshots"
   | "withSnapshot"
@@ -68,6 +69,7 @@ export async function openData(
 
   return {
     dataPath: (app) => inTurn(async () => dataPath(driver, paths, app, await userOf(app))),
+    hasData: async (app) => (await liveVersion(paths, app)) !== undefined,
     snapshot: (app, id) =>
       inTurn(async () => {
         const tree: Tree = { app, kind: "snapshots", id: checkId(id) };

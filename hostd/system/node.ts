@@ -184,8 +184,10 @@ export interface NodeSystem {
    */
   check(health: Health, context: { app: string; generation: number; probe?: string }): Promise<HealthResult>;
 
-  /** The app's live data (a symlink to the version in use); makes an empty version, owned by the app's user, when none. */
+  /** The app's live data (a symlink to the version in use); where there is none, an empty version of the app's user is made. */
   dataPath(app: string): Promise<string>;
+  /** Whether the app has live data. */
+  hasData(app: string): Promise<boolean>;
   /** Read-only copy of the live version. The app should be quiet or crash-safe. No-op when the id exists. */
   snapshot(app: string, id: string): Promise<Snapshot>;
   /** Oldest first. */
