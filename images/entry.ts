@@ -34,6 +34,13 @@ export interface SourceEntry extends Entry {
   content?: { file: string | Buffer } | { bytes: Buffer };
 }
 
+/** An entry of root's from 1970 that is empty and has no attributes; a character device of it is overlayfs's whiteout. */
+export function plainEntry(path: string, type: EntryType, mode: number): Entry {
+  const epoch = { seconds: 0, nanoseconds: 0 };
+  const nothing = { size: 0, link: "", device: { major: 0, minor: 0 }, xattrs: new Map<string, Buffer>() };
+  return { path, type, mode, uid: 0, gid: 0, mtime: epoch, ...nothing };
+}
+
 /** What takes the entries of a layer in order: each entry, then the content of the last one if it is a file. */
 export interface TarVisitor {
   entry(entry: Entry): void;

@@ -3,7 +3,8 @@ import { createConnection, createServer } from "node:net";
 import { afterAll, afterEach, beforeEach, expect, test } from "vitest";
 import type { ConfigFileBytes, NodeSystem, StartSpec } from "../hostd/system/node.ts";
 import type { Health } from "../manifests/app.ts";
-import { allCommands, eventually, freePort, serverSpec, shellSpec } from "./integration/hostd/system/fixture.ts";
+import { freePort } from "./free-port.ts";
+import { allCommands, eventually, serverSpec, shellSpec } from "./integration/hostd/system/fixture.ts";
 import type { RemoteNode } from "./lab/remote-node.ts";
 
 /** Where a launcher is tested. */

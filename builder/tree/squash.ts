@@ -1,3 +1,4 @@
+import { plainEntry } from "../../images/entry.ts";
 import { isWhiteout, OPAQUE_VALUE, OPAQUE_XATTR } from "../../images/layer/markers.ts";
 import { compareBytes, joinPath } from "./bytes.ts";
 import { isOpaque, type ListedEntry } from "./listing.ts";
@@ -26,7 +27,7 @@ interface Node {
  * With a tree below, whiteouts and opaque marks stay exactly where they hide something in it.
  */
 export function squash(listings: readonly (readonly ListedEntry[])[], options: SquashOptions): ListedEntry[] {
-  const root: Node = { entry: rootEntry(), opaque: false, children: new Map() };
+  const root: Node = { entry: plainEntry("", "directory", 0o755), opaque: false, children: new Map() };
   for (const listing of listings) {
     const files = new Map<string, ListedEntry>();
     for (const entry of listing) {
@@ -42,21 +43,6 @@ export function squash(listings: readonly (readonly ListedEntry[])[], options: S
 /** The whole tree that a chain of step results shows, lowest first. */
 export function mergedTree(listings: readonly (readonly ListedEntry[])[]): ListedEntry[] {
   return squash(listings, { below: { kind: "nothing" } });
-}
-
-function rootEntry(): ListedEntry {
-  return {
-    path: "",
-    type: "directory",
-    mode: 0o755,
-    uid: 0,
-    gid: 0,
-    mtime: { seconds: 0, nanoseconds: 0 },
-    size: 0,
-    link: "",
-    device: { major: 0, minor: 0 },
-    xattrs: new Map(),
-  };
 }
 
 function place(root: Node, entry: ListedEntry, content: ListedEntry | undefined): void {

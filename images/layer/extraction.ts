@@ -1,4 +1,4 @@
-import { type Entry, type EntryType, parentOf, type TarVisitor } from "../entry.ts";
+import { type Entry, parentOf, plainEntry, type TarVisitor } from "../entry.ts";
 import { END_OF_ARCHIVE, encodeHeader, padding } from "../tar/write.ts";
 import { layerError } from "./error.ts";
 import { OPAQUE_VALUE, OPAQUE_XATTR, readMarker } from "./markers.ts";
@@ -86,21 +86,5 @@ export function createExtraction(missingParents: "refuse" | "create"): Extractio
       }
       bytes.push(padding(size), END_OF_ARCHIVE);
     },
-  };
-}
-
-/** An entry of root's; a character device of it is overlayfs's whiteout. */
-function plainEntry(path: string, type: EntryType, mode: number): Entry {
-  return {
-    path,
-    type,
-    mode,
-    uid: 0,
-    gid: 0,
-    mtime: { seconds: 0, nanoseconds: 0 },
-    size: 0,
-    link: "",
-    device: { major: 0, minor: 0 },
-    xattrs: new Map(),
   };
 }

@@ -1,4 +1,4 @@
-import { type Entry, parentOf, type SourceEntry } from "../entry.ts";
+import { type Entry, parentOf, plainEntry, type SourceEntry } from "../entry.ts";
 import { layerError } from "./error.ts";
 
 /** How a layer says what is gone (image-spec layer.md, "Whiteouts"). */
@@ -52,18 +52,7 @@ export function readMarker(path: string): { opaque: string } | { gone: string } 
 
 /** A marker has no attributes that mean anything, so it has always the same. */
 function marker(parent: string, name: string): SourceEntry {
-  return {
-    path: parent === "" ? name : `${parent}/${name}`,
-    type: "file",
-    mode: 0o644,
-    uid: 0,
-    gid: 0,
-    mtime: { seconds: 0, nanoseconds: 0 },
-    size: 0,
-    link: "",
-    device: { major: 0, minor: 0 },
-    xattrs: new Map(),
-  };
+  return plainEntry(parent === "" ? name : `${parent}/${name}`, "file", 0o644);
 }
 
 function nameOf(path: string): string {

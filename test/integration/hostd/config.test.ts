@@ -3,9 +3,9 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { ConfigFile } from "../../../manifests/app.ts";
+import { freePort } from "../../free-port.ts";
 import { type Rig, readJson, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
-import { freePort } from "./system/fixture.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };

@@ -2,10 +2,11 @@ import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
+import { freePort } from "../../free-port.ts";
 import { openPublisher, type Publisher } from "../../hostd/publisher.ts";
 import { useLabNode } from "../../lab/node.ts";
 import { describeWith } from "../../needs.ts";
-import { eventually, freePort } from "../hostd/system/fixture.ts";
+import { eventually } from "../hostd/system/fixture.ts";
 
 const HOSTD = join(import.meta.dirname, "..", "..", "..", "bin", "hostd");
 const UNIT = "etc/systemd/system/hostd.service";

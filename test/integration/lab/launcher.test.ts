@@ -1,11 +1,12 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
+import { freePort } from "../../free-port.ts";
 import { useLabNode } from "../../lab/node.ts";
 import { startRemoteNode } from "../../lab/remote-node.ts";
 import { describeLauncherContract } from "../../launcher-contract.ts";
 import { describeWith } from "../../needs.ts";
-import { eventually, freePort, serverSpec } from "../hostd/system/fixture.ts";
+import { eventually, serverSpec } from "../hostd/system/fixture.ts";
 import { makeRoot } from "../hostd/system/root.ts";
 
 const IMAGE = "/srv/image";

@@ -1,6 +1,5 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
@@ -46,15 +45,6 @@ export function serverSpec(root: string, generation: number, options: Partial<St
 
 export function shellSpec(root: string, generation: number, script: string, options: Partial<StartSpec> = {}) {
   return serverSpec(root, generation, { command: ["/bin/sh", "-c", script], listenFds: 0, ...options });
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 /** Asks again until the answer is there; fails after ten seconds with the last one. */

@@ -9,9 +9,10 @@ import { expect, test } from "vitest";
 import { withTemporaryDirectory } from "../../../../effects/temporary.ts";
 import { openNode } from "../../../../hostd/system/node.ts";
 import { isAlive } from "../../../../hostd/system/proc.ts";
+import { freePort } from "../../../free-port.ts";
 import { connect } from "../../../launcher-contract.ts";
 import { describeWith } from "../../../needs.ts";
-import { allCommands, eventually, freePort, serverSpec, shellSpec, withNode } from "./fixture.ts";
+import { allCommands, eventually, serverSpec, shellSpec, withNode } from "./fixture.ts";
 import { useRoot } from "./root.ts";
 
 const OPERATE = fileURLToPath(new URL("./operate.ts", import.meta.url));

@@ -7,17 +7,9 @@ import { expect, test } from "vitest";
 import { withTemporaryDirectory } from "../../../../effects/temporary.ts";
 import type { HookResult } from "../../../../hostd/system/node.ts";
 import type { Health } from "../../../../manifests/app.ts";
+import { freePort } from "../../../free-port.ts";
 import { describeWith } from "../../../needs.ts";
-import {
-  allCommands,
-  eventually,
-  type Fixture,
-  freePort,
-  makeDirectory,
-  serverSpec,
-  shellSpec,
-  withNode,
-} from "./fixture.ts";
+import { allCommands, eventually, type Fixture, makeDirectory, serverSpec, shellSpec, withNode } from "./fixture.ts";
 import { makeRoot, useRoot } from "./root.ts";
 
 const NEEDS = { root: true, programs: ["bwrap", "perl"] };
