@@ -27,8 +27,9 @@ export async function prune(
   const { journal, node } = engine;
   const collected = collectable(engine, app, coming, keep);
   for (const image of collected) {
-    await node.unmountSlot(app, image);
+    if (!collectable(engine, app, coming, keep).includes(image)) continue; // a switch to it began meanwhile
     journal.slots.move(operation, app, image, "collect");
+    await node.unmountSlot(app, image);
     await removeGenerations(engine, app, image);
   }
   await removeUnusedLayers(engine);
@@ -58,8 +59,8 @@ export async function planPrune(engine: Engine, keep: number): Promise<PruneDocu
   );
   const isGone = ({ app, image }: SlotRow) => gone.has(`${app} ${image}`);
   const collected = all.filter(isGone).map(({ app, image, version }) => ({ app, image, version }));
-  const needed = rootsOf(all.filter((slot) => !isGone(slot)));
-  for (const root of layersBeingStaged(engine)) needed.add(root);
+  const kept = all.filter((slot) => !isGone(slot));
+  const needed = new Set([...rootsOf(kept), ...layersBeingStaged(engine), ...(await layersOfHost(engine))]);
   return { schema: 1, collected, layers: (await engine.node.layers()).filter((root) => !needed.has(root)) };
 }
 
@@ -78,6 +79,10 @@ function collectable(engine: Engine, app: string, coming: Digest | undefined, ke
       situation.current?.image,
       previous === undefined ? undefined : journal.generations.get(app, previous)?.image,
       rollbackTarget(situation)?.image,
+      ...journal.operations.unfinished(app).flatMap(({ plan, id }) => {
+        const { image, switch: change } = parsePlan(plan, id);
+        return [image, change?.image];
+      }),
       ...(hostApp(engine) === app
         ? [engine.host?.machine.booted, engine.host?.machine.started].map(
             (root) => slotOfRoot(engine, app, root)?.image,
@@ -90,17 +95,23 @@ function collectable(engine: Engine, app: string, coming: Digest | undefined, ke
 
 /** Removes layer files that belong to no slot; called before writing, and at start for what a crash left. */
 export async function removeUnusedLayers(engine: Engine): Promise<string[]> {
-  const { journal, node } = engine;
-  const apps = new Set(journal.apps.list().map(({ app }) => app));
-  const needed = new Set(
-    [...apps].flatMap((app) =>
-      journal.slots.list(app).flatMap((slot) => slot.manifest.layers.map((layer) => verityOf(layer).root)),
-    ),
-  );
-  for (const root of [...layersBeingStaged(engine), ...(await layersOfHost(engine))]) needed.add(root);
-  const unused = (await node.layers()).filter((root) => !needed.has(root));
-  for (const root of unused) await node.removeLayer(root);
-  return unused;
+  const { apps, slots } = engine.journal;
+  const ofHost = new Set(await layersOfHost(engine));
+  const there = (await engine.node.layers()).filter((root) => !ofHost.has(root));
+  const unused = () => {
+    const needed = new Set([
+      ...rootsOf(apps.list().flatMap(({ app }) => slots.list(app))),
+      ...layersBeingStaged(engine),
+    ]);
+    return there.filter((root) => !needed.has(root));
+  };
+  const removed: string[] = [];
+  for (const root of unused()) {
+    if (!unused().includes(root)) continue; // a staging that began meanwhile found it here
+    await engine.node.removeLayer(root);
+    removed.push(root);
+  }
+  return removed;
 }
 
 /** Removes what was fetched for versions that nobody stages any more; called where room is short, and at start. */
