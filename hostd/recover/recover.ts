@@ -93,22 +93,36 @@ async function mountRollbackTarget(engine: Engine, app: string): Promise<void> {
   }
 }
 
+/** Each by itself: what hinders one is told, and hinders neither the others nor the start of hostd. */
 async function removeLeftovers(engine: Engine): Promise<void> {
-  for (const part of await removeUnwantedParts(engine)) leftover(engine, part);
+  const { journal, node, stateDirectory } = engine;
+  const attempt = async (about: Record<string, unknown>, work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      engine.log("error", "leftover not removed", { ...about, ...toFailureDocument(error) });
+    }
+  };
+  await attempt({ what: "parts" }, async () => {
+    for (const part of await removeUnwantedParts(engine)) leftover(engine, part);
+  });
   for (const place of ["", "failures", "trust"]) {
-    await removeFiles(engine, join(engine.stateDirectory, place), (name) => TEMPORARY_NAME.test(name));
+    const directory = join(stateDirectory, place);
+    await attempt({ directory }, () => removeFiles(engine, directory, (name) => TEMPORARY_NAME.test(name)));
   }
-  await forgetSecrets(engine);
-  for (const root of await removeUnusedLayers(engine)) leftover(engine, `layer ${root}`);
-  for (const { app, image } of await engine.node.mountedSlots()) {
-    if (engine.journal.slots.get(app, image) !== undefined) continue;
-    await engine.node.unmountSlot(app, image);
-    leftover(engine, `mounted slot ${app} ${image}`);
+  await attempt({ what: "secrets" }, () => forgetSecrets(engine));
+  for (const { app, image } of await node.mountedSlots()) {
+    if (journal.slots.get(app, image) !== undefined) continue;
+    await attempt({ app, image }, async () => {
+      await node.unmountSlot(app, image);
+      leftover(engine, `mounted slot ${app} ${image}`);
+    });
   }
-  for (const { app } of engine.journal.apps.list()) {
-    await finishForgetting(engine, app).catch((error) =>
-      engine.log("error", "forgotten snapshots not removed", { app, ...toFailureDocument(error) }),
-    );
+  await attempt({ what: "layers" }, async () => {
+    for (const root of await removeUnusedLayers(engine)) leftover(engine, `layer ${root}`);
+  });
+  for (const { app } of journal.apps.list()) {
+    await attempt({ app, what: "forgotten snapshots" }, () => finishForgetting(engine, app));
   }
 }
 

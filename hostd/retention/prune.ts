@@ -28,8 +28,8 @@ export async function prune(
   const collected = collectable(engine, app, coming, keep);
   for (const image of collected) {
     if (!collectable(engine, app, coming, keep).includes(image)) continue; // a switch to it began meanwhile
-    journal.slots.move(operation, app, image, "collect");
     await node.unmountSlot(app, image);
+    journal.slots.move(operation, app, image, "collect");
     await removeGenerations(engine, app, image);
   }
   await removeUnusedLayers(engine);

@@ -1,0 +1,37 @@
+import { spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { run } from "../../../effects/process.ts";
+import { openNode } from "../../../hostd/system/node.ts";
+import { pathsOf } from "../../../hostd/system/paths.ts";
+import { digestFromHex } from "../../../manifests/digest.ts";
+import { withRig } from "../../hostd/rig.ts";
+import { describeWith } from "../../needs.ts";
+
+describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "what a start of hostd finds", () => {
+  test("a slot that the journal does not know and somebody stands in: hostd starts all the same, and says so", () =>
+    withRig(async (rig) => {
+      await rig.publish({ version: "1.0.0" });
+      await rig.start();
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      await rig.kill();
+      const image = digestFromHex("e".repeat(64));
+      const slot = pathsOf({ stateDirectory: rig.state, runDirectory: rig.run }).slot("shop", image);
+      const [one, other] = ["one", "other"].map((name) => join(rig.directory, name));
+      for (const directory of [slot, one, other]) mkdirSync(directory ?? "", { recursive: true });
+      await run(["mount", "-t", "overlay", image, "-o", `lowerdir=${one}:${other},ro`, slot]);
+      const standing = spawn("sleep", ["60"], { cwd: slot });
+      try {
+        await rig.start();
+        expect(await rig.client.app("shop")).toMatchObject({ current: { number: 1 } });
+        expect(rig.log()).toMatch(/"message":"leftover not removed".*"image":"sha256:e{64}"/);
+      } finally {
+        standing.kill("SIGKILL");
+      }
+      await rig.stop();
+      await rig.start();
+      const node = await openNode({ stateDirectory: rig.state, runDirectory: rig.run });
+      expect((await node.mountedSlots()).map((mounted) => mounted.image)).not.toContain(image);
+    }));
+});
