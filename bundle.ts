@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, constants, copyFileSync, mkdirSync, rmSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import about from "./package.json" with { type: "json" };
 
 // npm run bundle [DIRECTORY]: hostd as a node runs it, with its Node and no npm package beside it. The same sources make the same bytes.
@@ -16,7 +16,7 @@ const ENTRIES = {
 };
 
 /** Programs that hostd starts as they are (hostd/system/programs.ts). */
-const SCRIPTS = ["enter.pl", "holder.pl", "prepare.pl", "process.pl", "steward.pl"].map((name) => join(SYSTEM, name));
+const SCRIPTS = ["enter", "holder", "opaque", "prepare", "process", "steward"];
 
 const NEEDED = about.devDependencies.node.split(".")[0];
 
@@ -43,7 +43,7 @@ execFileSync(
   ],
   { cwd: root, stdio: "inherit" },
 );
-for (const script of SCRIPTS) copyFileSync(script, join(directory, basename(script)));
+for (const name of SCRIPTS) copyFileSync(join(SYSTEM, `${name}.pl`), join(directory, `${name}.pl`));
 copyFileSync(join(root, "bin/hostd-bundled"), join(directory, "hostd"));
 chmodSync(join(directory, "hostd"), 0o755);
 copyFileSync(process.execPath, join(directory, "node"), constants.COPYFILE_FICLONE);

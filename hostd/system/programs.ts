@@ -9,6 +9,7 @@ export const PROGRAMS = {
   steward: beside("./steward.pl"),
   prepare: beside("./prepare.pl"),
   enter: beside("./enter.pl"),
+  opaque: beside("./opaque.pl"),
   laydown: beside(BUNDLED ? "./laydown.cjs" : "./laydown-main.ts"),
   hashBlocks: beside(BUNDLED ? "./hash-blocks.cjs" : "./hash-blocks-main.ts"),
 } as const;

@@ -1,6 +1,9 @@
-import { lstat, opendir } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { lstat, opendir, readdir } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { hasErrno, unlessMissing } from "../../../effects/errno.ts";
+import { run } from "../../../effects/process.ts";
+import { PROGRAMS } from "../programs.ts";
 import { isSame } from "./same.ts";
 
 /** A file of /etc that differs from what image and config declare. */
@@ -10,16 +13,19 @@ export interface Drift {
   how: "changed" | "removed";
 }
 
-/** Something in an upper directory, as a path in it. */
+/** Something in an upper directory, as a path in it. What is removed is hidden by a character device, or by an opaque directory. */
 export interface Entry {
   path: string;
-  removed: boolean;
+  kind: "file" | "removed" | "directory" | "opaque";
 }
 
 /** What programs leave in /etc that says nothing. */
 const NO_DRIFT: ReadonlySet<string> = new Set([".pwd.lock", ".updated"]);
 
-/** Tells what in an upper was changed by hand from copies of what lies below; ends when `most` changes were found. */
+/**
+ * Tells what in an upper was changed by hand from copies of what lies below; ends when `most` changes were found. A copy in
+ * an opaque directory is neither: without it there would be nothing.
+ */
 export async function compareUpper(
   upper: string,
   entries: readonly Entry[],
@@ -28,24 +34,64 @@ export async function compareUpper(
 ): Promise<{ drift: Drift[]; same: string[] }> {
   const drift: Drift[] = [];
   const same: string[] = [];
-  for (const { path, removed } of entries) {
-    if (drift.length === most) break;
-    if (!removed && (NO_DRIFT.has(path) || (await isAsBelow(join(upper, path), below, path)))) same.push(path);
-    else drift.push({ path: join("/etc", path), how: removed ? "removed" : "changed" });
+  const opaque = entries.filter(({ kind }) => kind === "opaque").map(({ path }) => `${path}/`);
+  const tell = (path: string, how: Drift["how"]) => drift.push({ path: join("/etc", path), how });
+  for (const { path, kind } of entries) {
+    if (drift.length >= most) break;
+    if (kind === "removed") tell(path, "removed");
+    else if (kind === "file") {
+      const isCopy = NO_DRIFT.has(path) || (await isAsBelow(join(upper, path), below, path));
+      if (!isCopy) tell(path, "changed");
+      else if (!opaque.some((directory) => path.startsWith(directory))) same.push(path);
+    } else if (!(await isDirectoryAsBelow(upper, below, path))) tell(path, "changed");
+    if (kind !== "opaque") continue;
+    for (const hidden of await hiddenIn(upper, below, path)) tell(hidden, "removed");
   }
-  return { drift, same };
+  return { drift: drift.sort((a, b) => (a.path < b.path ? -1 : 1)).slice(0, most), same };
 }
 
-/** Everything in an upper directory but the directories, by name; a character device hides what lies below. */
+/** A new one is told by what is in it. */
+async function isDirectoryAsBelow(upper: string, below: readonly string[], path: string): Promise<boolean> {
+  const found = await Promise.all(below.map((directory) => lookAt(join(directory, path))));
+  if (found.some((under) => under !== undefined)) return await isAsBelow(join(upper, path), below, path);
+  return (await readdir(join(upper, path))).length > 0;
+}
+
+/** What lies under an opaque directory and has nothing in its place. */
+async function hiddenIn(upper: string, below: readonly string[], path: string): Promise<string[]> {
+  const found = await Promise.all(below.map((directory) => namesIn(join(directory, path))));
+  const there = await readdir(join(upper, path));
+  return [...new Set(found.flat())].filter((name) => !there.includes(name)).map((name) => join(path, name));
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  return (await lookAt(directory))?.isDirectory() ? await readdir(directory) : [];
+}
+
+/** Everything in an upper directory, by name; a character device hides what lies below. */
 export async function entriesIn(upper: string): Promise<Entry[]> {
   const directory = await unlessMissing(opendir(upper, { recursive: true }));
   const found: Entry[] = [];
   if (directory === undefined) return found;
   for await (const entry of directory) {
-    if (entry.isDirectory()) continue;
-    found.push({ path: relative(upper, join(entry.parentPath, entry.name)), removed: entry.isCharacterDevice() });
+    found.push({ path: relative(upper, join(entry.parentPath, entry.name)), kind: kindOf(entry) });
   }
-  return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+  const opaque = await opaqueAmong(found.flatMap(({ path, kind }) => (kind === "directory" ? join(upper, path) : [])));
+  return found
+    .map((entry): Entry => (opaque.has(join(upper, entry.path)) ? { ...entry, kind: "opaque" } : entry))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+async function opaqueAmong(directories: readonly string[]): Promise<Set<string>> {
+  if (directories.length === 0) return new Set();
+  const input = directories.map((path) => `${path}\0`).join("");
+  const { stdout } = await run(["/usr/bin/perl", PROGRAMS.opaque, process.arch], { input });
+  return new Set(stdout.split("\0"));
+}
+
+function kindOf(entry: Pick<Stats, "isDirectory" | "isCharacterDevice">): Entry["kind"] {
+  if (entry.isDirectory()) return "directory";
+  return entry.isCharacterDevice() ? "removed" : "file";
 }
 
 /** What an upper directory has for one path: the file itself, or what is there in place of a directory above it. */
@@ -55,7 +101,7 @@ export async function entryAt(upper: string, path: string): Promise<Entry | unde
     const above = names.slice(0, index + 1).join("/");
     const found = await lookAt(join(upper, above));
     if (found === undefined) return undefined;
-    if (!found.isDirectory()) return { path: above, removed: found.isCharacterDevice() };
+    if (!found.isDirectory()) return { path: above, kind: kindOf(found) };
   }
   return undefined;
 }

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -166,6 +167,33 @@ describeWith({ root: true }, "/etc of each root", () => {
     for (let time = 0; time < 2; time++) await etc.make(A, { running: B, started: A, shared: false }, config);
     expect(readFileSync(at(A, "declared/banner.d/host"), "utf8")).toBe("2\n");
     expect(readdirSync(at(A, "declared")).sort()).toEqual([".motd.swp", "banner.d", "machine-id", "motd"]);
+  });
+
+  test("tells what a directory that was made anew hides, and other rights of one; both are so in the next version", async () => {
+    for (const file of ["ssh/kept", "ssh/lost", "plain/file"]) {
+      put(join(directory, "state/host/identity/etc", file), "of the node\n");
+    }
+    openEtc(join(directory, "state"), A);
+    const drift = [
+      { path: "/etc/empty", how: "changed" },
+      { path: "/etc/new/file", how: "changed" },
+      { path: "/etc/plain", how: "changed" },
+      { path: "/etc/ssh/lost", how: "removed" },
+    ];
+    await whileRunning(A, async (file) => {
+      rmSync(file("etc/ssh"), { recursive: true });
+      put(file("etc/ssh/kept"), "of the node\n");
+      put(file("etc/new/file"), "by hand\n");
+      mkdirSync(file("etc/empty"));
+      chmodSync(file("etc/plain"), 0o700);
+      expect(await etc.drift(A)).toEqual(drift);
+      await etc.make(B, { running: A, started: A, shared: false }, []);
+    });
+    await whileRunning(B, async (file) => {
+      expect(readdirSync(file("etc/ssh"))).toEqual(["kept"]);
+      expect(readFileSync(file("etc/ssh/kept"), "utf8")).toBe("of the node\n");
+      expect(await etc.drift(B)).toEqual(drift);
+    });
   });
 
   test("a secret is for root alone, also where the node's identity has a file or a link of that name", async () => {
