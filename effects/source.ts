@@ -22,8 +22,8 @@ export interface Source {
   readonly location: string;
   /** A whole file of at most `limit` bytes; undefined where there is none. */
   read(path: string, limit: number): Promise<Buffer | undefined>;
-  /** A file from byte `offset` on; undefined where there is none. */
-  stream(path: string, offset?: number): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** A file from byte `offset` on; undefined where there is none. The signal ends it at once, also where nothing comes. */
+  stream(path: string, offset?: number, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined>;
   /** Where a file of a directory lies, or would lie, on this machine; undefined for a server's. */
   fileOf(path: string): string | undefined;
 }
@@ -35,7 +35,7 @@ export function openSource(location: string): Source {
   return {
     location,
     fileOf: (path) => (directory === undefined ? undefined : join(directory, checkPath(path))),
-    stream: (path, offset = 0) => open(checkPath(path), offset),
+    stream: (path, offset = 0, signal) => open(checkPath(path), offset, signal),
     async read(path, limit) {
       const chunks = await open(checkPath(path), 0);
       if (chunks === undefined) return undefined;
@@ -52,7 +52,7 @@ export function openSource(location: string): Source {
   };
 }
 
-type Open = (path: string, offset: number) => Promise<AsyncIterable<Uint8Array> | undefined>;
+type Open = (path: string, offset: number, signal?: AbortSignal) => Promise<AsyncIterable<Uint8Array> | undefined>;
 
 function fileStream(directory: string): Open {
   return async (path, offset) => {
@@ -68,15 +68,16 @@ function fileStream(directory: string): Open {
 }
 
 function httpStream(base: string): Open {
-  return async (path, offset) => {
+  return async (path, offset, signal) => {
     const url = `${base.replace(/\/$/, "")}/${path}`;
     try {
       const headers = offset > 0 ? { range: `bytes=${offset}-` } : {};
-      const response = await fetch(url, { headers, redirect: "error" });
+      const response = await fetch(url, { headers, redirect: "error", ...(signal === undefined ? {} : { signal }) });
       if (response.status === 404 || response.body === null) return undefined;
       if (!response.ok) throw new Error(`expected status 200, got ${response.status}`);
       return skip(response.body, offset > 0 && response.status !== 206 ? offset : 0);
     } catch (error) {
+      signal?.throwIfAborted();
       throw new SourceError("source-unreachable", `${url}: ${(error as Error).message}`, error);
     }
   };

@@ -90,7 +90,7 @@ function isFinal(error: unknown): boolean {
 /** Hashes exactly what it wrote: what a failed write did not take is not in the file's digest either. */
 async function append(fetch: Fetch, path: string, offset: number, hash: Hash): Promise<void> {
   const { source, layer, signal, pace } = fetch;
-  const chunks = await source.stream(blobPath(layer.digest), offset);
+  const chunks = await source.stream(blobPath(layer.digest), offset, signal);
   if (chunks === undefined) throw missing(source, layer.digest);
   const file = await open(path, "a");
   let received = offset;

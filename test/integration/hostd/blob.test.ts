@@ -34,6 +34,30 @@ function fetchInto(source: Source, parts: string, signal = new AbortController()
 }
 
 describe("fetchLayer", () => {
+  test.each(["before its answer", "in the middle of a blob"])(
+    "an abort ends it at once where a server stands still %s",
+    (where) =>
+      withRepository(async ({ parts }) => {
+        const server = createServer((_, response) => {
+          if (where === "before its answer") return;
+          response.writeHead(200, { "content-length": bytes.length });
+          response.write(bytes.subarray(0, 1_000));
+        });
+        await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+        const { port } = server.address() as { port: number };
+        const abort = new AbortController();
+        setTimeout(() => abort.abort(new Error("aborted by ann")), 200);
+        try {
+          const fetched = fetchInto(openSource(`http://127.0.0.1:${port}`), parts, abort.signal);
+          await expect(fetched).rejects.toThrow("aborted by ann");
+        } finally {
+          server.closeAllConnections();
+          server.close();
+        }
+      }),
+    5_000,
+  );
+
   test("goes on where a partial file ends, asking for no byte twice", () =>
     withRepository(async ({ source, parts, part }) => {
       writeFileSync(part, bytes.subarray(0, 2_000_000));

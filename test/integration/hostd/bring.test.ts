@@ -64,9 +64,9 @@ async function openPlace(directory: string, url: string) {
 function counting(source: Source, requests: string[]): Source {
   return {
     ...source,
-    stream(path, offset) {
+    stream(path, offset, signal) {
       requests.push(`${path.slice(-8)} from ${offset}`);
-      return source.stream(path, offset);
+      return source.stream(path, offset, signal);
     },
   };
 }
