@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, readFile, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { writeDurably } from "../../effects/durable.ts";
 import { unlessMissing } from "../../effects/errno.ts";
 import { type FailureDocument, toFailureDocument } from "../../manifests/failure.ts";
@@ -9,6 +9,9 @@ import { leftByTrial } from "../host/afterwards.ts";
 import type { Context } from "../operations/context.ts";
 import { processNumber, processNumbers } from "../switch/process.ts";
 import { describeMachine } from "../system/machine.ts";
+
+/** Bundles of one app; the oldest goes when another is kept. */
+const MOST_KEPT = 50;
 
 /**
  * Keeps what tells why an operation failed, before anything of it is undone: the end of the app's log, how its
@@ -29,9 +32,17 @@ export async function keepFailure(context: Context, reason: FailureDocument): Pr
       JSON.stringify({ schema: 1, ...evidence, boot, reason, operation, events }, undefined, 2),
       0o600,
     );
+    await forgetOldest(engine, app);
   } catch (error) {
     engine.log("error", "failure bundle not kept", { operation: id, ...toFailureDocument(error) });
   }
+}
+
+async function forgetOldest(engine: Engine, app: string): Promise<void> {
+  const names = await readdir(dirname(bundlePath(engine, 0)));
+  const ids = names.flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? []).map(Number);
+  const ofApp = ids.filter((id) => engine.journal.operations.get(id)?.app === app).sort((one, other) => other - one);
+  for (const id of ofApp.slice(MOST_KEPT)) await rm(bundlePath(engine, id), { force: true });
 }
 
 export function bundlePath(engine: Pick<Engine, "stateDirectory">, operation: number): string {
