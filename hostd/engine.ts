@@ -14,6 +14,7 @@ import { type Journal, openJournal } from "./journal/journal.ts";
 import type { Log } from "./log.ts";
 import { createMemo, type Memo } from "./memo.ts";
 import { openSubmit, type Submit } from "./operations/submit.ts";
+import type { Follow } from "./stage/follow.ts";
 import { createPace, type Pace } from "./stage/pace.ts";
 import { createTurns, createTurnsByKey, type Turns } from "./stage/turns.ts";
 import type { HostSystem } from "./system/host/open.ts";
@@ -45,6 +46,8 @@ export interface Settings {
   secretsKey?: string | undefined;
   /** The host's own scripts: where they are, vendor first, and how long each may take, milliseconds. */
   checks: { directories: readonly string[]; timeout: number };
+  /** What the channel releases is brought, or switched to, by itself; undefined where somebody asks for it. */
+  follow?: Follow | undefined;
   /** How often hostd looks after what it has, and how often it reads every layer whole, milliseconds. */
   care: { every: number; scrubEvery: number };
 }

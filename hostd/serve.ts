@@ -11,7 +11,9 @@ import { ON_SICK, openEngine, type Settings } from "./engine.ts";
 import { HostdError } from "./error.ts";
 import { type Log, logToStderr } from "./log.ts";
 import { recover } from "./recover/recover.ts";
+import type { Follow } from "./stage/follow.ts";
 import { parseRate } from "./stage/pace.ts";
+import { lengthOf, parseWindow } from "./stage/window.ts";
 import { openHost } from "./system/host/open.ts";
 import type { LauncherChoice } from "./system/node.ts";
 import { notifyManager, watchdogInterval } from "./system/notify.ts";
@@ -23,6 +25,9 @@ export interface ServeOptions {
   repository: string | undefined;
   root: string | undefined;
   channel: string;
+  /** What is done by itself about what the channel releases, and when. */
+  follow: string;
+  between: string | undefined;
   keep: string;
   reserve: string;
   rate: string | undefined;
@@ -160,8 +165,10 @@ function readSettings(options: ServeOptions): Settings {
   const onSick = ON_SICK.find((policy) => policy === options.onSick);
   if (onSick === undefined) throw usage("--on-sick", ON_SICK.join(", "), options.onSick);
   const secretsKey = options.secretsKey === undefined ? undefined : resolve(options.secretsKey);
+  const care = { every: readTime("--care", options.care), scrubEvery: readTime("--scrub", options.scrub) };
   return {
     channel: options.channel,
+    follow: readFollow(options, care.every),
     keep,
     reserve: reserve * MEGABYTE,
     rate,
@@ -170,7 +177,7 @@ function readSettings(options: ServeOptions): Settings {
     onSick,
     checks,
     secretsKey,
-    care: { every: readTime("--care", options.care), scrubEvery: readTime("--scrub", options.scrub) },
+    care,
   };
 }
 
@@ -178,6 +185,17 @@ function readTime(flag: string, text: string): number {
   const time = parseTtl(text);
   if (time === undefined || time > LONGEST_TIME) throw usage(flag, "a time of at most 24d", text);
   return time;
+}
+
+function readFollow({ follow: how, between }: ServeOptions, every: number): Follow | undefined {
+  if (how !== "no" && how !== "stage" && how !== "activate") throw usage("--follow", "stage, activate or no", how);
+  if (between === undefined) return how === "no" ? undefined : { how };
+  const window = parseWindow(between);
+  if (window === undefined) throw usage("--between", "two times of day such as 02:00-05:00", between);
+  if (how !== "activate") throw usage("--between", "--follow activate beside it", `--follow ${how}`);
+  if (lengthOf(window) < every)
+    throw usage("--between", "a time as long as --care, or no look would be in it", between);
+  return { how, between: window };
 }
 
 function readLauncher(text: string): LauncherChoice {

@@ -73,6 +73,12 @@ export const identitySchema = z.strictObject({
         .string()
         .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "expected a channel's name")
         .default("production"),
+      /** What the node does by itself about what the channel releases, as `hostd serve --follow --between` take it. */
+      follow: z.enum(["stage", "activate"]).optional(),
+      between: z
+        .string()
+        .regex(/^(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d$/, "expected two times of day: 02:00-05:00")
+        .optional(),
     })
     .optional(),
   /** The root.json that the node trusts from then on. */

@@ -270,6 +270,10 @@ export const statusDocumentSchema = z.object({
     driver: z.enum(["btrfs", "copy", "lvm"]),
     pool: z.object({ name: z.string(), data: z.number(), metadata: z.number() }).optional(),
   }),
+  /** What is done by itself about what a channel releases; absent where nothing is. */
+  follows: z
+    .object({ channel: z.string(), how: z.enum(["stage", "activate"]), between: z.string().optional() })
+    .optional(),
   apps: z.array(appStatusSchema),
   quarantine: z.array(quarantineDocumentSchema),
   /** The system under the node, where that is a host image. */

@@ -13,6 +13,7 @@ import type { OperationRow } from "../journal/operations.ts";
 import { toSlotDocument } from "../journal/slots.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { rollbackTarget } from "../rollback/plan.ts";
+import { showWindow } from "../stage/window.ts";
 import { lastRunOf } from "../switch/job.ts";
 import { limitsOf } from "../switch/limits.ts";
 import { runningOf } from "../switch/process.ts";
@@ -116,12 +117,19 @@ export async function toStatus(engine: Engine): Promise<StatusDocument> {
     },
     verity: await engine.node.protection(),
     data: await engine.node.dataStore(),
+    ...followsOf(engine.settings),
     apps: await Promise.all(apps.map(({ app }) => toAppStatus(engine, app))),
     quarantine: engine.journal.quarantine.list(),
     ...(host === undefined ? {} : { host }),
     ...(scrub === undefined ? {} : { scrub }),
     ...(look === undefined ? {} : { care: look }),
   };
+}
+
+function followsOf({ channel, follow }: Engine["settings"]): Pick<StatusDocument, "follows"> {
+  if (follow === undefined) return {};
+  const { how, between } = follow;
+  return { follows: { channel, how, ...(between === undefined ? {} : { between: showWindow(between) }) } };
 }
 
 function toUnderWay(engine: Engine, operation: OperationRow): UnderWay {

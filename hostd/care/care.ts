@@ -6,6 +6,7 @@ import { HostdError } from "../error.ts";
 import { damagedJournal } from "../journal/inspect.ts";
 import { careForVersions } from "../retention/care-for-versions.ts";
 import type { Old } from "../retention/pushed.ts";
+import { followChannel } from "../stage/follow.ts";
 import { createPace } from "../stage/pace.ts";
 import { checkLayers } from "./fsck.ts";
 
@@ -117,6 +118,9 @@ async function lookOnce(engine: Engine, before: Due): Promise<{ look: LookDocume
   await attempt("snapshots not looked after", async () => {
     due.snapshots = await careForSnapshots(engine, before.snapshots);
   });
+  for (const row of engine.journal.apps.list()) {
+    await attempt(`channel not followed for ${row.app}`, () => followChannel(engine, row));
+  }
   await attempt("journal not copied", () => engine.journal.copy());
   const look = {
     schema: 1 as const,

@@ -12,6 +12,12 @@ export const verb: Verb = {
     { flags: "--repository <location>", summary: "directory or http(s) address of the repository" },
     { flags: "--root <file>", summary: "root.json to trust, given once, on the first start" },
     { flags: "--channel <name>", summary: "channel that is staged unless a request names one", default: "production" },
+    {
+      flags: "--follow <how>",
+      summary: "stage, or activate, what the channel releases for the apps here, found at each --care; or no",
+      default: "no",
+    },
+    { flags: "--between <times>", summary: "when --follow activate switches, in the node's own time: 02:00-05:00" },
     { flags: "--keep <count>", summary: "newest versions kept per app", default: "3" },
     { flags: "--launcher <name>", summary: "systemd, bubblewrap, or auto: what starts apps", default: "auto" },
     {
@@ -61,6 +67,8 @@ export const verb: Verb = {
       repository: text(options["repository"]),
       root: text(options["root"]),
       channel: text(options["channel"]) ?? "",
+      follow: text(options["follow"]) ?? "",
+      between: text(options["between"]),
       keep: text(options["keep"]) ?? "",
       launcher: text(options["launcher"]) ?? "",
       onSick: text(options["onSick"]) ?? "",

@@ -17,11 +17,20 @@ export function showStatus(status: StatusDocument): string {
   const refused = quarantine.map(({ app, image, reason }) => line(2, `${app} ${shortDigest(image)}: ${reason}`));
   const care = careLines(status);
   return [
-    [head, ...care].join("\n"),
+    [head, ...followLines(status), ...care].join("\n"),
     ...host,
     ...blocks,
     ...(refused.length === 0 ? [] : [["quarantined:", ...refused].join("\n")]),
   ].join("\n\n");
+}
+
+function followLines({ follows }: StatusDocument): string[] {
+  if (follows === undefined) return [];
+  const { channel, how, between } = follows;
+  const when = between === undefined ? "" : `, between ${between}`;
+  return [
+    line(2, `follows ${channel}: ${how === "stage" ? "stages what it releases" : `stages and activates${when}`}`),
+  ];
 }
 
 /** When what hostd has was last verified, and what is wrong with it. */

@@ -49,7 +49,10 @@ function networkLines(network: Network): string[] {
 function serveOptions({ repository, root }: Identity, data: string | undefined): string {
   const place = repository?.address ?? LOCAL_REPOSITORY;
   const channel = repository?.channel ?? "production";
+  const { follow, between } = repository ?? {};
+  const followed =
+    follow === undefined ? [] : ["--follow", follow, ...(between === undefined ? [] : ["--between", between])];
   const trusted = root === undefined ? [] : ["--root", "/etc/hostd/root.json"];
   const driver = data === undefined ? [] : ["--data", data];
-  return `HOSTD_OPTIONS="${["--repository", place, "--channel", channel, ...trusted, ...driver].join(" ")}"`;
+  return `HOSTD_OPTIONS="${["--repository", place, "--channel", channel, ...trusted, ...driver, ...followed].join(" ")}"`;
 }

@@ -36,6 +36,19 @@ describe("identityFiles", () => {
     });
   });
 
+  it("follows its channel as the identity says", () => {
+    const repository = { ...identityExample.repository, address: "/r", channel: "edge", follow: "activate" } as const;
+    const optionsOf = (change: object) => {
+      const found = identityFiles({ ...identityExample, repository: { ...repository, ...change } });
+      return found.flatMap((file) => (file.path === "hostd/serve.env" && "text" in file ? [file.text] : [])).join();
+    };
+    const plain = "--repository /r --channel edge";
+    expect(optionsOf({})).toBe(`HOSTD_OPTIONS="${plain} --follow activate"\n`);
+    expect(optionsOf({ between: "02:00-05:00" })).toBe(
+      `HOSTD_OPTIONS="${plain} --follow activate --between 02:00-05:00"\n`,
+    );
+  });
+
   it("asks by DHCP and looks for what is pushed, where nothing else is said", () => {
     const files = rendered(checkDocument({ schema: 1, hostName: "n" }, identitySchema, "identity"));
     expect(files["systemd/network/10-node.network"]).toContain(

@@ -1,0 +1,43 @@
+import type { Digest } from "../../manifests/digest.ts";
+import { Failure } from "../../manifests/failure.ts";
+import type { Engine } from "../engine.ts";
+import type { AppRow } from "../journal/apps.ts";
+import { isWithin, type Window } from "./window.ts";
+
+/** What is done by itself about what the channel releases. */
+export interface Follow {
+  /** `stage`: it is brought, and somebody switches to it. */
+  how: "stage" | "activate";
+  /** When it is switched to; at any time where it is undefined. */
+  between?: Window | undefined;
+}
+
+/** Nothing to do now, which the next look finds out again. */
+const LATER: ReadonlySet<string> = new Set(["no-release", "busy"]);
+
+/**
+ * Begins what the release that a channel has for an app asks for, if anything: to bring it, or to switch to it. It never
+ * switches to a version that ran here before, since whoever or whatever went back from it had a reason, nor where the app
+ * does not run or is kept stopped. Throws what hinders the look at the channel.
+ */
+export async function followChannel(engine: Engine, row: AppRow): Promise<void> {
+  const { follow, channel } = engine.settings;
+  if (follow === undefined) return;
+  try {
+    const { image } = await engine.examine({ app: row.app, channel, floor: row.floor });
+    begin(engine, row, image.digest, follow);
+  } catch (error) {
+    if (!(error instanceof Failure && LATER.has(error.code))) throw error;
+  }
+}
+
+function begin({ journal, submit, clock, settings }: Engine, row: AppRow, image: Digest, follow: Follow): void {
+  const { app, current, hold } = row;
+  const slot = journal.slots.get(app, image);
+  if (slot?.state === "failed" || journal.quarantine.of(app, image) !== undefined) return;
+  const isTime = follow.between === undefined || isWithin(follow.between, clock.date());
+  const switches = follow.how === "activate" && isTime && current !== undefined && hold === undefined;
+  const asked = { app, by: "hostd" };
+  if (slot === undefined) submit[switches ? "deploy" : "stage"]({ ...asked, channel: settings.channel });
+  else if (switches && journal.generations.numbersOf(app, image).length === 0) submit.activate({ ...asked, image });
+}
