@@ -10,7 +10,7 @@ import { mayRestart, type Sample, SICK_AFTER, sickness } from "./decide.ts";
 import { nameOf } from "./judge.ts";
 
 /** How often an app without checks is looked at, milliseconds. */
-const PROCESS_INTERVAL = 2_000;
+export const PROCESS_INTERVAL = 2_000;
 
 /** How often the host itself is looked at, milliseconds. */
 const HOST_INTERVAL = 30_000;

@@ -4,9 +4,10 @@ import { rootListOf } from "../../images/boot/roots.ts";
 import { verityOf } from "../../manifests/image.ts";
 import { tellVerdict } from "../checks/gate.ts";
 import { realFiles } from "../config/files.ts";
-import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
-import { type Context, END, switchOf } from "../operations/context.ts";
+import { SICK_AFTER } from "../health/decide.ts";
+import { PROCESS_INTERVAL } from "../health/watch.ts";
+import { type Context, END, launchable, switchOf } from "../operations/context.ts";
 import type { SlotAction } from "../states.ts";
 import { requireApp } from "../switch/plan.ts";
 import { planSlot } from "../switch/situation.ts";
@@ -67,7 +68,7 @@ export async function target(context: Context): Promise<string> {
       entry: findEntry(names, boot.root)?.number ?? nextNumber(names, engine.journal.operations.lastEntry()),
       provenBefore: slot.last_good_at !== undefined,
       etcBefore: await etc.isThere(boot.root),
-      apps: appsThatRun(engine, app),
+      apps: await appsThatRun(context),
       ...(confirmWithin === undefined ? {} : { confirmWithin }),
       ...(breakGlass === undefined ? {} : { breakGlass }),
       deadline: deadlineOf(confirmWithin),
@@ -272,11 +273,28 @@ export async function unbless(context: Context): Promise<void> {
   await files.setGood(plan.from);
 }
 
-/** What is sick already says nothing about a new system. */
-function appsThatRun(engine: Engine, host: string): { app: string; generation: number }[] {
-  return engine.journal.apps.list().flatMap(({ app, current, hold }) => {
-    const isSick = engine.board.health(app) === "unhealthy";
-    if (app === host || current === undefined || hold !== undefined || isSick) return [];
-    return [{ app, generation: current }];
-  });
+/** What is sick already says nothing about a new system; one bad answer, as a busy node has them, is not sick. */
+async function appsThatRun(context: Context): Promise<{ app: string; generation: number }[]> {
+  const { engine, app: host } = context;
+  const running = engine.journal.apps
+    .list()
+    .flatMap(({ app, current, hold }) =>
+      app === host || current === undefined || hold !== undefined ? [] : [{ app, generation: current }],
+    );
+  const sick = await Promise.all(running.map(({ app, generation }) => staysUnhealthy(context, app, generation)));
+  for (const { app } of running.filter((_, index) => sick[index] === true)) {
+    context.note(`${app} is unhealthy already: it is not waited for`);
+  }
+  return running.filter((_, index) => sick[index] !== true);
+}
+
+/** Until it has answered as often as the watch asks before it calls an app sick. */
+async function staysUnhealthy({ engine, signal }: Context, app: string, generation: number): Promise<boolean> {
+  const checks = launchable(engine, app, generation).app.health;
+  const interval = Math.max(PROCESS_INTERVAL, ...checks.map((check) => check.interval));
+  for (let look = 0; engine.board.health(app) === "unhealthy"; look++) {
+    if (look === SICK_AFTER || signal.aborted) return true;
+    await engine.clock.sleep(interval, signal);
+  }
+  return false;
 }

@@ -173,6 +173,44 @@ describeWith(NEEDS, "hostd and the system it runs on", () => {
       expect((await rig.client.app("shop")).hold).toBeUndefined();
     }));
 
+  test("one bad answer of an app before the upgrade is no reason not to wait for it; one that is sick is told, and not waited for", () =>
+    withHost(async (host) => {
+      const { rig, first } = host;
+      await rig.publish({ version: "1.0.0", how: "turns-sick", stable: 100, interval: 1_000 });
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      await host.publishHost({ version: "2.0.0" });
+      await host.upgrade("stage");
+      const sick = join(rig.state, "data/shop/live/sick");
+      const isUnhealthy = () =>
+        eventually(
+          () => rig.client.app("shop"),
+          ({ health }) => health === "unhealthy",
+        );
+      writeFileSync(sick, "");
+      await isUnhealthy();
+      const begun = await rig.client.begin("host", "activate", {});
+      rmSync(sick);
+      await eventually(async () => host.firmware.rebootAsked(), Boolean);
+      await rig.stop();
+      writeFileSync(sick, "");
+      await host.reset();
+      const failed = await host.finish(begun.id);
+      expect(failed).toMatchObject({
+        state: "failed",
+        notes: expect.not.arrayContaining([expect.stringMatching(/shop/)]),
+      });
+      expect(failed.reason?.message).toMatch(/app shop did not return: .*503/);
+      await isGood(host, first.version);
+
+      await rig.stop();
+      await rig.start({ options: ["--on-sick", "report"] });
+      await isUnhealthy();
+      await host.publishHost({ version: "3.0.0" });
+      await host.upgrade("stage");
+      const done = await host.upgrade("activate");
+      expect(done).toMatchObject({ state: "done", notes: ["shop is unhealthy already: it is not waited for"] });
+    }));
+
   test("what does not fit on the ESP is refused before the first blob; with room again it goes through", () =>
     withHost(async (host) => {
       const { rig, firmware } = host;
