@@ -1,3 +1,4 @@
+import { EXIT_CODES } from "../../manifests/failure.ts";
 import type { Verb } from "../../terminal/verb.ts";
 import { answerOf, argument, clientOf, operationNumber, SOCKET_OPTION } from "./answer.ts";
 
@@ -11,6 +12,7 @@ export const verb: Verb = {
     const id = operationNumber(argument(invocation, 0));
     const client = clientOf(invocation);
     const ended = await client.wait(await client.abort(id), invocation.progress, invocation.signal);
-    return { ...answerOf(ended), exitCode: 0 };
+    const isEnded = ended.finished === undefined || ended.reason?.code === "aborted";
+    return { ...answerOf(ended), exitCode: isEnded ? EXIT_CODES.ok : EXIT_CODES.failed };
   },
 };
