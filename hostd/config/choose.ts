@@ -29,18 +29,28 @@ export function takenBack(past: readonly Past[], current: { number: number; revi
   return undefined;
 }
 
+/** The config of a switch to a slot, and why where it is not as declared; one that is new gets its version. */
+export function configFor(engine: Journaled, app: string, slot: SlotRow): { version: number; note?: string } {
+  const { basis, version, ...note } = chooseConfig(engine, app, slot);
+  return { version: version ?? engine.journal.generations.configVersion(app, basis), ...note };
+}
+
 /**
- * The config of a switch to a slot: what the release declares, over it the node's layers as they are now. Files that
+ * The same without writing anything: what the release declares, over it the node's layers as they are now. Files that
  * come out the same are the same config, whatever was said meanwhile about values that nobody reads.
  */
-export function configFor(engine: Journaled, app: string, slot: SlotRow): { version: number; note?: string } {
+export function chooseConfig(
+  engine: Journaled,
+  app: string,
+  slot: SlotRow,
+): { basis: ConfigBasis; version?: number; note?: string } {
   const { apps, generations } = engine.journal;
   const { basis, ...note } = basisFor(engine, app, slot);
   const current = apps.get(app)?.current;
-  if (current === undefined) return { version: generations.configVersion(app, basis) };
+  if (current === undefined) return { basis };
   const { config: version } = generations.require(app, current);
-  if (sameFiles(engine, app, slot, generations.config(app, version), basis)) return { version, ...note };
-  return { version: generations.configVersion(app, basis), ...note };
+  const before = generations.config(app, version);
+  return sameFiles(engine, app, slot, before, basis) ? { basis: before, version, ...note } : { basis, ...note };
 }
 
 /** What that config is made from; writes nothing. */
@@ -58,8 +68,37 @@ export function basisFor(engine: Journaled, app: string, slot: SlotRow): { basis
   };
 }
 
-/** What a switch of config alone would be; undefined where no file would be another one. */
-export function planConfig(engine: Journaled, app: string, revision: number | undefined) {
+/** How a switch of config alone would reach the app; undefined where no file would be another one. Writes nothing. */
+export function kindOfConfig(engine: Journaled, app: string, revision: number | undefined) {
+  const change = changeOfConfig(engine, app, revision);
+  return change && (change.reload ? ("reload" as const) : ("configure" as const));
+}
+
+/** The switch of config alone; undefined where no file would be another one. */
+export function planConfig(engine: Journaled, app: string, revision: number | undefined): SwitchPlan | undefined {
+  const change = changeOfConfig(engine, app, revision);
+  if (change === undefined) return undefined;
+  const { generations } = engine.journal;
+  const { state, current, slot, basis, reload } = change;
+  const situation = {
+    app,
+    current,
+    hold: state.hold,
+    dataFormat: state.data_format,
+    snapshots: [],
+    nextGeneration: generations.nextNumber(app),
+  };
+  // The same version writes on: there is nothing that a snapshot could bring back.
+  const { snapshot: _, beside, stopFirst, ...common } = commonPlan(situation, current.app);
+  const order = {
+    ...(beside === undefined ? {} : { beside }),
+    ...(stopFirst === undefined ? {} : { stopFirst }),
+  };
+  const config = generations.configVersion(app, basis);
+  return { image: current.image, version: slot.version, config, ...common, ...(reload ? {} : order) };
+}
+
+function changeOfConfig(engine: Journaled, app: string, revision: number | undefined) {
   const { apps, generations, slots, config: log } = engine.journal;
   const state = apps.get(app);
   if (state?.current === undefined) return undefined;
@@ -73,24 +112,7 @@ export function planConfig(engine: Journaled, app: string, revision: number | un
   if (changed.length === 0) return undefined;
   // An app that is kept stopped has nobody who could hear a signal.
   const reload = state.hold === undefined && changed.every((file) => file.reload !== undefined);
-  const declared = requireApp(slot);
-  const situation = {
-    app,
-    current: { number, image, config: version, app: declared },
-    hold: state.hold,
-    dataFormat: state.data_format,
-    snapshots: [],
-    nextGeneration: generations.nextNumber(app),
-  };
-  // The same version writes on: there is nothing that a snapshot could bring back.
-  const { snapshot: _, beside, stopFirst, ...common } = commonPlan(situation, declared);
-  const order = {
-    ...(beside === undefined ? {} : { beside }),
-    ...(stopFirst === undefined ? {} : { stopFirst }),
-  };
-  const config = generations.configVersion(app, basis);
-  const plan: SwitchPlan = { image, version: slot.version, config, ...common, ...(reload ? {} : order) };
-  return { plan, kind: reload ? ("reload" as const) : ("configure" as const) };
+  return { state, slot, basis, reload, current: { number, image, config: version, app: requireApp(slot) } };
 }
 
 /** What an app was given, beside what the node's layers say now; undefined where nothing runs. */

@@ -4,7 +4,7 @@ import { HostdError } from "../error.ts";
 import { hostApp } from "../host/host.ts";
 import type { SlotRow } from "../journal/slots.ts";
 import { requireApp } from "../switch/plan.ts";
-import { configFor, configState, planConfig } from "./choose.ts";
+import { chooseConfig, configState, kindOfConfig } from "./choose.ts";
 import { changedFiles, diffFiles, shownFiles, valuesOf } from "./files.ts";
 import type { Effective } from "./merge.ts";
 import { pathsIn, secretName, unusedIn } from "./render.ts";
@@ -74,7 +74,7 @@ export function showDiff(engine: Engine, app: string, slot: SlotRow | undefined)
   const basis =
     slot === undefined && before !== undefined
       ? { declared: before.basis.declared, revision: config.concerning(app, config.head()) }
-      : generations.config(app, configFor(engine, app, target).version);
+      : chooseConfig(engine, app, target).basis;
   const old = before === undefined ? [] : shownFiles(engine, app, before.files, before.basis);
   const now = shownFiles(engine, app, requireApp(target).config, basis);
   const changed = changedFiles(old, now);
@@ -82,7 +82,7 @@ export function showDiff(engine: Engine, app: string, slot: SlotRow | undefined)
   const isOther = running !== undefined && target.image !== running.image;
   const how = isOther ? "restart" : changed.length === 0 ? "nothing" : "restart";
   const isLive = hostApp(engine) === app && !isOther && changed.length > 0;
-  const alone = slot === undefined ? planConfig(engine, app, undefined)?.kind : undefined;
+  const alone = slot === undefined ? kindOfConfig(engine, app, undefined) : undefined;
   return {
     schema: 1,
     app,

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Digest } from "../../manifests/digest.ts";
 import { type FailureDocument, toFailureDocument } from "../../manifests/failure.ts";
 import type { OperationKind } from "../../manifests/node.ts";
-import { planConfig } from "../config/choose.ts";
+import { kindOfConfig } from "../config/choose.ts";
 import { refuseForgetting } from "../data/forget.ts";
 import { parseTtl } from "../data/ttl.ts";
 import type { Engine } from "../engine.ts";
@@ -141,7 +141,7 @@ export function openSubmit(engineOf: () => Engine): Submit {
     configure(asked) {
       const revision = asked.revision ?? engineOf().journal.config.head();
       const kind =
-        knownOf(asked) !== undefined || isHost(asked) ? undefined : planConfig(engineOf(), asked.app, revision)?.kind;
+        knownOf(asked) !== undefined || isHost(asked) ? undefined : kindOfConfig(engineOf(), asked.app, revision);
       return begin(isHost(asked) ? "configure-host" : (kind ?? "configure"), asked, () => {
         samePlan(engineOf(), asked.app);
         return { revision };

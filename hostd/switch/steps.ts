@@ -49,8 +49,8 @@ function planConfigAlone(context: Context): string {
     context.note("runs with that config already");
     return END;
   }
-  context.savePlan({ switch: planned.plan });
-  return `generation ${planned.plan.to}`;
+  context.savePlan({ switch: planned });
+  return `generation ${planned.to}`;
 }
 
 export async function mount(context: Context): Promise<void> {

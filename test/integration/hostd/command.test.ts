@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { type Rig, withRig } from "../../hostd/rig.ts";
+import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 
 const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
@@ -71,6 +71,38 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
         status: 2,
         json: { error: { code: "unknown-snapshot" } },
       });
+    }));
+
+  test("abort says 0 only where the operation was ended: one that is done before it heard of that says 1", () =>
+    withRig(async (rig) => {
+      const green = join(rig.directory, "checks/green.d");
+      mkdirSync(green, { recursive: true });
+      writeFileSync(join(green, "10-slow"), "#!/bin/sh\nsleep 4\n", { mode: 0o755 });
+      await rig.publish({ version: "1.0.0", stable: 100 });
+      await rig.start({ options: ["--checks", join(rig.directory, "checks")] });
+      const begun = await rig.client.begin("shop", "deploy", {});
+      await eventually(
+        () => rig.client.operation(begun.id),
+        ({ steps }) => steps.at(-1)?.started !== undefined,
+      );
+      const late = command(rig, "hostd", "abort", String(begun.id));
+      expect(late).toMatchObject({ status: 1, json: { state: "done" } });
+    }));
+
+  test("config diff changes nothing: no config version is made by looking", () =>
+    withRig(async (rig) => {
+      await rig.publish({ version: "1.0.0", stable: 100 });
+      await rig.start();
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      await rig.publish({ version: "1.1.0", stable: 100 });
+      const { image = "" } = await rig.operate("stage");
+      for (const greeting of ["one", "two", "three"]) {
+        await rig.client.setLayer("node", "node.yaml", `greeting: ${greeting}\n`);
+        expect((await rig.client.configDiff("shop")).files).toHaveLength(1);
+        expect((await rig.client.configDiff("shop", image)).files).toHaveLength(1);
+      }
+      expect(await rig.operate("activate")).toMatchObject({ state: "done" });
+      expect((await rig.client.app("shop")).current).toMatchObject({ config: 2 });
     }));
 
   test("without a hostd: which socket, and what starts one; with a wrong word: what was expected", () =>
