@@ -95,13 +95,8 @@ describeWith({ root: true, programs: HOST_PROGRAMS }, "a host image on a disk", 
   });
 
   test("a flipped bit in a layer is an error of that read, and the system stays up", async () => {
-    const [layer] = host.image.manifest.layers;
-    if (layer === undefined) throw new Error("expected a layer");
-    const laid = join(work, "laid");
-    await layDown(host.store.pathOf(layer.digest), layer, host.image.config.rootfs.diff_ids[0] ?? "sha256:", laid);
     const start = Buffer.from(await answer("head -c 4096 /usr/bin/qemu-img | base64 -w0"), "base64");
-    const at = (await readFile(laid)).indexOf(start) + 100;
-    const file = `${STATE}/layers/${verityOf(layer).root}.erofs`;
+    const { file, at } = await placeOf(start, 100);
     const write = (byte: number) =>
       answer(
         `printf '\\${byte.toString(8)}' | dd of=${file} bs=1 seek=${at} conv=notrunc status=none; sync; echo 3 >/proc/sys/vm/drop_caches`,
@@ -130,15 +125,25 @@ describeWith({ root: true, programs: HOST_PROGRAMS }, "a host image on a disk", 
     await restart();
     expect(await answer("cat /proc/cmdline")).toContain(host.boot.root);
     expect(machine.console.text).toContain(`booting root ${root}`);
-    expect(await answer(`ls /efi/${ESP.entries}`)).toContain(
-      entryName({ number: 2, root, tries: { left: 2, done: 1 } }),
-    );
+    expect(await answer(`ls /efi/${ESP.entries}`)).not.toContain("-0002-"); // no version that hostd knows has it
     expect(
       await answer(
         "cat /var/lib/systemd/pstore/*/*/dmesg.txt /var/lib/systemd/pstore/*/dmesg* /sys/fs/pstore/dmesg* 2>/dev/null; true",
       ),
     ).toContain("dm-verity device corrupted");
   });
+
+  /** The layer file on the machine that holds these bytes, and where a byte of them is in it. */
+  async function placeOf(bytes: Buffer, offset: number): Promise<{ file: string; at: number }> {
+    const { manifest, config } = host.image;
+    for (const [index, layer] of manifest.layers.entries()) {
+      const laid = join(work, `laid-${index}`);
+      await layDown(host.store.pathOf(layer.digest), layer, config.rootfs.diff_ids[index] ?? "sha256:", laid);
+      const found = (await readFile(laid)).indexOf(bytes);
+      if (found >= 0) return { file: `${STATE}/layers/${verityOf(layer).root}.erofs`, at: found + offset };
+    }
+    throw new Error("expected a layer with these bytes");
+  }
 
   async function restart(): Promise<void> {
     const before = machine.resets;
