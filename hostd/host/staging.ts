@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { READ_SIZE } from "../../effects/source.ts";
 import { parseRootList, rootDigestOf, rootListOf } from "../../images/boot/roots.ts";
 import { type Boot, type BootBlob, type BootFile, bootBlobs, bootOf } from "../../manifests/boot.ts";
-import { digestFromHex, hexOf, shortDigest } from "../../manifests/digest.ts";
+import { type Digest, digestFromHex, hexOf, shortDigest } from "../../manifests/digest.ts";
 import { parseManifest } from "../../manifests/image.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
@@ -59,6 +59,17 @@ export async function missingOf(engine: Engine, parts: readonly BootBlob[]): Pro
   const { files } = hostOf(engine);
   const there = await Promise.all(parts.map((part) => files.hasPart(part)));
   return parts.filter((_, index) => there[index] !== true);
+}
+
+/** Removes parts that lie here and are not what was signed, so that they count as missing. */
+export async function removeDamagedParts(engine: Engine, found: Pick<Found, "manifest">): Promise<void> {
+  const boot = bootOfFound(found);
+  if (boot === undefined) return;
+  const { files } = hostOf(engine);
+  for (const part of bootBlobs(boot)) {
+    if (!(await files.hasPart(part)) || (await digestOf([files.partPath(part.digest)])) === part.digest) continue;
+    await files.removePart(part.digest);
+  }
 }
 
 /** Makes room on the ESP for every version that is kept and for this one; refuses before a blob is fetched. */
@@ -120,18 +131,21 @@ export async function takeParts(engine: Engine, found: Found, fetched: string): 
 
 async function proveParts(engine: Engine, what: string, { uki, parts }: BootFile): Promise<void> {
   const { files } = hostOf(engine);
-  const whole = createHash("sha256");
-  for (const { digest } of parts) {
-    for await (const chunk of createReadStream(files.partPath(digest), { highWaterMark: READ_SIZE })) {
-      whole.update(chunk as Buffer);
-    }
-  }
-  const digest = digestFromHex(whole.digest("hex"));
+  const digest = await digestOf(parts.map((part) => files.partPath(part.digest)));
   if (digest === uki.digest) return;
   for (const part of parts) await files.removePart(part.digest);
   throw new HostdError("blob-digest", `${what}: expected ${uki.digest}, its parts make ${digest}`, {
     hint: "stage again: the parts are fetched anew",
   });
+}
+
+/** Of files, one behind the other. */
+async function digestOf(paths: readonly string[]): Promise<Digest> {
+  const whole = createHash("sha256");
+  for (const path of paths) {
+    for await (const chunk of createReadStream(path, { highWaterMark: READ_SIZE })) whole.update(chunk as Buffer);
+  }
+  return digestFromHex(whole.digest("hex"));
 }
 
 /**

@@ -6,7 +6,7 @@ import { type Descriptor, parseImageConfig, parseManifest, verityOf } from "../.
 import { bytes } from "../../terminal/table.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
-import { makeEspRoom, missingParts, refuseHost, takeParts } from "../host/staging.ts";
+import { makeEspRoom, missingParts, refuseHost, removeDamagedParts, takeParts } from "../host/staging.ts";
 import type { Context } from "../operations/context.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { prune, removeUnwantedParts } from "../retention/prune.ts";
@@ -34,6 +34,7 @@ export async function space(context: Context): Promise<string> {
   const { engine } = context;
   const { reserve } = engine.settings;
   await prune(engine, context.id, context.app, { coming: foundOf(context).image });
+  await removeDamagedParts(engine, foundOf(context));
   const missing = await missingLayers(context);
   const needed = await roomToBring(engine, stagingOf(context));
   const esp = await makeEspRoom(engine, context.app, foundOf(context));

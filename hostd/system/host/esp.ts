@@ -138,7 +138,7 @@ async function digestOnDisk(file: string): Promise<string | undefined> {
 
 function wrongBytes(file: string, expected: string, found: string | undefined): HostdError {
   return new HostdError("blob-digest", `${file}: expected ${expected}, read back ${found ?? "nothing"}`, {
-    hint: "the ESP or its disk is failing, or a part of the UKI was damaged: hostd fsck",
+    hint: "hostd stage brings parts of the UKI again that were damaged; where it was none of them, the ESP or its disk is failing",
     details: { expected, found },
   });
 }
