@@ -1,7 +1,7 @@
 import { lstat, readdir, realpath, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { unlessMissing } from "../../effects/errno.ts";
-import { bootOf } from "../../manifests/boot.ts";
+import { bootBlobs, bootOf } from "../../manifests/boot.ts";
 import { unrepaired } from "../../manifests/care.ts";
 import { hexOf } from "../../manifests/digest.ts";
 import { BLOBS, verityOf } from "../../manifests/image.ts";
@@ -64,7 +64,8 @@ async function pushedIn(engine: Engine, directory: string): Promise<Pushed> {
   const laidDown = [
     ...layers.filter((layer) => roots.has(verityOf(layer).root)).map(({ digest }) => digest),
     ...slots
-      .flatMap((slot) => bootOf(slot.manifest)?.parts ?? [])
+      .flatMap((slot) => bootOf(slot.manifest) ?? [])
+      .flatMap(bootBlobs)
       .flatMap(({ digest }) => (parts.has(digest) ? [digest] : [])),
   ];
   const named = [

@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Engine } from "../../../hostd/engine.ts";
 import { collectPushed, type Old } from "../../../hostd/retention/pushed.ts";
+import { BOOT_ANNOTATION, bootExample } from "../../../manifests/boot.ts";
+import { canonicalJson } from "../../../manifests/document.ts";
 import { DAY, type InProcess, withEngine } from "../../hostd/in-process.ts";
 import { withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
@@ -38,6 +40,24 @@ describeWith({ root: true }, "hostd looks after what was pushed", () => {
       const looked = await collectPushed({ ...engine, node: { ...engine.node, layers } } as Engine, old);
       expect(looked).toEqual({ collected: [], old: new Set([BLOB]) });
       expect(readdirSync(blobs)).toEqual([BLOB]);
+    }));
+
+  test("takes every part of a host's UKIs that the node has taken in, the recovery system's too", () =>
+    withInbox(async ({ engine, blobs }) => {
+      const part = { digest: `sha256:${BLOB}` as const, size: 6 };
+      const boot = { ...bootExample, recovery: { uki: part, parts: [part] } };
+      const image = `sha256:${"a".repeat(64)}`;
+      const annotations = { [BOOT_ANNOTATION]: canonicalJson(boot) };
+      const manifest = { config: { digest: image }, layers: [], annotations };
+      writeFileSync(join(blobs, BLOB), "pushed");
+      const { apps, slots, operations } = engine.journal;
+      const journal = {
+        operations,
+        apps: { ...apps, list: () => [{ app: "host" }] },
+        slots: { ...slots, list: () => [{ app: "host", image, manifest }] },
+      };
+      const host = { files: { parts: async () => [part.digest] } };
+      expect((await collectPushed({ ...engine, journal, host } as unknown as Engine, NONE)).collected).toEqual([BLOB]);
     }));
 
   test("takes plain files alone, and none through a link to another directory", () =>
