@@ -34,8 +34,8 @@ export function unrepaired(scrub: CareDocument | undefined): Damage[] {
 export const lookDocumentSchema = z.object({
   schema: z.literal(1),
   at: z.iso.datetime(),
-  /** So many changes were ever made to it; it held what was written, unless `problems` says that it could not be read. */
-  journal: z.object({ changes: z.int() }),
+  /** So many changes were ever made to it; `verified`: when it was last read whole, and held what was written. */
+  journal: z.object({ changes: z.int(), verified: z.iso.datetime().optional() }),
   /** Snapshots whose time is over: they go at the next look. */
   due: z.int(),
   /** What could not be looked after. */

@@ -58,7 +58,7 @@ export function openCare(engineOf: () => Engine): Care {
     for (;;) {
       await clock.sleep(settings.care.every, closing);
       if (closing.aborted) return;
-      const seen = await lookOnce(engine, due);
+      const seen = await lookOnce(engine, due, look?.journal.verified);
       if (seen instanceof HostdError) return tellDamaged(seen);
       ({ look, due } = seen);
       reading ??= read(engine).finally(() => {
@@ -95,10 +95,15 @@ export function openCare(engineOf: () => Engine): Care {
 }
 
 /** Each part by itself: what hinders one is told, and hinders no other. A damaged journal ends the look. */
-async function lookOnce(engine: Engine, before: Due): Promise<{ look: LookDocument; due: Due } | HostdError> {
+async function lookOnce(
+  engine: Engine,
+  before: Due,
+  lastVerified: string | undefined,
+): Promise<{ look: LookDocument; due: Due } | HostdError> {
   const at = engine.clock.date().toISOString();
   const due = { ...before };
   let damage: string | undefined;
+  let verified = lastVerified;
   const problems: string[] = [];
   const attempt = async (what: string, work: () => unknown) => {
     try {
@@ -110,6 +115,7 @@ async function lookOnce(engine: Engine, before: Due): Promise<{ look: LookDocume
   };
   await attempt("journal not verified", () => {
     damage = engine.journal.findDamage();
+    verified = at;
   });
   if (damage !== undefined) return damagedJournal(engine.journal.path, damage);
   await attempt("versions not looked after", async () => {
@@ -125,7 +131,7 @@ async function lookOnce(engine: Engine, before: Due): Promise<{ look: LookDocume
   const look = {
     schema: 1 as const,
     at,
-    journal: { changes: engine.journal.changes() },
+    journal: { changes: engine.journal.changes(), ...(verified === undefined ? {} : { verified }) },
     due: due.snapshots.size,
     problems,
   };

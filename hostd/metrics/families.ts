@@ -30,7 +30,9 @@ function ofHostd({ hostd, machine, health, quarantine, data }: CollectDocument):
 /** What was never looked after since hostd's start has no sample: an alarm asks for the age of the last look. */
 function ofCare({ care, scrub }: CollectDocument): Family[] {
   const looks = [
-    ...(care === undefined ? [] : [{ labels: { what: "journal" }, value: Date.parse(care.at) / 1_000 }]),
+    ...(care?.journal.verified === undefined
+      ? []
+      : [{ labels: { what: "journal" }, value: Date.parse(care.journal.verified) / 1_000 }]),
     ...(scrub === undefined ? [] : [{ labels: { what: "layers" }, value: Date.parse(scrub.at) / 1_000 }]),
   ];
   return [

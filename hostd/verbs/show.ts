@@ -37,7 +37,9 @@ function followLines({ follows }: StatusDocument): string[] {
 function careLines({ care, scrub }: StatusDocument): string[] {
   const bad = unrepaired(scrub);
   return [
-    ...(care === undefined ? [] : [line(2, `journal sound, verified ${when(care.at)}`)]),
+    ...(care?.journal.verified === undefined
+      ? []
+      : [line(2, `journal sound, verified ${when(care.journal.verified)}`)]),
     ...(care?.problems ?? []).map((problem) => line(2, problem)),
     ...(scrub === undefined ? [] : [line(2, `${scrub.layers} layers read ${when(scrub.at)}, ${bad.length} damaged`)]),
     ...bad.map(({ message }) => line(2, `BAD ${message}`)),
