@@ -16,6 +16,7 @@ export async function readLogOf(
     throw new HostdError("unknown-app", `no app ${JSON.stringify(app)} on this node`, { hint: "hostd status" });
   }
   const { slot } = wanted;
+  if (wanted.generation !== undefined) generations.require(app, wanted.generation);
   const ofSlot = slot === undefined ? undefined : generations.newestOf(app, slot, digestIn(slot));
   if (slot !== undefined && ofSlot === undefined) {
     throw new HostdError("unknown-image", `no generation of ${app} ran ${slot}`, {

@@ -1,7 +1,8 @@
 import type { PruneDocument } from "../../manifests/care.ts";
 import { shortDigest } from "../../manifests/digest.ts";
+import { EXIT_CODES } from "../../manifests/failure.ts";
 import type { Answer, Verb } from "../../terminal/verb.ts";
-import { clientOf, exitCodeOf, SOCKET_OPTION, text } from "./answer.ts";
+import { answerOf, clientOf, SOCKET_OPTION, text } from "./answer.ts";
 
 export const verb: Verb = {
   name: "prune",
@@ -18,14 +19,30 @@ export const verb: Verb = {
     const plan = await client.planPrune(keep);
     if (invocation.options["dryRun"] === true) return { json: plan, text: show(plan, "would collect") };
     const body = keep === undefined ? {} : { keep };
-    let exitCode = 0;
+    const failed: Answer[] = [];
     for (const app of (await client.status()).apps.map((status) => status.app)) {
       const begun = await client.begin(app, "prune", body);
-      exitCode ||= exitCodeOf(await client.wait(begun, invocation.progress, invocation.signal));
+      const answer = answerOf(await client.wait(begun, invocation.progress, invocation.signal));
+      if (answer.exitCode !== EXIT_CODES.ok) failed.push(answer);
     }
-    return { json: plan, text: show(plan, "collected"), exitCode };
+    const done = without(plan, await client.planPrune(keep));
+    return {
+      json: done,
+      text: [show(done, "collected"), ...failed.map((answer) => answer.text)].join("\n"),
+      exitCode: failed[0]?.exitCode ?? EXIT_CODES.ok,
+    };
   },
 };
+
+/** What was to go and is gone. */
+function without({ schema, collected, layers }: PruneDocument, left: PruneDocument): PruneDocument {
+  const stayed = new Set(left.collected.map(({ app, image }) => `${app} ${image}`));
+  return {
+    schema,
+    collected: collected.filter(({ app, image }) => !stayed.has(`${app} ${image}`)),
+    layers: layers.filter((root) => !left.layers.includes(root)),
+  };
+}
 
 function show({ collected, layers }: PruneDocument, did: string): string {
   if (collected.length === 0 && layers.length === 0) return `${did} nothing`;

@@ -1,7 +1,9 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { pathsOf } from "../../../hostd/system/paths.ts";
+import type { Digest } from "../../../manifests/digest.ts";
 import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 
@@ -87,6 +89,34 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       );
       const late = command(rig, "hostd", "abort", String(begun.id));
       expect(late).toMatchObject({ status: 1, json: { state: "done" } });
+    }));
+
+  test("prune tells of each app what became of it, and a log of a generation that never was is none", () =>
+    withRig(async (rig) => {
+      await rig.start({ options: ["--keep", "9"] });
+      let busy = "";
+      for (const version of ["1.0.0", "1.1.0", "1.2.0", "1.3.0"]) {
+        await rig.publish({ version, stable: 100 });
+        const { image = "" } = await rig.operate("deploy");
+        if (version === "1.0.0") busy = image;
+      }
+      const slot = pathsOf({ stateDirectory: rig.state, runDirectory: rig.run }).slot("shop", busy as Digest);
+      const standing = spawn("sleep", ["60"], { cwd: slot });
+      try {
+        const pruned = command(rig, "hostd", "prune", "--keep", "1", "--no-json");
+        expect(pruned.status).toBe(1);
+        expect(pruned.text).toMatch(/^collected 1 version and \d+ layers?\n {2}shop 1\.1\.0 .*prune shop: failed/s);
+      } finally {
+        standing.kill("SIGKILL");
+      }
+      expect(command(rig, "hostd", "prune", "--keep", "1", "--no-json")).toMatchObject({
+        status: 0,
+        text: expect.stringMatching(/^collected 1 version and \d+ layers?\n {2}shop 1\.0\.0/),
+      });
+      expect(command(rig, "hostd", "logs", "shop", "--generation", "99")).toMatchObject({
+        status: 2,
+        json: { error: { code: "unknown-image", message: "shop has no generation 99" } },
+      });
     }));
 
   test("config diff changes nothing: no config version is made by looking", () =>
