@@ -11,7 +11,8 @@ import { HostdError } from "../error.ts";
 import type { Found } from "../stage/identify.ts";
 import type { EspFile } from "../system/host/esp.ts";
 import { collectEntries, espNeeds } from "./entries.ts";
-import { hostApp, hostOf, newRecovery, trialRoot, versionsOf } from "./host.ts";
+import { hostApp, hostOf, newRecovery, requireBoot, slotOfRoot, trialRoot, versionsOf } from "./host.ts";
+import { differenceOf } from "./plan.ts";
 
 // What staging does more for a host image: the parts of its UKI, its root list, and room on the ESP.
 
@@ -23,7 +24,10 @@ function bootOfFound(found: Pick<Found, "manifest">): Boot | undefined {
   return bootOf(parseManifest(Buffer.from(found.manifest)));
 }
 
-/** Refuses a host image where no host runs, one of another product than this host's, and one whose root is not its layers'. */
+/**
+ * Refuses a host image where no host runs, one of another product than this host's, one whose root is not its layers', and
+ * one that is told apart from a version of this node by kernel, initrd or command line alone.
+ */
 export function refuseHost(engine: Engine, app: string, found: Found): void {
   const boot = bootOfFound(found);
   const host = hostApp(engine);
@@ -41,9 +45,17 @@ export function refuseHost(engine: Engine, app: string, found: Found): void {
     });
   }
   const root = rootDigestOf(rootListOf(parseManifest(Buffer.from(found.manifest))));
-  if (root === boot.root) return;
-  throw new HostdError("wrong-product", `${what}: expected root ${boot.root}, its layers make ${root}`, {
-    hint: "build the image again: its UKI was made for other layers",
+  if (root !== boot.root) {
+    throw new HostdError("wrong-product", `${what}: expected root ${boot.root}, its layers make ${root}`, {
+      hint: "build the image again: its UKI was made for other layers",
+    });
+  }
+  const same = slotOfRoot(engine, app, boot.root);
+  const { hostdOnly, why } =
+    same === undefined ? { hostdOnly: true, why: "" } : differenceOf(requireBoot(same), boot, []);
+  if (same === undefined || hostdOnly) return;
+  throw new HostdError("wrong-product", `${what}: expected a root of its own, got that of ${same.version}: ${why}`, {
+    hint: "a version is booted and judged by its layers: let a file in one of them differ as well, such as one that names the version",
   });
 }
 

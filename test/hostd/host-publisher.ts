@@ -33,6 +33,8 @@ export interface HostVersionOptions {
   /** How its system comes up, and how its own check answers in it. */
   how?: UkiText["how"] | "sick";
   kernel?: string;
+  /** The version that was published before whose layers it has. */
+  layers?: string;
   /** A file beside hostd that differs from version to version. */
   beside?: boolean;
   /** What it makes of its config template beside the declared greeting; its version where none is given, null: it has none. */
@@ -75,12 +77,14 @@ export async function openHostPublisher(repository: string, work: string): Promi
     "etc/ssh/sshd_config": "Port 22\n",
     "etc/motd": "hello\n",
   });
+  const packed = new Map<string, PackedLayer>();
   let sequence = 0;
 
   return async ({
     version,
     how = "good",
     kernel = "kernel 6.1",
+    layers: before,
     beside = false,
     padding = 0,
     issue = version,
@@ -90,7 +94,8 @@ export async function openHostPublisher(repository: string, work: string): Promi
   }) => {
     sequence += 1;
     const files = { "usr/lib/hostd/version": version, "usr/share/doc/host": beside ? version : "the same" };
-    const layer = await pack(version, files, program);
+    const layer = packed.get(before ?? "") ?? (await pack(version, files, program));
+    packed.set(version, layer);
     const layers = [base, layer];
     const command = [how === "sick" ? "/bin/false" : "/bin/true"];
     // what is sick is so at once; what is good may be slow to say so on a busy machine

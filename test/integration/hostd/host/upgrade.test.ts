@@ -147,8 +147,8 @@ describeWith(NEEDS, "hostd and the system it runs on", () => {
   test("a version whose app does not return is taken back, and the app runs again on the old one", () =>
     withHost(async (host) => {
       const { rig, first } = host;
-      await rig.publish({ version: "1.0.0", how: "turns-sick", stable: 100, within: 500 });
-      await rig.operate("deploy");
+      await rig.publish({ version: "1.0.0", how: "turns-sick", stable: 100, within: 3_000 });
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
       await host.publishHost({ version: "2.0.0" });
       await host.upgrade("stage");
       const sick = join(rig.state, "data/shop/live/sick");
@@ -209,6 +209,18 @@ describeWith(NEEDS, "hostd and the system it runs on", () => {
       await host.upgrade("stage");
       const done = await host.upgrade("activate");
       expect(done).toMatchObject({ state: "done", notes: ["shop is unhealthy already: it is not waited for"] });
+    }));
+
+  test("a version whose kernel alone is another one is refused: nothing would tell a boot of it from one of what runs", () =>
+    withHost(async (host) => {
+      await host.publishHost({ version: "2.0.0", layers: "1.0.0", kernel: "kernel 6.2" });
+      const refused = await host.upgrade("stage");
+      expect(refused).toMatchObject({ state: "failed", reason: { code: "wrong-product" } });
+      expect(refused.reason?.message).toMatch(/expected a root of its own, got that of 1.0.0: kernel differs/);
+      await isGood(host, "1.0.0");
+      await host.publishHost({ version: "3.0.0", kernel: "kernel 6.2" });
+      expect(await host.upgrade("deploy")).toMatchObject({ state: "done" });
+      await isGood(host, "3.0.0");
     }));
 
   test("a part of the UKI that the disk damaged is named when it is joined, and one staging brings it again", () =>
