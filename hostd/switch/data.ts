@@ -68,7 +68,7 @@ export async function takeDataBack(context: Context): Promise<void> {
   if (plan.snapshot === undefined || engine.journal.snapshots.get(app, plan.snapshot) === undefined) return;
   if (engine.journal.apps.get(app)?.data_version === restoredFrom(context, plan.snapshot)) return;
   if (!begun(context, "start")) {
-    if (touched(context)) await restore(context, plan.snapshot);
+    if (await isTouched(context)) await restore(context, plan.snapshot);
     return;
   }
   const format = engine.journal.apps.get(app)?.data_format;
@@ -110,9 +110,11 @@ function restoredFrom({ id }: Context, snapshot: string): string {
   return `${snapshot}-op${id}`;
 }
 
-/** Whether anything but the app itself may have changed the data: the migrate hook, or a restore. */
-function touched(context: Context): boolean {
-  return begun(context, "migrate") || begun(context, "restore");
+/** Whether anything but the app itself may have changed the data: the migrate hook, or a restore that came to its end. */
+async function isTouched(context: Context): Promise<boolean> {
+  if (begun(context, "migrate")) return true;
+  const { restore: asked } = switchOf(context);
+  return asked !== undefined && (await context.engine.node.liveData(context.app)) === restoredFrom(context, asked);
 }
 
 function begun(context: Context, step: string): boolean {

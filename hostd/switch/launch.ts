@@ -60,7 +60,7 @@ export async function specOf(engine: Engine, target: Launchable, root: string): 
 /** The first version that has data begins with none; after a good one, none means that it is somewhere else. */
 async function dataOf({ node, journal, stateDirectory }: Engine, app: string): Promise<string> {
   const had = journal.generations.ofSlots(app).find((one) => one.state === "good" && one.data_format !== undefined);
-  if (had === undefined || (await node.hasData(app))) return await node.dataPath(app);
+  if (had === undefined || (await node.liveData(app)) !== undefined) return await node.dataPath(app);
   const place = join(stateDirectory, "data", app, "live");
   throw new HostdError("data-gone", `${place}: expected the data that generation ${had.number} had, found none`, {
     hint: `mount the disk that holds it, or put it back, then hostd activate ${app}`,

@@ -17,7 +17,7 @@ import { createQueue } from "./queue.ts";
 type AppData = Pick<
   NodeSystem,
   | "dataPath"
-  | "hasData"
+  | "liveData"
   | "snapshot"
   | "snapshots"
   | "withSnapshot"
@@ -69,7 +69,7 @@ export async function openData(
 
   return {
     dataPath: (app) => inTurn(async () => dataPath(driver, paths, app, await userOf(app))),
-    hasData: async (app) => (await liveVersion(paths, app)) !== undefined,
+    liveData: (app) => liveVersion(paths, app),
     snapshot: (app, id) =>
       inTurn(async () => {
         const tree: Tree = { app, kind: "snapshots", id: checkId(id) };

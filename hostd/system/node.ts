@@ -186,8 +186,8 @@ export interface NodeSystem {
 
   /** The app's live data (a symlink to the version in use); where there is none, an empty version of the app's user is made. */
   dataPath(app: string): Promise<string>;
-  /** Whether the app has live data. */
-  hasData(app: string): Promise<boolean>;
+  /** The version of the data that is live; undefined where the app has none. */
+  liveData(app: string): Promise<string | undefined>;
   /** Read-only copy of the live version. The app should be quiet or crash-safe. No-op when the id exists. */
   snapshot(app: string, id: string): Promise<Snapshot>;
   /** Oldest first. */

@@ -58,6 +58,29 @@ describeWith(NEEDS, "a migration that fails", () => {
     ));
 });
 
+describeWith(NEEDS, "a restore that finds no room after all", () => {
+  test("has changed nothing: the data stays what it is, and the app goes on with it", () =>
+    withRig(
+      async (rig) => {
+        await live(rig, 15_000_000);
+        expect(await rig.operate("snapshot")).toMatchObject({ state: "done" });
+        const [snapshot] = (await rig.client.app("shop")).snapshots;
+        const written = await rig.acknowledge();
+        rig.arm({ point: "rollback.restore.before", action: "pause" });
+        const begun = await rig.client.begin("shop", "rollback", { to: "current", withData: snapshot?.id });
+        await rig.reached();
+        const giveBack = rig.disk?.fill();
+        rig.goOn();
+        const ended = await rig.client.wait(begun, () => {}, AbortSignal.timeout(60_000));
+        expect(ended).toMatchObject({ state: "failed", reverted: true });
+        expect(await rig.client.app("shop")).not.toHaveProperty("hold");
+        giveBack?.();
+        expect(await rig.records()).toEqual(["0 by 1.0.0", written]);
+      },
+      { disk: "ext4" },
+    ));
+});
+
 describeWith(NEEDS, "a snapshot that is a copy", () => {
   test("leaves the reserve free: what the app writes next is not for hostd to take", () =>
     withRig(
