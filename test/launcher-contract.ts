@@ -453,6 +453,21 @@ export function describeLauncherContract(place: Place): void {
     await node.stop(app, 1, 0);
   });
 
+  test("who asks at the moment in which an app ends is answered, and so is the next", async () => {
+    const node = await open();
+    await node.ensureHolder(app, []);
+    let isOver = false;
+    const asking = Promise.all(
+      [1, 2, 3].map(async () => {
+        while (!isOver) await node.running(app);
+      }),
+    );
+    for (let generation = 1; generation <= 60; generation++) await node.start(shell(generation, "echo words; exit 3"));
+    isOver = true;
+    await asking;
+    expect((await node.running(app)).at(-1)?.generation).toBe(60);
+  });
+
   test("what is removed leaves no process, no socket and no record", async () => {
     const node = await open();
     const port = await freePort();

@@ -53,8 +53,9 @@ sub serve {
     my %on = (fileno($control) => \&accepted, fileno($wake) => sub { sysread($wake, my $drop, READ_SIZE) });
     for my $client (@clients) { $on{ fileno($client->{socket}) } = sub { received($client) } unless $client->{waiting} }
     for my $g (values %generations) {
-        $on{ fileno($g->{report}) } = sub { reported($g) } if $g->{report};
-        $on{ fileno($g->{pipe}) }   = sub { logged($g) }   if $g->{pipe};
+        # Either may be closed by what another descriptor of this turn brings: an app's end, seen by who asks.
+        $on{ fileno($g->{report}) } = sub { reported($g) if $g->{report} } if $g->{report};
+        $on{ fileno($g->{pipe}) }   = sub { logged($g)   if $g->{pipe} }   if $g->{pipe};
     }
     my $ready = "";
     vec($ready, $_, 1) = 1 for keys %on;
