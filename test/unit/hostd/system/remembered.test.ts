@@ -65,8 +65,9 @@ test("a process that has ended and was not waited for is gone", async () => {
     await launcher.running("shop");
     await launcher.running("shop");
     expect(asked).toHaveLength(1);
+    await isIn("T", parent.pid ?? 0);
     process.kill(pid, "SIGKILL");
-    await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, "utf8")).toContain(") Z "), { timeout: 10_000 });
+    await isIn("Z", pid);
     await launcher.running("shop");
     await launcher.running("shop");
     expect(asked).toHaveLength(3);
@@ -91,3 +92,9 @@ test("an answer that was asked for before a start is not kept after it", async (
   await launcher.running("shop");
   expect(asked).toHaveLength(2);
 });
+
+/** Waits until a process is in a state of proc(5): T stopped, Z not waited for. */
+async function isIn(state: string, pid: number): Promise<void> {
+  const stat = () => readFileSync(`/proc/${pid}/stat`, "utf8");
+  await vi.waitFor(() => expect(stat()).toContain(`) ${state} `), { timeout: 10_000 });
+}
