@@ -47,7 +47,7 @@ describeWith({ root: true, programs: HOST_PROGRAMS }, "a host image on a disk", 
   });
 
   const answer = async (command: string) => (await machine.ssh(command)).stdout.trimEnd();
-  const fails = (command: string) => answer(`if ${command} 2>&1; then echo succeeded; fi`);
+  const fails = (command: string) => answer(`if { ${command}; } 2>&1; then echo succeeded; fi`);
   const hostdAnswers = () => machine.waitForSsh("hostd status --json", START);
 
   test("comes from an empty machine to hostd answering over SSH, with no unit failed", async () => {
