@@ -1,8 +1,12 @@
 import * as z from "zod";
 import { parseDocument } from "./document.ts";
+import { lengthOf, parseWindow } from "./window.ts";
 
 /** The most bytes of an identity document: a root.json is the largest part of it. */
 const IDENTITY_LIMIT = 256 * 1024;
+
+/** Milliseconds: hostd looks at its channel that often, and refuses a window in which there might be no look. */
+const HOUR = 3_600_000;
 
 const LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
 const hostName = z
@@ -77,8 +81,15 @@ export const identitySchema = z.strictObject({
       follow: z.enum(["stage", "activate"]).optional(),
       between: z
         .string()
-        .regex(/^(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d$/, "expected two times of day: 02:00-05:00")
+        .refine(
+          (text) => lengthOf(parseWindow(text)) >= HOUR,
+          "expected two times of day, an hour or more apart: 02:00-05:00",
+        )
         .optional(),
+    })
+    .refine(({ follow, between }) => between === undefined || follow === "activate", {
+      path: ["between"],
+      message: 'expected "follow": "activate" beside it',
     })
     .optional(),
   /** The root.json that the node trusts from then on. */

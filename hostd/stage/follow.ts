@@ -1,8 +1,8 @@
 import type { Digest } from "../../manifests/digest.ts";
 import { Failure } from "../../manifests/failure.ts";
+import { isWithin, type Window } from "../../manifests/window.ts";
 import type { Engine } from "../engine.ts";
 import type { AppRow } from "../journal/apps.ts";
-import { isWithin, type Window } from "./window.ts";
 
 /** What is done by itself about what the channel releases. */
 export interface Follow {

@@ -40,6 +40,16 @@ describe("parseIdentity", () => {
     ],
     ["a private key", { authorizedKeys: { root: ["-----BEGIN OPENSSH PRIVATE KEY-----"] } }, "authorizedKeys.root.0"],
     ["a user that is a path", { authorizedKeys: { "../root": [KEY] } }, "authorizedKeys"],
+    ...["2-5", "02:00-02:00", "02:00-02:59", "24:00-03:00"].map((between): [string, object, string] => [
+      `a window that is ${between}`,
+      { repository: { address: "/r", follow: "activate", between } },
+      "repository.between: expected two times of day",
+    ]),
+    ...[{}, { follow: "stage" }].map((how): [string, object, string] => [
+      `a window with ${JSON.stringify(how)}, that nothing would keep to`,
+      { repository: { address: "/r", between: "02:00-05:00", ...how } },
+      'repository.between: expected "follow": "activate"',
+    ]),
     ["a time zone that is a path", { timeZone: "../../etc/shadow" }, "timeZone: expected a time zone"],
     [
       "an address without a prefix",

@@ -20,9 +20,9 @@ export function isWithin({ from, to }: Window, date: Date): boolean {
   return from < to ? now >= from && now < to : now >= from || now < to;
 }
 
-/** Milliseconds. */
-export function lengthOf({ from, to }: Window): number {
-  return ((to - from + DAY) % DAY) * 60_000;
+/** Milliseconds; 0 where there is no window. */
+export function lengthOf(window: Window | undefined): number {
+  return window === undefined ? 0 : ((window.to - window.from + DAY) % DAY) * 60_000;
 }
 
 export function showWindow({ from, to }: Window): string {

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isWithin, lengthOf, parseWindow, showWindow } from "../../../../hostd/stage/window.ts";
+import { isWithin, lengthOf, parseWindow, showWindow } from "../../../manifests/window.ts";
 
 const at = (hour: number, minute: number) => new Date(2026, 0, 15, hour, minute);
 const windowOf = (text: string) => parseWindow(text) ?? { from: -1, to: -1 };
