@@ -124,9 +124,11 @@ async function lookOnce(
   await attempt("snapshots not looked after", async () => {
     due.snapshots = await careForSnapshots(engine, before.snapshots);
   });
-  for (const row of engine.journal.apps.list()) {
-    await attempt(`channel not followed for ${row.app}`, () => followChannel(engine, row));
-  }
+  await attempt("channel not followed", async () => {
+    for (const row of engine.journal.apps.list()) {
+      await attempt(`channel not followed for ${row.app}`, () => followChannel(engine, row));
+    }
+  });
   await attempt("journal not copied", () => engine.journal.copy());
   const look = {
     schema: 1 as const,
