@@ -36,8 +36,9 @@ function begin({ journal, submit, clock, settings }: Engine, row: AppRow, image:
   const slot = journal.slots.get(app, image);
   if (slot?.state === "failed" || journal.quarantine.of(app, image) !== undefined) return;
   const isTime = follow.between === undefined || isWithin(follow.between, clock.date());
-  const switches = follow.how === "activate" && isTime && current !== undefined && hold === undefined;
+  const isNew = journal.generations.numbersOf(app, image).length === 0;
+  const switches = follow.how === "activate" && isTime && isNew && current !== undefined && hold === undefined;
   const asked = { app, by: "hostd" };
   if (slot === undefined) submit[switches ? "deploy" : "stage"]({ ...asked, channel: settings.channel });
-  else if (switches && journal.generations.numbersOf(app, image).length === 0) submit.activate({ ...asked, image });
+  else if (switches) submit.activate({ ...asked, image });
 }
