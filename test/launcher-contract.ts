@@ -462,8 +462,13 @@ export function describeLauncherContract(place: Place): void {
         while (!isOver) await node.running(app);
       }),
     );
-    for (let generation = 1; generation <= 60; generation++) await node.start(shell(generation, "echo words; exit 3"));
-    isOver = true;
+    try {
+      for (let generation = 1; generation <= 60; generation++) {
+        await node.start(shell(generation, "echo words; exit 3"));
+      }
+    } finally {
+      isOver = true;
+    }
     await asking;
     expect((await node.running(app)).at(-1)?.generation).toBe(60);
   });
