@@ -75,14 +75,8 @@ export function openConfig(paths: Paths, userOf: (app: string) => Promise<number
     async generations(app) {
       const places = [dirname(paths.config(app, 0)), paths.logs(app)];
       const names = await Promise.all(places.map(async (place) => (await unlessMissing(readdir(place))) ?? []));
-      return [
-        ...new Set(
-          names
-            .flat()
-            .flatMap((name) => /^(\d+)(?:\.log(?:\.1)?)?$/.exec(name)?.[1] ?? [])
-            .map(Number),
-        ),
-      ];
+      const numbers = names.flat().flatMap((name) => /^(\d+)(?:\.log(?:\.1)?)?$/.exec(name)?.[1] ?? []);
+      return [...new Set(numbers.map(Number))];
     },
     async removeGeneration(app, generation) {
       for (const place of [paths.config, paths.secretConfig, paths.liveConfig]) {
