@@ -1,23 +1,11 @@
 import * as fc from "fast-check";
-import type { Entry, SourceEntry } from "../../../images/entry.ts";
+import { type Entry, plainEntry, type SourceEntry } from "../../../images/entry.ts";
 import { createTarReader } from "../../../images/tar/read.ts";
 import { END_OF_ARCHIVE, encodeHeader, padding } from "../../../images/tar/write.ts";
 
 /** A file of root's in the layer's root; a test changes what it is about. */
 export function entryOf(change: Partial<SourceEntry> = {}): SourceEntry {
-  return {
-    path: "file",
-    type: "file",
-    mode: 0o644,
-    uid: 0,
-    gid: 0,
-    mtime: { seconds: 0, nanoseconds: 0 },
-    size: 0,
-    link: "",
-    device: { major: 0, minor: 0 },
-    xattrs: new Map(),
-    ...change,
-  };
+  return { ...plainEntry("file", "file", 0o644), ...change };
 }
 
 export interface Content {
