@@ -4,6 +4,7 @@
 set -eu
 source=$(dirname "$(dirname "$(readlink -f "$0")")")
 work=${NEWCOMER_DIRECTORY:-$(mktemp -d /var/tmp/newcomer.XXXXXX)}
+mkdir -p "$work"
 [ $# -gt 0 ] || set -- ./run demo
 
 [ -e "$work/bare.tar" ] || mmdebstrap --quiet --variant=minbase --include=git bookworm "$work/bare.tar"
