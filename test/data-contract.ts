@@ -289,7 +289,8 @@ export function namesIn(directory: string): string[] {
 /** Runs operate.ts and kills it at the n-th call of that name, before the call takes effect; true when it never came to it. */
 function killedAt(call: string, n: number, args: string[]): boolean {
   const inject = ["-e", `trace=${call}`, "-e", `inject=${call}:signal=SIGKILL:when=${n}`];
-  const command = ["-f", "-o", "/dev/null", ...inject, process.execPath, OPERATE, ...args];
+  // -b: the daemon is killed, not one of the programs that it starts, which make the same calls
+  const command = ["-f", "-b", "execve", "-o", "/dev/null", ...inject, process.execPath, OPERATE, ...args];
   const { status, signal } = spawnSync("strace", command, {
     env: { ...process.env, UV_THREADPOOL_SIZE: "1" },
     stdio: "ignore",
