@@ -12,18 +12,24 @@ import { type KnownLayer, knownLayers } from "./layers.ts";
  */
 export async function checkLayers(engine: Engine, options: { repair: boolean; pace?: Pace }): Promise<CareDocument> {
   const at = engine.clock.date().toISOString();
-  const known = knownLayers(engine);
+  const read: KnownLayer[] = [];
   const damaged: Damage[] = [];
-  for (const layer of known) {
+  for (const layer of knownLayers(engine)) {
     engine.closing.throwIfAborted();
     const message = await faultOf(engine, layer, options.pace);
+    if (message !== undefined && !isKnown(engine, layer)) continue; // collected meanwhile: its file went with its versions
+    read.push(layer);
     if (message === undefined) continue;
     tell(engine, "layer.damaged", layer, message);
     const repair = options.repair ? await repairLayer(engine, layer) : { repaired: false };
     damaged.push({ what: layer.verity.root, message, slots: layer.slots, ...repair });
   }
-  const bytes = known.reduce((sum, { verity }) => sum + verity.size, 0);
-  return { schema: 1, at, layers: known.length, bytes, damaged };
+  const bytes = read.reduce((sum, { verity }) => sum + verity.size, 0);
+  return { schema: 1, at, layers: read.length, bytes, damaged };
+}
+
+function isKnown(engine: Engine, { verity }: KnownLayer): boolean {
+  return knownLayers(engine).some((layer) => layer.verity.root === verity.root);
 }
 
 async function faultOf(engine: Engine, { verity }: KnownLayer, pace: Pace | undefined): Promise<string | undefined> {
