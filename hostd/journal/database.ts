@@ -1,11 +1,16 @@
 import { renameSync } from "node:fs";
 import { backup, DatabaseSync, type SQLInputValue } from "node:sqlite";
+import { setTimeout } from "node:timers/promises";
 import * as z from "zod";
 import { HostdError } from "../error.ts";
 import { damagedJournal, damageOf, inspectJournal, refuseDamaged } from "./inspect.ts";
 import { openMark, readMark } from "./mark.ts";
 import { MIGRATIONS, READABLE_FROM } from "./schema.ts";
 import { findDamage, openSeal, type Seal } from "./seal.ts";
+
+/** A copy that begins in the moment of a write is begun again; milliseconds between. */
+const BUSY_TRIES = 50;
+const BUSY_PAUSE = 20;
 
 type Parameters = readonly (string | number | undefined)[];
 
@@ -131,8 +136,16 @@ export function openDatabase(
       return damage;
     },
     async copyTo(file) {
-      refuse();
-      await backup(connection, file);
+      for (let tries = 1; ; tries++) {
+        refuse();
+        try {
+          await backup(connection, file);
+          return;
+        } catch (error) {
+          if (!isBusy(error) || tries === BUSY_TRIES) throw error;
+          await setTimeout(BUSY_PAUSE);
+        }
+      }
     },
     close() {
       if (refusal === undefined) connection.close();
@@ -219,6 +232,11 @@ function migrate(connection: DatabaseSync, path: string): boolean {
 
 function journalError(path: string, cause: unknown): HostdError {
   return new HostdError("journal", `${path}: ${(cause as Error).message}`, { cause });
+}
+
+/** What Node tells of a copy whose first step met a write: an error of which SQLite knows nothing. */
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && "errcode" in error && error.errcode === 0;
 }
 
 function bind(parameters: Parameters): SQLInputValue[] {

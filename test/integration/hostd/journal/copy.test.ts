@@ -68,6 +68,25 @@ describe("the copy of a journal", () => {
     open.close();
   });
 
+  test("is made while changes are written one after the other", async () => {
+    const open = fillJournal(journal, 1);
+    for (let copies = 0; copies < 100; copies++) {
+      let isCopied = false;
+      open.events.append("hostd.started", {});
+      const copying = open.copy().finally(() => {
+        isCopied = true;
+      });
+      while (!isCopied) {
+        open.events.append("hostd.started", {});
+        await setImmediate();
+      }
+      await copying;
+    }
+    open.close();
+    expect(reportJournal(journal).copy).toMatchObject({ path: `${journal}.copy` });
+    expect(reportJournal(journal).copy?.damage).toBeUndefined();
+  });
+
   test("that cannot be made leaves nothing half made", async () => {
     const open = fillJournal(journal, 1);
     mkdirSync(`${journal}.copy`); // nothing can be renamed to it
