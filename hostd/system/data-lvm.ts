@@ -1,4 +1,5 @@
-import { mkdir, rmdir } from "node:fs/promises";
+import { constants } from "node:fs";
+import { mkdir, open, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { hasErrno, unlessMissing } from "../../effects/errno.ts";
 import { ProcessError, run } from "../../effects/process.ts";
@@ -101,12 +102,28 @@ export async function lvmDriver(paths: Paths, pool: Pool): Promise<DataDriver> {
  * A version that an error turned read-only is of no use to its app: it is unmounted to be checked and mounted anew,
  * unless something still uses it.
  */
-async function isBroken({ kind }: Tree, { options, mountPoint }: MountEntry): Promise<boolean> {
-  if (kind !== "versions" || !options.includes("ro")) return false;
+async function isBroken({ kind }: Tree, { mountPoint }: MountEntry): Promise<boolean> {
+  if (kind !== "versions" || (await takesWrites(mountPoint))) return false;
   return await unmount(mountPoint).then(
     () => true,
     () => false,
   );
+}
+
+/** A file without a name, in the directory that it is opened at (open(2), O_TMPFILE); nothing of it stays. */
+const UNNAMED = 0o20_000_000 | constants.O_DIRECTORY | constants.O_WRONLY;
+
+/**
+ * Asked by a write, since ext4 that gave up its journal shows it in no option of the mount, and not to a chmod either. A
+ * full one is not broken.
+ */
+async function takesWrites(directory: string): Promise<boolean> {
+  try {
+    await (await open(directory, UNNAMED, 0o600)).close();
+    return true;
+  } catch (error) {
+    return !hasErrno(error, "EROFS", "EIO");
+  }
 }
 
 /** What belongs to nobody but the app, and gives room back when files go; a broken one is not written on. */
