@@ -16,7 +16,8 @@ import { chooseCollected } from "./choose.ts";
 
 /**
  * Makes room before anything is written, also for the version that is coming: collects slots beyond retention, and
- * layers that no slot of any app needs.
+ * layers that no slot of any app needs. Answers the versions that went: one that was pinned, or that a switch chose,
+ * while it was unmounted stays.
  */
 export async function prune(
   engine: Engine,
@@ -25,11 +26,14 @@ export async function prune(
   { coming, keep = engine.settings.keep }: { coming?: Digest; keep?: number },
 ): Promise<string[]> {
   const { journal, node } = engine;
-  const collected = collectable(engine, app, coming, keep);
-  for (const image of collected) {
-    if (!collectable(engine, app, coming, keep).includes(image)) continue; // a switch to it began meanwhile
+  const mayGo = () => collectable(engine, app, coming, keep);
+  const collected: Digest[] = [];
+  for (const image of mayGo()) {
+    if (!mayGo().includes(image)) continue;
     await node.unmountSlot(app, image);
+    if (!mayGo().includes(image)) continue; // asked in the same moment in which the journal forgets it
     journal.slots.move(operation, app, image, "collect");
+    collected.push(image);
     await removeGenerations(engine, app, image);
   }
   await removeUnusedLayers(engine);
