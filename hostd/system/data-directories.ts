@@ -41,6 +41,15 @@ export function directoriesDriver(paths: Paths, maker: DirectoryMaker): DataDriv
     await syncDirectory(parent);
   }
 
+  async function sizeOf(tree: Tree): Promise<TreeSize> {
+    try {
+      return await maker.size(pathOf(tree));
+    } catch (error) {
+      if ((await unlessMissing(lstat(pathOf(tree)))) === undefined) return { bytes: 0 };
+      throw error;
+    }
+  }
+
   return {
     name: maker.name,
     async list(app, kind) {
@@ -71,7 +80,7 @@ export function directoriesDriver(paths: Paths, maker: DirectoryMaker): DataDriv
     show: async (tree) => pathOf(tree),
     hide: async () => {},
     createdAt: (trees) => Promise.all(trees.map((tree) => maker.createdAt(pathOf(tree)))),
-    sizes: (trees) => Promise.all(trees.map((tree) => maker.size(pathOf(tree)))),
+    sizes: (trees) => Promise.all(trees.map(sizeOf)),
     costOfCopy: (tree, spare) => maker.costOfCopy(pathOf(tree), spare),
   };
 }

@@ -42,6 +42,7 @@ export interface DataDriver {
   hide(tree: Tree): Promise<void>;
   /** Of several at once, in their order: one question may tell of all. */
   createdAt(trees: readonly Tree[]): Promise<Date[]>;
+  /** A tree that goes while it is measured counts 0. */
   sizes(trees: readonly Tree[]): Promise<TreeSize[]>;
   /** Bytes that a copy takes at once, 0 where it shares all, and where any would leave `spare` bytes free. */
   costOfCopy(tree: Tree, spare: number): Promise<number>;

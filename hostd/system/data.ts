@@ -12,7 +12,7 @@ import { NodeError } from "./failure.ts";
 import { parsePool } from "./lvm.ts";
 import type { NodeSystem } from "./node.ts";
 import { checkId, type Paths } from "./paths.ts";
-import { createQueue } from "./queue.ts";
+import { createQueues } from "./queue.ts";
 
 type AppData = Pick<
   NodeSystem,
@@ -34,8 +34,9 @@ const FIRST_VERSION = "first";
 const BTRFS_MAGIC = 0x9123683e;
 
 /**
- * The data of all apps: versions, snapshots, and for each app the symlink `live`. Invariants, also after kill -9 at any
- * point:
+ * The data of all apps: versions, snapshots, and for each app the symlink `live`. What changes the data of an
+ * app is done one after the other; no other app waits for it, since a copy may take minutes. Invariants, also after
+ * kill -9 at any point:
  * - live points to a whole version, or is not there yet;
  * - a tree that the driver lists is whole and durable;
  * - a version that is not live is a leftover of a restore and is removed at the next open.
@@ -47,7 +48,7 @@ export async function openData(
 ): Promise<AppData> {
   await mkdir(paths.dataOfAll, { recursive: true });
   const driver = await openDriver(paths, choice);
-  const inTurn = createQueue();
+  const inTurn = createQueues();
   const readers = new Map<string, number>();
   for (const app of await readdir(paths.dataOfAll)) await removeLeftovers(driver, paths, app);
 
@@ -55,7 +56,7 @@ export async function openData(
     const tree: Tree = { app, kind: "snapshots", id: checkId(id) };
     const name = `${app} ${id}`;
     const read = (by: number) => readers.set(name, (readers.get(name) ?? 0) + by).get(name);
-    const directory = await inTurn(async () => {
+    const directory = await inTurn(app, async () => {
       await requireTree(driver, tree);
       read(1);
       return driver.show(tree);
@@ -63,15 +64,15 @@ export async function openData(
     try {
       return await use(directory);
     } finally {
-      if (read(-1) === 0) await inTurn(async () => readers.get(name) === 0 && driver.hide(tree));
+      if (read(-1) === 0) await inTurn(app, async () => readers.get(name) === 0 && driver.hide(tree));
     }
   }
 
   return {
-    dataPath: (app) => inTurn(async () => dataPath(driver, paths, app, await userOf(app))),
+    dataPath: (app) => inTurn(app, async () => dataPath(driver, paths, app, await userOf(app))),
     liveData: (app) => liveVersion(paths, app),
     snapshot: (app, id) =>
-      inTurn(async () => {
+      inTurn(app, async () => {
         const tree: Tree = { app, kind: "snapshots", id: checkId(id) };
         await driver.copy(await requireLive(paths, app), tree);
         const [createdAt = new Date(0)] = await driver.createdAt([tree]);
@@ -84,21 +85,21 @@ export async function openData(
       return found.sort((one, other) => one.createdAt.localeCompare(other.createdAt) || (one.id < other.id ? -1 : 1));
     },
     withSnapshot,
-    restore: (app, id, version) => inTurn(() => restore(driver, paths, app, checkId(id), checkId(version))),
+    restore: (app, id, version) => inTurn(app, () => restore(driver, paths, app, checkId(id), checkId(version))),
     forget: (app, id) =>
-      inTurn(async () => {
+      inTurn(app, async () => {
         if ((readers.get(`${app} ${id}`) ?? 0) > 0) throw inUse(app, id);
         await driver.remove({ app, kind: "snapshots", id: checkId(id) });
       }),
     digestSnapshot: (app, id, pace) => withSnapshot(app, id, (directory) => digestTree(directory, pace)),
-    snapshotSizes: (app) => inTurn(() => sizesOf(driver, app)),
-    snapshotCost: (app, spare) => inTurn(() => costOf(driver, paths, app, spare)),
+    snapshotSizes: (app) => sizesOf(driver, app),
+    snapshotCost: (app, spare) => costOf(driver, paths, app, spare),
     async dataStore() {
       const pool = await driver.pool?.();
       return { driver: driver.name, ...(pool === undefined ? {} : { pool }) };
     },
     async wipeData() {
-      for (const app of await readdir(paths.dataOfAll)) await inTurn(() => wipe(driver, paths, app));
+      for (const app of await readdir(paths.dataOfAll)) await inTurn(app, () => wipe(driver, paths, app));
     },
   };
 }

@@ -7,3 +7,13 @@ export function createQueue(): <T>(task: () => Promise<T>) => Promise<T> {
     return next;
   };
 }
+
+/** One such queue for each key: those of two keys do not wait for each other. */
+export function createQueues(): <T>(key: string, task: () => Promise<T>) => Promise<T> {
+  const known = new Map<string, ReturnType<typeof createQueue>>();
+  return (key, task) => {
+    const inTurn = known.get(key) ?? createQueue();
+    known.set(key, inTurn);
+    return inTurn(task);
+  };
+}

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -28,6 +28,22 @@ const directories = {
 };
 
 const isSubvolume = (directory: string) => spawnSync("btrfs", ["subvolume", "show", directory]).status === 0;
+
+/** Puts a program before the real one, which the script has as `$real`; `wait_for` is a shell's test to come true, in five seconds at most. */
+async function withStandIn(place: DataPlace, name: string, script: string, use: () => Promise<void>): Promise<void> {
+  const directory = join(place.state, "../bin");
+  const real = execFileSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim();
+  const wait = 'wait_for() { n=0; until test "$@" || test $((n += 1)) -gt 100; do sleep 0.05; done; }';
+  mkdirSync(directory);
+  writeFileSync(join(directory, name), `#!/bin/sh\nreal=${real}\n${wait}\n${script}\n`, { mode: 0o755 });
+  const before = process.env["PATH"];
+  process.env["PATH"] = `${directory}:${before}`;
+  try {
+    await use();
+  } finally {
+    process.env["PATH"] = before;
+  }
+}
 
 const copy: DataContract = {
   ...directories,
@@ -74,6 +90,36 @@ describeWith({ root: true, programs: ["strace"] }, "data of an app, driver copy"
       const again = await open("auto");
       expect(await again.dataStore()).toEqual({ driver: "copy" });
       expect(readFileSync(join(await again.dataPath("shop"), "orders"), "utf8")).toBe("1");
+    }));
+});
+
+describeWith({ root: true, programs: ["strace"] }, "data of two apps", () => {
+  test("a copy of the one's, however long it takes, does not keep the other from its data", () =>
+    copy.withPlace(async (place) => {
+      const { node, state } = place;
+      await node.dataPath("shop");
+      const ended: string[] = [];
+      const untilOther = `wait_for -e '${state}/data/mail/live'\nexec "$real" "$@"`;
+      await withStandIn(place, "cp", untilOther, async () => {
+        const kept = node.snapshot("shop", "one").then(() => ended.push("snapshot of shop"));
+        await node.dataPath("mail").then(() => ended.push("data of mail"));
+        await kept;
+      });
+      expect(ended).toEqual(["data of mail", "snapshot of shop"]);
+    }));
+
+  test("measuring keeps nobody waiting, and what is forgotten meanwhile counts nothing", () =>
+    copy.withPlace(async (place) => {
+      const { node } = place;
+      writeFileSync(join(await node.dataPath("shop"), "orders"), Buffer.alloc(100_000, 7));
+      for (const id of ["one", "two"]) await node.snapshot("shop", id);
+      const untilGone = 'case "$*" in */one) wait_for ! -e "$3" ;; esac\nexec "$real" "$@"';
+      await withStandIn(place, "du", untilGone, async () => {
+        const sizes = node.snapshotSizes("shop");
+        await node.forget("shop", "one");
+        expect((await sizes)["one"]?.bytes ?? 0).toBe(0);
+        expect((await sizes)["two"]?.bytes).toBeGreaterThan(99_999);
+      });
     }));
 });
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { checkId, pathsOf } from "../../../../hostd/system/paths.ts";
-import { createQueue } from "../../../../hostd/system/queue.ts";
+import { createQueue, createQueues } from "../../../../hostd/system/queue.ts";
 
 const paths = pathsOf({ stateDirectory: "/var/lib/hostd", runDirectory: "/run/hostd" });
 
@@ -42,6 +42,23 @@ test("a queue runs one task after the other, also after one that failed", async 
   const results = await Promise.allSettled([task("one", 5, true), task("two", 1), task("three", 0)]);
   expect(results.map(({ status }) => status)).toEqual(["rejected", "fulfilled", "fulfilled"]);
   expect(order).toEqual(["one", "two", "three"].flatMap((name) => [`${name} begins`, `${name} ends`]));
+});
+
+test("queues of two keys do not wait for each other, tasks of one key do", async () => {
+  const inTurn = createQueues();
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  const order: string[] = [];
+  const task = (key: string, name: string, until?: Promise<void>) =>
+    inTurn(key, async () => {
+      await until;
+      order.push(name);
+    });
+  const first = task("shop", "first", held);
+  const second = task("shop", "second");
+  await task("mail", "other");
+  release();
+  await Promise.all([first, second]);
+  expect(order).toEqual(["other", "first", "second"]);
 });
 
 function tryTo(make: () => string): string | undefined {
