@@ -24,7 +24,8 @@ const { signal } = new AbortController();
 const pace = () => Promise.resolve();
 const source = openSource(repository);
 const layerTurns = createTurnsByKey();
-const bringer = { source, node, clock: systemClock, settings: {}, pace, layerTurns, stateDirectory: state };
+const care = { laidDown: () => {} };
+const bringer = { source, node, clock: systemClock, care, settings: {}, pace, layerTurns, stateDirectory: state };
 for (const [index, layer] of manifest.layers.entries()) {
   const diffId = config.rootfs.diff_ids[index];
   if (diffId === undefined || (await node.hasLayer(verityOf(layer)))) continue;

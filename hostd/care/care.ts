@@ -1,4 +1,4 @@
-import type { CareDocument, LookDocument } from "../../manifests/care.ts";
+import type { CareDocument, Damage, LookDocument } from "../../manifests/care.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import { careForSnapshots, readNewSnapshots, type Seen } from "../data/care-for-snapshots.ts";
 import type { Engine } from "../engine.ts";
@@ -9,6 +9,7 @@ import type { Old } from "../retention/pushed.ts";
 import { followChannel } from "../stage/follow.ts";
 import { createPace } from "../stage/pace.ts";
 import { checkLayers } from "./fsck.ts";
+import { knownLayers } from "./layers.ts";
 
 /** Bytes per second: a disk does not notice, 100 GB take three hours. */
 const SCRUB_RATE = 10_000_000;
@@ -18,9 +19,14 @@ const SCRUB_RATE = 10_000_000;
  * needs them. One timer for all of it: nothing else wakes an idle hostd.
  */
 export interface Care {
-  /** The last whole pass over all layers, whoever asked for it, and the last look at everything else. */
+  /**
+   * The last whole pass over all layers, whoever asked for it, and the last look at everything else. Damage is left out
+   * once its layer is no version's any more, or was laid down anew.
+   */
   lastScrub(): CareDocument | undefined;
   lastLook(): LookDocument | undefined;
+  /** Told of every layer that was laid down from its blob: what was found of it before is over. */
+  laidDown(root: string): void;
   /** One pass over all layers now; a second one that is asked for meanwhile gets its own turn. */
   check(options: { repair: boolean }): Promise<CareDocument>;
   /** Resolves when the journal was found damaged: then nothing may be done any more. */
@@ -36,6 +42,7 @@ interface Due {
 
 export function openCare(engineOf: () => Engine): Care {
   let scrub: CareDocument | undefined;
+  let found: Damage[] = []; // by the pass under way, else by the last one
   let look: LookDocument | undefined;
   let turn: Promise<unknown> = Promise.resolve();
   let scrubbed: number | undefined;
@@ -44,7 +51,8 @@ export function openCare(engineOf: () => Engine): Care {
 
   function pass(options: Parameters<typeof checkLayers>[1]): Promise<CareDocument> {
     const begun = turn.then(async () => {
-      scrub = await checkLayers(engineOf(), options);
+      found = [];
+      scrub = await checkLayers(engineOf(), options, found);
       return scrub;
     });
     turn = begun.catch(() => undefined);
@@ -82,8 +90,14 @@ export function openCare(engineOf: () => Engine): Care {
     looking = lookAgainAndAgain();
   });
   return {
-    lastScrub: () => scrub,
+    lastScrub: () => scrub && { ...scrub, damaged: ofKnownLayers(engineOf(), scrub.damaged) },
     lastLook: () => look,
+    laidDown(root) {
+      for (const damaged of [found, scrub?.damaged ?? []]) {
+        const at = damaged.findIndex(({ what }) => what === root);
+        if (at >= 0) damaged.splice(at, 1);
+      }
+    },
     check: (options) => pass(options),
     damaged,
     async close() {
@@ -92,6 +106,12 @@ export function openCare(engineOf: () => Engine): Care {
       await turn;
     },
   };
+}
+
+function ofKnownLayers(engine: Engine, damaged: readonly Damage[]): Damage[] {
+  if (damaged.length === 0) return [];
+  const known = new Set(knownLayers(engine).map(({ verity }) => verity.root));
+  return damaged.filter(({ what }) => known.has(what));
 }
 
 /** Each part by itself: what hinders one is told, and hinders no other. A damaged journal ends the look. */

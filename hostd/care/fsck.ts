@@ -9,11 +9,15 @@ import { type KnownLayer, knownLayers } from "./layers.ts";
  * Verifies every layer that the journal knows, byte for byte, and the layers on the disk against the journal. With
  * `repair`, only what is bad is fetched again and laid down beside the bad file, which it then replaces: what runs on
  * the old file keeps it until it is started again. The journal decides what should be there; nothing is judged anew.
+ * What is bad is told in `damaged` as soon as it is found.
  */
-export async function checkLayers(engine: Engine, options: { repair: boolean; pace?: Pace }): Promise<CareDocument> {
+export async function checkLayers(
+  engine: Engine,
+  options: { repair: boolean; pace?: Pace },
+  damaged: Damage[] = [],
+): Promise<CareDocument> {
   const at = engine.clock.date().toISOString();
   const read: KnownLayer[] = [];
-  const damaged: Damage[] = [];
   for (const layer of knownLayers(engine)) {
     engine.closing.throwIfAborted();
     const message = await faultOf(engine, layer, options.pace);

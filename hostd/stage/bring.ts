@@ -24,6 +24,7 @@ export interface Coming {
 
 type Bringer = Pick<Engine, "source" | "clock" | "pace" | "layerTurns" | "stateDirectory"> & {
   node: Pick<Engine["node"], "hasLayer" | "layDownLayer">;
+  care: Pick<Engine["care"], "laidDown">;
   settings: Pick<Engine["settings"], "rate">;
 };
 
@@ -44,7 +45,10 @@ export async function fetchBlob(engine: Bringer, coming: Coming): Promise<void> 
  */
 export async function layBlob(engine: Bringer, coming: Coming): Promise<void> {
   const { layer, diffId, signal, onBytes, replace = false } = coming;
-  const lay = (blob: string) => engine.node.layDownLayer({ blob, layer, diffId, signal, replace, onBytes });
+  const lay = async (blob: string) => {
+    await engine.node.layDownLayer({ blob, layer, diffId, signal, replace, onBytes });
+    engine.care.laidDown(verityOf(layer).root);
+  };
   await alone(engine, coming, async () => {
     const inPlace = fileInPlace(engine, coming);
     if (inPlace !== undefined) {

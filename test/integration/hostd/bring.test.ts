@@ -51,6 +51,7 @@ async function openPlace(directory: string, url: string) {
     source: counting(openSource(location), requests),
     node,
     clock: systemClock,
+    care: { laidDown: () => {} },
     settings: { rate },
     pace: () => Promise.resolve(),
     layerTurns: createTurnsByKey(),

@@ -55,6 +55,20 @@ test("fsck finds a layer that is gone, and says why it cannot be repaired when t
     expect(gone).toMatchObject({ repaired: false, reason: expect.stringContaining("expected a blob at") });
   }));
 
+test("a layer that was found bad is told as such until it is staged again", () =>
+  withRig(async (rig) => {
+    await rig.start();
+    const { layers } = await rig.publish({ version: "1.0.0" });
+    await rig.operate("stage");
+    const [root = ""] = layers.map((layer) => verityOf(layer).root);
+    damage(join(rig.state, `layers/${root}.erofs`));
+    await rig.client.fsck(false);
+    expect((await rig.client.status()).scrub?.damaged).toMatchObject([{ what: root, repaired: false }]);
+    expect((await rig.operate("stage")).state).toBe("done");
+    expect((await rig.client.status()).scrub?.damaged).toEqual([]);
+    expect(await rig.client.fsck(false)).toMatchObject({ damaged: [] });
+  }));
+
 test("prune takes what retention does not protect, and a dry run takes nothing but says the same", () =>
   withRig(async (rig) => {
     await rig.start();

@@ -1,6 +1,10 @@
 import { expect, test } from "vitest";
+import { openCare } from "../../../../hostd/care/care.ts";
 import { checkLayers } from "../../../../hostd/care/fsck.ts";
 import type { Engine } from "../../../../hostd/engine.ts";
+import { layBlob } from "../../../../hostd/stage/bring.ts";
+import { createTurnsByKey } from "../../../../hostd/stage/turns.ts";
+import { digestFromHex } from "../../../../manifests/digest.ts";
 import { LAYER_ANNOTATIONS, type LayerVerity } from "../../../../manifests/image.ts";
 
 const KEPT = "a".repeat(64);
@@ -13,16 +17,21 @@ function slotOf(version: string, root: string) {
     [LAYER_ANNOTATIONS.erofsSize]: "4096",
     [LAYER_ANNOTATIONS.erofsFormat]: "1",
   };
-  const layer = { mediaType: "", digest: `sha256:${root}`, size: 1, annotations };
+  const layer = { mediaType: "", digest: digestFromHex(root), size: 1, annotations };
   return { app: "shop", version, manifest: { layers: [layer] }, config: { rootfs: { diff_ids: [layer.digest] } } };
 }
 
-/** Two versions whose layers cannot be read; `onRead` is called at each read. */
-function engineOf(onRead: (slots: { version: string }[]) => void) {
+type Slot = ReturnType<typeof slotOf>;
+
+/** Two versions, of which the layer of the second cannot be read; `onRead` is called at each read. */
+function engineOf(onRead: (slots: Slot[], root: string) => unknown) {
   const slots = [slotOf("2.0.0", KEPT), slotOf("1.0.0", OTHER)];
   const told: string[] = [];
   const engine = {
-    clock: { date: () => new Date(0) },
+    clock: { date: () => new Date(0), sleep: () => new Promise(() => {}) },
+    settings: { care: { every: 1 } },
+    source: { fileOf: (path: string) => path },
+    layerTurns: createTurnsByKey(),
     closing: new AbortController().signal,
     journal: {
       apps: { list: () => [{ app: "shop" }] },
@@ -31,13 +40,29 @@ function engineOf(onRead: (slots: { version: string }[]) => void) {
     },
     node: {
       async scrubLayer({ root }: LayerVerity) {
-        onRead(slots);
+        await onRead(slots, root);
         if (root === OTHER) throw new Error("no file");
       },
+      layDownLayer: async () => {},
     },
     log: () => {},
   };
-  return { engine: engine as unknown as Engine, told };
+  return { engine: engine as unknown as Engine, slots, told };
+}
+
+/** Care of that node. */
+function careOf(onRead: (slots: Slot[], root: string) => unknown = () => {}) {
+  const { engine, slots } = engineOf(onRead);
+  const care = openCare(() => engine);
+  Object.assign(engine, { care });
+  return { engine, slots, care };
+}
+
+/** Lays down the one layer of a version, as a staging does. */
+async function lay(engine: Engine, { manifest: { layers }, config: { rootfs } }: Slot): Promise<void> {
+  const [[layer], [diffId]] = [layers, rootfs.diff_ids];
+  if (layer === undefined || diffId === undefined) throw new Error("expected a layer");
+  await layBlob(engine, { layer, diffId, signal: engine.closing });
 }
 
 test("a layer that the journal knows and that is not there is damage", async () => {
@@ -52,4 +77,42 @@ test("a layer whose last version was collected while layers were read is no dama
   const { engine, told } = engineOf((slots) => slots.splice(1));
   expect(await checkLayers(engine, { repair: false })).toMatchObject({ layers: 1, bytes: 4096, damaged: [] });
   expect(told).toEqual([]);
+});
+
+const BAD = { layers: 2, damaged: [{ what: OTHER, repaired: false }] };
+
+test("a report of damage stands until the layer is no version's any more", async () => {
+  const { care, slots } = careOf();
+  await care.check({ repair: false });
+  expect(care.lastScrub()).toMatchObject(BAD);
+  slots.splice(1);
+  expect(care.lastScrub()).toMatchObject({ layers: 2, damaged: [] });
+});
+
+test("a report of damage stands until that layer was laid down anew, and not another one", async () => {
+  const { engine, care } = careOf();
+  await care.check({ repair: false });
+  await lay(engine, slotOf("2.0.0", KEPT));
+  expect(care.lastScrub()).toMatchObject(BAD);
+  await lay(engine, slotOf("1.0.0", OTHER));
+  expect(care.lastScrub()).toMatchObject({ layers: 2, damaged: [] });
+});
+
+test.each([
+  ["after it was found bad, is no damage", [OTHER, KEPT], []],
+  ["before it was found bad, is damage", [KEPT, OTHER], BAD.damaged],
+] as const)("a layer that was laid down anew while layers were read, %s", async (_, order, damaged) => {
+  const anew = slotOf("1.0.0", OTHER);
+  const { engine, slots, care } = careOf((_slots, root) => (root === KEPT ? lay(engine, anew) : undefined));
+  if (order[0] === OTHER) slots.reverse();
+  expect(await care.check({ repair: false })).toMatchObject({ damaged });
+  expect(care.lastScrub()).toMatchObject({ damaged });
+});
+
+test("a layer that was found bad again is damage, although it was laid down anew before", async () => {
+  const { engine, care } = careOf();
+  await care.check({ repair: false });
+  await lay(engine, slotOf("1.0.0", OTHER));
+  await care.check({ repair: false });
+  expect(care.lastScrub()).toMatchObject(BAD);
 });
