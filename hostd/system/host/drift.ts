@@ -1,7 +1,7 @@
 import type { Stats } from "node:fs";
-import { lstat, opendir, readdir } from "node:fs/promises";
-import { join, relative } from "node:path";
-import { hasErrno, unlessMissing } from "../../../effects/errno.ts";
+import { lstat, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { hasErrno } from "../../../effects/errno.ts";
 import { run } from "../../../effects/process.ts";
 import { PROGRAMS } from "../programs.ts";
 import { isSame } from "./same.ts";
@@ -24,7 +24,7 @@ const NO_DRIFT: ReadonlySet<string> = new Set([".pwd.lock", ".updated"]);
 
 /**
  * Tells what in an upper was changed by hand from copies of what lies below; ends when `most` changes were found. A copy in
- * an opaque directory is neither: without it there would be nothing.
+ * an opaque directory is neither: without it there would be nothing. What vanished since it was listed is neither as well.
  */
 export async function compareUpper(
   upper: string,
@@ -36,16 +36,19 @@ export async function compareUpper(
   const same: string[] = [];
   const opaque = entries.filter(({ kind }) => kind === "opaque").map(({ path }) => `${path}/`);
   const tell = (path: string, how: Drift["how"]) => drift.push({ path: join("/etc", path), how });
-  for (const { path, kind } of entries) {
-    if (drift.length >= most) break;
+  const compare = async ({ path, kind }: Entry) => {
     if (kind === "removed") tell(path, "removed");
     else if (kind === "file") {
       const isCopy = NO_DRIFT.has(path) || (await isAsBelow(join(upper, path), below, path));
       if (!isCopy) tell(path, "changed");
       else if (!opaque.some((directory) => path.startsWith(directory))) same.push(path);
     } else if (!(await isDirectoryAsBelow(upper, below, path))) tell(path, "changed");
-    if (kind !== "opaque") continue;
+    if (kind !== "opaque") return;
     for (const hidden of await hiddenIn(upper, below, path)) tell(hidden, "removed");
+  };
+  for (const entry of entries) {
+    if (drift.length >= most) break;
+    await unlessGone(compare(entry));
   }
   return { drift: drift.sort((a, b) => (a.path < b.path ? -1 : 1)).slice(0, most), same };
 }
@@ -70,12 +73,15 @@ async function namesIn(directory: string): Promise<string[]> {
 
 /** Everything in an upper directory, by name; a character device hides what lies below. */
 export async function entriesIn(upper: string): Promise<Entry[]> {
-  const directory = await unlessMissing(opendir(upper, { recursive: true }));
   const found: Entry[] = [];
-  if (directory === undefined) return found;
-  for await (const entry of directory) {
-    found.push({ path: relative(upper, join(entry.parentPath, entry.name)), kind: kindOf(entry) });
-  }
+  const list = async (directory: string) => {
+    for (const entry of (await unlessGone(readdir(join(upper, directory), { withFileTypes: true }))) ?? []) {
+      const path = join(directory, entry.name);
+      found.push({ path, kind: kindOf(entry) });
+      if (entry.isDirectory()) await list(path);
+    }
+  };
+  await list("");
   const opaque = await opaqueAmong(found.flatMap(({ path, kind }) => (kind === "directory" ? join(upper, path) : [])));
   return found
     .map((entry): Entry => (opaque.has(join(upper, entry.path)) ? { ...entry, kind: "opaque" } : entry))
@@ -116,9 +122,14 @@ export async function isAsBelow(file: string, below: readonly string[], path: st
 }
 
 /** Undefined where there is nothing, or a file in place of a directory above. */
-export async function lookAt(path: string) {
+export function lookAt(path: string) {
+  return unlessGone(lstat(path));
+}
+
+/** Undefined where something is not there, or no directory any more: /etc changes while it is looked at. */
+async function unlessGone<T>(pending: Promise<T>): Promise<T | undefined> {
   try {
-    return await lstat(path);
+    return await pending;
   } catch (error) {
     if (hasErrno(error, "ENOENT", "ENOTDIR")) return undefined;
     throw error;
