@@ -2,7 +2,7 @@ import type { CareDocument, Damage } from "../../manifests/care.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import type { Engine } from "../engine.ts";
 import { fetchBlob, layBlob } from "../stage/bring.ts";
-import type { Pace } from "../stage/pace.ts";
+import { type Pace, untilClosing } from "../stage/pace.ts";
 import { type KnownLayer, knownLayers } from "./layers.ts";
 
 /**
@@ -37,11 +37,11 @@ function isKnown(engine: Engine, { verity }: KnownLayer): boolean {
 }
 
 async function faultOf(engine: Engine, { verity }: KnownLayer, pace: Pace | undefined): Promise<string | undefined> {
-  const wait = pace === undefined ? undefined : (bytes: number) => pace(bytes, engine.closing);
   try {
-    await engine.node.scrubLayer(verity, wait);
+    await engine.node.scrubLayer(verity, untilClosing(engine.closing, pace));
     return undefined;
   } catch (error) {
+    if (engine.closing.aborted) throw error; // not read to its end: that is no fault of the layer's
     return toFailureDocument(error).message;
   }
 }

@@ -42,7 +42,7 @@ async function recordNew(engine: Engine, app: string, pace: Pace): Promise<void>
   for (const id of unrecorded(engine.journal.snapshots.list(app))) {
     if (engine.closing.aborted) return;
     try {
-      await verifySnapshot(engine, app, id, (bytes) => pace(bytes, engine.closing));
+      await verifySnapshot(engine, app, id, pace);
     } catch (error) {
       if (!engine.closing.aborted) engine.log("warn", "snapshot not read", { app, id, ...toFailureDocument(error) });
     }

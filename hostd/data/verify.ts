@@ -1,19 +1,15 @@
 import type { SnapshotCheck } from "../../manifests/care.ts";
 import type { SnapshotDocument } from "../../manifests/snapshot.ts";
 import type { Engine } from "../engine.ts";
+import { type Pace, untilClosing } from "../stage/pace.ts";
 
 /**
  * Reads a snapshot whole and compares it with what was recorded of it. Where nothing was recorded yet this reading is
  * the record, and the answer says so: it proves nothing about the time before.
  */
-export async function verifySnapshot(
-  engine: Engine,
-  app: string,
-  id: string,
-  pace?: (bytes: number) => Promise<void>,
-): Promise<SnapshotCheck> {
+export async function verifySnapshot(engine: Engine, app: string, id: string, pace?: Pace): Promise<SnapshotCheck> {
   const known = engine.journal.snapshots.require(app, id);
-  const found = await engine.node.digestSnapshot(app, id, pace);
+  const found = await engine.node.digestSnapshot(app, id, untilClosing(engine.closing, pace));
   const at = engine.clock.date().toISOString();
   const recorded = known.digest;
   if (recorded === undefined) engine.journal.snapshots.record(app, id, { ...found, at });

@@ -25,3 +25,11 @@ export function createPace(rate: number | undefined, clock: Pick<Clock, "now" | 
     if (free > now) await clock.sleep(free - now, signal);
   };
 }
+
+/** What a long reading waits for between its pieces: a pace where there is one. It throws once hostd is asked to end. */
+export function untilClosing(closing: AbortSignal, pace?: Pace): (bytes: number) => Promise<void> {
+  return async (bytes) => {
+    await pace?.(bytes, closing);
+    if (closing.aborted) throw new HostdError("interrupted", "hostd was asked to end before all was read");
+  };
+}

@@ -23,31 +23,34 @@ function slotOf(version: string, root: string) {
 
 type Slot = ReturnType<typeof slotOf>;
 
+type Wait = (bytes: number) => Promise<void>;
+
 /** Two versions, of which the layer of the second cannot be read; `onRead` is called at each read. */
-function engineOf(onRead: (slots: Slot[], root: string) => unknown) {
+function engineOf(onRead: (slots: Slot[], root: string, wait: Wait) => unknown) {
   const slots = [slotOf("2.0.0", KEPT), slotOf("1.0.0", OTHER)];
   const told: string[] = [];
+  const closing = new AbortController();
   const engine = {
     clock: { date: () => new Date(0), sleep: () => new Promise(() => {}) },
     settings: { care: { every: 1 } },
     source: { fileOf: (path: string) => path },
     layerTurns: createTurnsByKey(),
-    closing: new AbortController().signal,
+    closing: closing.signal,
     journal: {
       apps: { list: () => [{ app: "shop" }] },
       slots: { list: () => slots },
       events: { append: (kind: string) => told.push(kind) },
     },
     node: {
-      async scrubLayer({ root }: LayerVerity) {
-        await onRead(slots, root);
+      async scrubLayer({ root }: LayerVerity, wait: Wait) {
+        await onRead(slots, root, wait);
         if (root === OTHER) throw new Error("no file");
       },
       layDownLayer: async () => {},
     },
     log: () => {},
   };
-  return { engine: engine as unknown as Engine, slots, told };
+  return { engine: engine as unknown as Engine, slots, told, closing };
 }
 
 /** Care of that node. */
@@ -76,6 +79,21 @@ test("a layer that the journal knows and that is not there is damage", async () 
 test("a layer whose last version was collected while layers were read is no damage, and does not count", async () => {
   const { engine, told } = engineOf((slots) => slots.splice(1));
   expect(await checkLayers(engine, { repair: false })).toMatchObject({ layers: 1, bytes: 4096, damaged: [] });
+  expect(told).toEqual([]);
+});
+
+test.each([
+  ["at full speed", undefined],
+  ["at a pace", async () => {}],
+])("hostd does not read on %s when it is asked to end, and what it did not read is no damage", async (_, pace) => {
+  let pieces = 0;
+  const { engine, told, closing } = engineOf(async (_slots, _root, wait) => {
+    closing.abort();
+    for (; pieces < 1_000; pieces++) await wait(1);
+  });
+  const checked = checkLayers(engine, { repair: false, ...(pace === undefined ? {} : { pace }) });
+  await expect(checked).rejects.toMatchObject({ code: "interrupted" });
+  expect(pieces).toBe(0);
   expect(told).toEqual([]);
 });
 
