@@ -40,8 +40,12 @@ export async function openLayers(paths: Paths): Promise<LayerFiles> {
     if (before === undefined) throw missingLayer(file);
     const record = await unlessMissing(readFile(paths.layerChecked(verity.root), "utf8"));
     if (record !== undefined && isKnown(record, before)) return;
-    await rm(paths.layerChecked(verity.root), { force: true });
-    await verifyErofs(file, verity, pace);
+    try {
+      await verifyErofs(file, verity, pace);
+    } catch (error) {
+      if (isDamage(error)) await rm(paths.layerChecked(verity.root), { force: true });
+      throw error;
+    }
     await remember(verity.root, before);
   }
 
@@ -51,7 +55,7 @@ export async function openLayers(paths: Paths): Promise<LayerFiles> {
       await checkLayer(verity);
       return true;
     } catch (error) {
-      if (error instanceof Failure && DAMAGED.has(error.code)) return false;
+      if (isDamage(error)) return false;
       throw error;
     }
   }
@@ -86,6 +90,10 @@ export async function openLayers(paths: Paths): Promise<LayerFiles> {
       await syncDirectory(paths.layerFiles);
     },
   };
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof Failure && DAMAGED.has(error.code);
 }
 
 async function look(file: string): Promise<Checked | undefined> {

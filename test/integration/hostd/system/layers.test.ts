@@ -145,6 +145,18 @@ describeWith({ root: true }, "layers and slots", () => {
       writeFileSync(join(state, "layers", `${base.root}.checked`), text);
       await node.checkLayer(baseVerity);
       await expect(node.scrubLayer(baseVerity)).rejects.toMatchObject({ details: { block: 1 } });
+      await expect(node.checkLayer(baseVerity)).rejects.toMatchObject({ details: { block: 1 } });
+    }));
+
+  test("a scrub that is broken off changes nothing: the next mount need not read the layer", () =>
+    withNode(async (fixture) => {
+      const { node, state } = fixture;
+      const { base, baseVerity } = await layDownAll(fixture);
+      const record = join(state, "layers", `${base.root}.checked`);
+      const before = statSync(record);
+      const breakOff = () => Promise.reject(new Error("hostd ends"));
+      await expect(node.scrubLayer(baseVerity, breakOff)).rejects.toThrow("hostd ends");
+      expect(statSync(record)).toMatchObject({ ino: before.ino, ctimeMs: before.ctimeMs });
     }));
 
   test("a mount whose file was replaced is not used for a new slot", () =>
