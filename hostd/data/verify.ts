@@ -8,10 +8,10 @@ import { type Pace, untilClosing } from "../stage/pace.ts";
  * the record, and the answer says so: it proves nothing about the time before.
  */
 export async function verifySnapshot(engine: Engine, app: string, id: string, pace?: Pace): Promise<SnapshotCheck> {
-  const known = engine.journal.snapshots.require(app, id);
+  engine.journal.snapshots.require(app, id);
   const found = await engine.node.digestSnapshot(app, id, untilClosing(engine.closing, pace));
   const at = engine.clock.date().toISOString();
-  const recorded = known.digest;
+  const recorded = engine.journal.snapshots.require(app, id).digest; // another reading may have recorded it meanwhile
   if (recorded === undefined) engine.journal.snapshots.record(app, id, { ...found, at });
   const outcome = recorded === undefined ? "recorded" : recorded.value === found.value ? "same" : "differs";
   if (outcome === "differs") {

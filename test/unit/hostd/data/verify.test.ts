@@ -52,6 +52,20 @@ test("the first whole reading is the record", async () => {
   expect(told).toEqual([]);
 });
 
+test("what another reading recorded meanwhile is what this one is compared with", async () => {
+  const other = { ...FOUND, value: "other", at: "" };
+  const { engine, told, known } = engineOf(({ known }) => known.set("one", { digest: other }));
+  expect(await verifySnapshot(engine, "shop", "one")).toMatchObject({ outcome: "differs", recorded: other });
+  expect(known.get("one")?.digest).toBe(other);
+  expect(told).toEqual(["snapshot.damaged"]);
+});
+
+test("nothing is recorded of one that was forgotten meanwhile", async () => {
+  const { engine, known } = engineOf(({ known }) => known.clear());
+  await expect(verifySnapshot(engine, "shop", "one")).rejects.toMatchObject({ code: "unknown-snapshot" });
+  expect([...known]).toEqual([]);
+});
+
 test("hostd does not read on when it is asked to end, and records nothing", async () => {
   let pieces = 0;
   const { engine, known } = engineOf(async ({ wait, close }) => {
