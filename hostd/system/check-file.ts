@@ -8,6 +8,9 @@ type FileHealth = Extract<Health, { kind: "file" }>;
 /** Links followed in one path, as the kernel has it. */
 const MOST_LINKS = 40;
 
+/** There is no such file, or its process ended, or it is nobody's to see. */
+const NOT_THERE = ["ENOENT", "ENOTDIR", "ESRCH", "EACCES"] as const;
+
 /**
  * Whether a path exists below a root, and was written within `maxAge`. The age is a distance: a file from the future,
  * which a clock set back leaves behind, is not fresh either until it is written again.
@@ -43,18 +46,29 @@ export async function lookBelow(root: string, path: string) {
     }
     links += 1;
     if (links > MOST_LINKS) return undefined;
-    const target = await readlink(here);
+    const target = (await targetOf(here)) ?? word; // replaced since: looked at again
     if (target.startsWith("/")) at = [];
     rest = [...target.split("/"), ...rest];
   }
   return await look(join(root, ...at, "."));
 }
 
+/** What stands there; nothing where there is nothing to be seen, which is an answer and no fault of the node. */
 async function look(path: string) {
   try {
     return await lstat(path);
   } catch (error) {
-    if (hasErrno(error, "ENOENT", "ENOTDIR", "ESRCH", "EACCES")) return undefined;
+    if (hasErrno(error, ...NOT_THERE)) return undefined;
+    throw error;
+  }
+}
+
+/** Where a link leads; nothing where there is none any more. */
+async function targetOf(link: string): Promise<string | undefined> {
+  try {
+    return await readlink(link);
+  } catch (error) {
+    if (hasErrno(error, "EINVAL", ...NOT_THERE)) return undefined;
     throw error;
   }
 }

@@ -1,9 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { checkFile } from "../../../../hostd/system/check-file.ts";
 import { checkUnit } from "../../../../hostd/system/check-unit.ts";
+import { eventually } from "./fixture.ts";
 
 const window = { interval: 1_000, timeout: 2_000, within: 1_000, stable: 0 };
 
@@ -50,6 +53,20 @@ describe("the check of a file", () => {
     expect(await check("/data/up")).toMatchObject({ ok: true, detail: "there, 5 bytes" });
     expect(await check("/outside")).toEqual({ ok: false, detail: "not there" });
     expect(await check("/loop")).toEqual({ ok: false, detail: "not there" });
+  });
+
+  test("answers that a link is not there which goes before it is read, as that of a process that ended", async () => {
+    const fork = 'my $pid = fork // die; exit if $pid == 0; $| = 1; print "$pid\\n"; <STDIN>'; // and never waits for it
+    const parent = spawn("perl", ["-e", fork], { stdio: ["pipe", "pipe", "inherit"] });
+    const pid = Number(String(await once(parent.stdout, "data")));
+    try {
+      const state = async () => readFileSync(`/proc/${pid}/stat`, "utf8").split(" ")[2];
+      await eventually(state, (found) => found === "Z"); // its links are listed, and lead nowhere
+      const path = `/proc/${pid}/exe`;
+      expect(await checkFile({ kind: "file", path, ...window }, "/")).toEqual({ ok: false, detail: "not there" });
+    } finally {
+      parent.stdin.end();
+    }
   });
 });
 
