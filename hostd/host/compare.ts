@@ -8,13 +8,26 @@ import { requireApp } from "../switch/plan.ts";
 import { hostOf, requireBoot } from "./host.ts";
 import { type Difference, differenceOf, type Way, wayOf } from "./plan.ts";
 
+/** What a look at a layer may fail with: no reason to refuse the version. */
+const NOT_MOUNTED: ReadonlySet<string> = new Set(["mount-failed", "no-loop-device"]);
+
 /** How an upgrade between two versions on this node goes, and why; told by status before anybody asks for it. */
 export async function wayTo(
   engine: Engine,
   { from, to, basis, reboot = false }: { from: SlotRow | undefined; to: SlotRow; basis: ConfigBasis; reboot?: boolean },
 ): Promise<Way> {
   const key = `difference ${from?.image} ${to.image}`;
-  const difference = await engine.memo(key, () => compareVersions(engine, from, to));
+  const difference = await engine
+    .memo(key, () => compareVersions(engine, from, to))
+    .catch((error: unknown) => {
+      if (!(error instanceof Failure) || !NOT_MOUNTED.has(error.code)) throw error;
+      engine.log("error", "versions not compared", {
+        from: from?.version,
+        to: to.version,
+        ...toFailureDocument(error),
+      });
+      return differenceOf(from && requireBoot(from), requireBoot(to), undefined); // a reboot is always right
+    });
   if (from === undefined || !difference.hostdOnly) return { ...difference, live: false };
   const { machine, etc } = hostOf(engine);
   const paths = requireApp(to).config.map(({ path }) => path);
@@ -48,9 +61,6 @@ async function compareVersions(engine: Engine, from: SlotRow | undefined, to: Sl
   return differenceOf(requireBoot(from), requireBoot(to), await changedPaths(engine, from, to));
 }
 
-/** What a look at a layer may fail with: no reason to refuse the version. */
-const NOT_MOUNTED: ReadonlySet<string> = new Set(["mount-failed", "no-loop-device"]);
-
 /** Paths in which two roots differ, layer by layer; undefined where their layers cannot be told apart that way. */
 async function changedPaths(engine: Engine, from: SlotRow, to: SlotRow): Promise<string[] | undefined> {
   const [before, after] = [from, to].map((slot) => slot.manifest.layers.map((layer) => verityOf(layer).root));
@@ -59,13 +69,7 @@ async function changedPaths(engine: Engine, from: SlotRow, to: SlotRow): Promise
   for (const [index, root] of before.entries()) {
     const other = after[index];
     if (other === undefined || other === root) continue;
-    try {
-      paths.push(...(await hostOf(engine).compareLayers(root, other)));
-    } catch (error) {
-      if (!(error instanceof Failure) || !NOT_MOUNTED.has(error.code)) throw error;
-      engine.log("error", "versions not compared", { from: from.version, to: to.version, ...toFailureDocument(error) });
-      return undefined; // a reboot is always right
-    }
+    paths.push(...(await hostOf(engine).compareLayers(root, other)));
   }
   return paths;
 }
