@@ -30,8 +30,9 @@ export const hostStatusSchema = z.object({
   ),
   /** Whether the ESP holds the recovery entry. */
   recovery: z.boolean(),
-  /** Bytes; absent where the ESP could not be read, and then `problem` says why. */
+  /** Bytes; absent where the ESP could not be read. */
   esp: z.object({ total: z.int(), free: z.int(), entries: z.int() }).optional(),
+  /** Which part of this could not be told, and why: it is absent or empty then. */
   problem: z.string().optional(),
   /** Milliseconds of the boot that brought up what runs. */
   boot: z

@@ -7,38 +7,56 @@ import { basisFor } from "../config/choose.ts";
 import type { Engine } from "../engine.ts";
 import type { SlotRow } from "../journal/slots.ts";
 import type { EspContent } from "../system/host/esp.ts";
+import type { HostSystem } from "../system/host/open.ts";
 import { wayTo } from "./compare.ts";
 import { short } from "./entries.ts";
 import { hostApp, slotOfRoot } from "./host.ts";
 
-/** Everything about the system under this node; undefined where it is no host image. Takes no lock. */
+/**
+ * Everything about the system under this node; undefined where it is no host image. Takes no lock. A part that cannot be
+ * told is a problem, and hides no other one.
+ */
 export async function toHostStatus(engine: Engine): Promise<HostStatus | undefined> {
   if (engine.host === undefined) return undefined;
   const { machine, files, esp, etc } = engine.host;
   const product = hostApp(engine);
-  const good = await files.good();
+  const problems: string[] = [];
+  const ask = async <T>(what: string, answer: Promise<T>): Promise<T | undefined> => {
+    try {
+      return await answer;
+    } catch (error) {
+      problems.push(`${what}: ${toFailureDocument(error).message}`);
+      return undefined;
+    }
+  };
+  const good = await ask("last good system", files.good());
   const booted = slotOfRoot(engine, product, machine.booted);
-  const content = await esp.read().catch((error: unknown) => toFailureDocument(error).message);
-  const boot = await engine.memo(
-    "boot-times",
-    () => machine.bootTimes(),
-    (times) => times?.user !== undefined,
-  );
-  const next = await nextOf(engine, product, booted);
+  const content = await ask("ESP", esp.read());
+  const boot = await ask("times of the boot", timesOf(engine, machine));
+  const next = await ask("next version", nextOf(engine, product, booted));
+  const drift = await ask("drift of /etc", etc.drift(machine.booted));
   const of = (root: string) => bootable(root, slotOfRoot(engine, product, root));
   return {
     ...(product === undefined ? {} : { product }),
     booted: { ...of(machine.booted), as: await roleOf(engine, good) },
     ...(machine.started === machine.booted ? {} : { started: of(machine.started) }),
     ...(good === undefined ? {} : { good: of(good) }),
-    ...(typeof content === "string"
-      ? { entries: [], recovery: false, problem: content }
-      : espStatus(engine, product, content)),
+    ...(content === undefined ? { entries: [], recovery: false } : espStatus(engine, product, content)),
+    ...(problems.length === 0 ? {} : { problem: problems.join("; ") }),
     ...(boot === undefined ? {} : { boot }),
     ...(booted === undefined ? {} : { size: sizeOf(booted) }),
     ...(next === undefined ? {} : { next }),
-    drift: await etc.drift(machine.booted),
+    drift: drift ?? [],
   };
+}
+
+/** Once user space is up they stay what they are. */
+function timesOf(engine: Engine, machine: HostSystem["machine"]) {
+  return engine.memo(
+    "boot-times",
+    () => machine.bootTimes(),
+    (times) => times?.user !== undefined,
+  );
 }
 
 function bootable(root: string, slot: SlotRow | undefined) {

@@ -18,7 +18,7 @@ export function showHost(host: HostStatus): string {
     ...(esp === undefined
       ? []
       : [`  ESP: ${bytes(esp.entries)} of entries, ${bytes(esp.free)} of ${bytes(esp.total)} free`]),
-    ...(problem === undefined ? [] : [`  ESP: ${problem}`]),
+    ...(problem === undefined ? [] : [`  ${problem}`]),
     ...(next === undefined
       ? []
       : [
