@@ -1,6 +1,6 @@
 import type { AppStatus, CheckResult, HostCheck, OperationDocument } from "../manifests/node.ts";
 
-type Health = AppStatus["health"];
+export type Health = AppStatus["health"];
 type ProgressText = NonNullable<OperationDocument["progress"]>;
 
 /** What is known only while hostd runs: latest check results, progress of operations, and who waits for them. */

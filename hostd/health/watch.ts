@@ -1,4 +1,5 @@
 import { toFailureDocument } from "../../manifests/failure.ts";
+import type { Health } from "../board.ts";
 import type { Engine } from "../engine.ts";
 import { describeExit } from "../exit.ts";
 import { hostApp, isOnTrial } from "../host/host.ts";
@@ -76,9 +77,14 @@ async function watchGeneration(engine: Engine, app: string, number: number, rest
   while (!signal.aborted) {
     await engine.clock.sleep(interval, signal);
     if (signal.aborted) return;
-    const sick = await look(engine, app, number, recent);
-    const failing = recent.some((samples) => samples.at(-1)?.ok === false);
+    const seen = await look(engine, app, number, recent);
     if (signal.aborted) return;
+    if (seen === undefined) {
+      engine.board.setHealth(app, "unknown");
+      continue;
+    }
+    const { sick } = seen;
+    const failing = recent.some((samples) => samples.at(-1)?.ok === false);
     engine.board.setHealth(app, sick !== undefined || failing ? "unhealthy" : "healthy");
     if (sick === undefined) {
       told = false;
@@ -91,25 +97,39 @@ async function watchGeneration(engine: Engine, app: string, number: number, rest
 
 /** The host is looked at and told about: what runs it was proven, and no reboot at night makes it better. */
 async function watchHost(engine: Engine, app: string, number: number, signal: AbortSignal): Promise<void> {
-  const checks = launchable(engine, app, number).app.health;
   while (!signal.aborted) {
-    const results = await Promise.all(checks.map(checkOfHost));
+    const health = await lookAtHost(engine, app, number, signal);
     if (signal.aborted) return;
-    results.forEach(({ ok, detail, took }, index) => {
-      const check = checks[index];
-      if (check === undefined) return;
-      engine.board.setCheck(app, { check: nameOf(check), ok, detail, took, at: engine.clock.date().toISOString() });
-    });
-    engine.board.setHealth(app, results.every(({ ok }) => ok) ? "healthy" : "unhealthy");
+    engine.board.setHealth(app, health);
     await engine.clock.sleep(HOST_INTERVAL, signal);
   }
 }
 
+/** That hostd could not look is told, and is no reason to believe what was seen before. */
+async function lookAtHost(engine: Engine, app: string, number: number, signal: AbortSignal): Promise<Health> {
+  try {
+    const checks = launchable(engine, app, number).app.health;
+    const results = await Promise.all(checks.map(async (check) => ({ check, ...(await checkOfHost(check)) })));
+    for (const { check, ok, detail, took } of signal.aborted ? [] : results) {
+      engine.board.setCheck(app, { check: nameOf(check), ok, detail, took, at: engine.clock.date().toISOString() });
+    }
+    return results.every(({ ok }) => ok) ? "healthy" : "unhealthy";
+  } catch (error) {
+    engine.log("error", "could not look at the host", { app, ...toFailureDocument(error) });
+    return "unknown";
+  }
+}
+
 /** One look at the app; that hostd could not look is told, and says nothing about the app. */
-async function look(engine: Engine, app: string, number: number, recent: Sample[][]): Promise<string | undefined> {
+async function look(
+  engine: Engine,
+  app: string,
+  number: number,
+  recent: Sample[][],
+): Promise<{ sick: string | undefined } | undefined> {
   try {
     await askAll(engine, app, number, recent);
-    return sickness(recent, await endOf(engine, app, number));
+    return { sick: sickness(recent, await endOf(engine, app, number)) };
   } catch (error) {
     engine.log("error", "could not look at the app", { app, ...toFailureDocument(error) });
     return undefined;

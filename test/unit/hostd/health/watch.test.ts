@@ -1,0 +1,57 @@
+import { expect, test } from "vitest";
+import { openBoard } from "../../../../hostd/board.ts";
+import type { Engine } from "../../../../hostd/engine.ts";
+import { openWatch } from "../../../../hostd/health/watch.ts";
+import { APP_LABEL, appExample } from "../../../../manifests/app.ts";
+
+test.each(["the host", "an app"])(
+  "a look at %s that fails is told, is no health, and is not the last one",
+  async (what) => {
+    const board = openBoard();
+    const seen: unknown[] = [];
+    const told: string[] = [];
+    let isReadable = true;
+    const { job: _, ...service } = appExample;
+    const app = { ...service, health: [] };
+    const slot = { config: { config: { Labels: { [APP_LABEL]: JSON.stringify(app) } } } };
+    const engine = {
+      board,
+      log: (_level: string, message: string) => told.push(message),
+      closing: new AbortController().signal,
+      settings: { onSick: "report" },
+      host: what === "the host" ? { machine: { booted: "1" } } : undefined,
+      node: {
+        async running() {
+          if (!isReadable) throw new Error("disk I/O error");
+          return [{ generation: 1 }];
+        },
+      },
+      clock: {
+        async sleep() {
+          seen.push(board.health("it"));
+          isReadable = seen.length !== 2;
+          if (seen.length === 4) watch.leave("it");
+        },
+      },
+      journal: {
+        apps: { get: () => ({ app: "it", current: 1 }) },
+        operations: { unfinished: () => [] },
+        generations: {
+          get: () => ({}),
+          require() {
+            if (!isReadable) throw new Error("disk I/O error");
+            return { image: "sha256:1" };
+          },
+        },
+        slots: { hostApp: () => "it", require: () => slot },
+      },
+    };
+    const watch = openWatch(() => engine as unknown as Engine);
+    watch.follow("it");
+    while (seen.length < 4) await new Promise((resolve) => setImmediate(resolve));
+    await watch.close();
+    const first = what === "the host" ? "healthy" : undefined; // an app has just been judged
+    expect(seen).toEqual([first, "healthy", "unknown", "healthy"]);
+    expect(told).toHaveLength(1);
+  },
+);
