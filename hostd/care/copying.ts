@@ -24,6 +24,7 @@ export function openCopying(source: Copied): Copying {
   let timer: NodeJS.Timeout | undefined;
   let due = Number.POSITIVE_INFINITY;
   let last: { at: number; ended: number } | undefined;
+  let isClosed = false;
 
   function lookIn(milliseconds: number): void {
     clearTimeout(timer);
@@ -33,8 +34,9 @@ export function openCopying(source: Copied): Copying {
 
   function look(): void {
     due = Number.POSITIVE_INFINITY;
-    if (source.isBusy()) return;
-    const now = { at: performance.now(), ended: source.ended() };
+    const ended = countEnded();
+    if (ended === undefined) return;
+    const now = { at: performance.now(), ended };
     const rest = last === undefined ? 0 : restUntilCopy(last, now);
     if (rest > 0) {
       lookIn(rest);
@@ -44,11 +46,23 @@ export function openCopying(source: Copied): Copying {
     }
   }
 
+  /** How many operations ended; undefined while one is under way. What cannot be read now is asked again. */
+  function countEnded(): number | undefined {
+    try {
+      return source.isBusy() ? undefined : source.ended();
+    } catch {
+      lookIn(LEAST.otherwise);
+      return undefined;
+    }
+  }
+
   return {
     soon() {
+      if (isClosed) return;
       if (due > performance.now() + PAUSE) lookIn(PAUSE);
     },
     async close() {
+      isClosed = true;
       clearTimeout(timer);
       await source.copy();
     },

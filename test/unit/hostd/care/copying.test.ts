@@ -8,9 +8,12 @@ const SECOND = 1_000;
 const MINUTE = 60_000;
 
 function source() {
-  const state = { copies: 0, isBusy: false, ended: 0 };
+  const state = { copies: 0, isBusy: false, ended: 0, isReadable: true };
   const copying = openCopying({
-    isBusy: () => state.isBusy,
+    isBusy() {
+      if (!state.isReadable) throw new Error("disk I/O error");
+      return state.isBusy;
+    },
     ended: () => state.ended,
     async copy() {
       state.copies += 1;
@@ -92,5 +95,24 @@ test("at the end the rest is copied at once", async () => {
   copying.soon();
   await copying.close();
   expect(state.copies).toBe(1);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("where it cannot be asked whether there is anything to copy, it is asked again ten minutes later", () => {
+  const { state, copying, pass } = source();
+  state.isReadable = false;
+  copying.soon();
+  pass(MINUTE);
+  state.isReadable = true;
+  expect(state.copies).toBe(0);
+  pass(10 * MINUTE);
+  expect(state.copies).toBe(1);
+});
+
+test("what changes while it is closed starts no timer", async () => {
+  const { copying } = source();
+  const closed = copying.close();
+  copying.soon();
+  await closed;
   expect(vi.getTimerCount()).toBe(0);
 });
