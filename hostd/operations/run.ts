@@ -29,8 +29,9 @@ export async function runOperation(engine: Engine, id: number, signal: AbortSign
       await goForward(context);
     } catch (error) {
       if (engine.closing.aborted) return;
-      await goBack(context, toFailureDocument(error));
+      return await goBack(context, toFailureDocument(error));
     }
+    followAll(context);
   });
 }
 
@@ -119,9 +120,16 @@ function followAgain({ engine, kind, app }: Context): void {
   if (!STAGES_ONLY.has(kind)) engine.watch.follow(app);
 }
 
+/** After an end: what hinders a watch takes nothing back. */
+function followAll(context: Context): void {
+  const { journal, watch } = context.engine;
+  followAgain(context);
+  if (isUpgrade(context.kind)) for (const { app } of journal.apps.list()) watch.follow(app);
+}
+
 /** All is done: that it cannot be written down yet is no reason to take it back. */
 async function close(context: Context, done: () => void): Promise<void> {
-  const { journal, watch } = context.engine;
+  const { journal } = context.engine;
   context.passing = false;
   await insist(context, () =>
     journal.transaction(() => {
@@ -129,8 +137,6 @@ async function close(context: Context, done: () => void): Promise<void> {
       journal.operations.finish(context.id);
     }),
   );
-  followAgain(context);
-  if (isUpgrade(context.kind)) for (const { app } of journal.apps.list()) watch.follow(app);
 }
 
 /**
@@ -171,7 +177,9 @@ async function goBack(context: Context, reason: FailureDocument): Promise<void> 
   if (left.length > 0) {
     await insist(context, () => context.note(`could not undo ${left.map(({ name }) => name).join(", ")}`));
   }
-  await judgeAfterwards(context);
+  await judgeAfterwards(context).catch((error: unknown) => {
+    log("error", "not judged after the revert", { operation: context.id, ...toFailureDocument(error) });
+  });
   if (closing.aborted) return;
   await keepFailure(context, reason);
   await insist(context, () => journal.operations.fail(context.id, { reason, reverted: left.length === 0 }));

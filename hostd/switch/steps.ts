@@ -137,7 +137,7 @@ export async function drain(context: Context): Promise<void> {
 
 export async function stop(context: Context): Promise<void> {
   const { engine, app } = context;
-  const { from, hold } = switchOf(context);
+  const { from, hold, beside } = switchOf(context);
   engine.watch.leave(app);
   if (from === undefined) return;
   const door = hold === undefined ? doorOf(launchable(engine, app, from).app) : undefined;
@@ -145,6 +145,7 @@ export async function stop(context: Context): Promise<void> {
     context.gap = await openGapMeter(door, engine.clock, engine.closing);
   }
   await stopGeneration(engine, app, from);
+  if (hold === undefined && beside === undefined) engine.board.clear(app); // what was seen of it is not so any more
 }
 
 /** Tells the gap once somebody is there again, the new version or the old one. */
