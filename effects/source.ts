@@ -28,10 +28,13 @@ export interface Source {
   fileOf(path: string): string | undefined;
 }
 
-/** Opens a directory, a file: URL or an http(s): URL of a static file server. Reads nothing yet. */
-export function openSource(location: string): Source {
+/**
+ * Opens a directory, a file: URL or an http(s): URL of a static file server. Reads nothing yet. `ended` ends every request,
+ * also one to a server that stands still.
+ */
+export function openSource(location: string, ended?: AbortSignal): Source {
   const directory = /^https?:/.test(location) ? undefined : location.replace(/^file:\/\//, "");
-  const open = directory === undefined ? httpStream(location) : fileStream(directory);
+  const open = directory === undefined ? httpStream(location, ended) : fileStream(directory);
   return {
     location,
     fileOf: (path) => (directory === undefined ? undefined : join(directory, checkPath(path))),
@@ -67,8 +70,10 @@ function fileStream(directory: string): Open {
   };
 }
 
-function httpStream(base: string): Open {
-  return async (path, offset, signal) => {
+function httpStream(base: string, ended: AbortSignal | undefined): Open {
+  return async (path, offset, own) => {
+    const signals = [ended, own].filter((signal) => signal !== undefined);
+    const signal = signals.length > 1 ? AbortSignal.any(signals) : signals[0];
     const url = `${base.replace(/\/$/, "")}/${path}`;
     try {
       const headers = offset > 0 ? { range: `bytes=${offset}-` } : {};

@@ -55,12 +55,14 @@ export interface Settings {
 /** More would only share one disk and one network. */
 const DEFAULT_STAGINGS = 2;
 
-/** Verifies what a channel releases for an app, everything but the image's bytes; refuses what this node must not run. */
-export type Examine = (input: { app: string; channel: string; floor: number }) => Promise<Release>;
+/**
+ * Verifies what a channel releases for an app, everything but the image's bytes; refuses what this node must not run. The
+ * signal ends it at once.
+ */
+export type Examine = (asked: { app: string; channel: string; floor: number }, signal: AbortSignal) => Promise<Release>;
 
-export interface EngineOptions {
+interface Given {
   stateDirectory: string;
-  node: NodeSystem;
   /** The system under this node, where that is a host image. */
   host: HostSystem | undefined;
   source: Source;
@@ -70,8 +72,14 @@ export interface EngineOptions {
   settings: Settings;
 }
 
+export interface EngineOptions extends Given {
+  /** Called once this hostd alone has the state directory: it removes what another one would be in the middle of. */
+  openNode: () => Promise<NodeSystem>;
+}
+
 /** Everything that the steps of an operation work with. State is in the journal; `board` holds what a restart may forget. */
-export interface Engine extends EngineOptions {
+export interface Engine extends Given {
+  readonly node: NodeSystem;
   readonly journal: Journal;
   readonly board: Board;
   readonly submit: Submit;
@@ -90,7 +98,7 @@ export interface Engine extends EngineOptions {
 }
 
 /** Opens the journal, if need be in the room that the ballast held (recover takes it again), and puts the parts together; nothing runs before recover() (hostd/recover). */
-export async function openEngine(options: EngineOptions): Promise<Engine> {
+export async function openEngine({ openNode, ...options }: EngineOptions): Promise<Engine> {
   await mkdir(join(options.stateDirectory, "parts"), { recursive: true });
   await mkdir(join(options.stateDirectory, "failures"), { recursive: true });
   const ballast = openBallast(options.stateDirectory);
@@ -103,12 +111,17 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const journal = openJournal(join(options.stateDirectory, "hostd.db"), options.clock.date, copying.soon, (error) =>
     options.log("error", "journal not verified", { ...toFailureDocument(error) }),
   );
+  const node = await openNode().catch((error) => {
+    journal.close();
+    throw error;
+  });
   const closing = new AbortController();
   const care = openCare(() => engine);
   void care.damaged.then(() => closing.abort()); // no step, and no way back, of what can no longer be written down
   const board = openBoard();
   const engine: Engine = {
     ...options,
+    node,
     journal,
     board,
     ballast,

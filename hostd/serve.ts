@@ -5,10 +5,10 @@ import { openSource } from "../effects/source.ts";
 import { seedPath } from "../keys/truststate.ts";
 import { Failure, toFailureDocument } from "../manifests/failure.ts";
 import { lengthOf, parseWindow } from "../manifests/window.ts";
-import { serveApi, serveRefusal } from "./api/server.ts";
+import { type Serving, serveApi, serveRefusal, takeSocket } from "./api/server.ts";
 import { systemClock } from "./clock.ts";
 import { parseTtl } from "./data/ttl.ts";
-import { ON_SICK, openEngine, type Settings } from "./engine.ts";
+import { type Engine, ON_SICK, openEngine, type Settings } from "./engine.ts";
 import { HostdError } from "./error.ts";
 import { type Log, logToStderr } from "./log.ts";
 import { recover } from "./recover/recover.ts";
@@ -72,6 +72,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const source = openSource(repository);
   const socket = join(runDirectory, "hostd.sock");
   const ended = untilAskedToEnd();
+  await takeSocket(socket); // before anything of another hostd's apps is touched
   const host = await openHost({ root: resolve(options.machine), stateDirectory, runDirectory });
   const opened = await openEngine({
     stateDirectory,
@@ -79,11 +80,13 @@ export async function serve(options: ServeOptions): Promise<void> {
     settings,
     clock: systemClock,
     log: logToStderr,
-    examine: async (asked) => {
+    examine: async (asked, signal) => {
       const { openExaminer } = await import("./stage/examine.ts"); // only a staging needs its memory
-      return await openExaminer({ source, trustDirectory, now: systemClock.date })(asked);
+      return await openExaminer({ source: openSource(repository, signal), trustDirectory, now: systemClock.date })(
+        asked,
+      );
     },
-    node: await openNode({ stateDirectory, runDirectory, launcher, data: options.data }),
+    openNode: () => openNode({ stateDirectory, runDirectory, launcher, data: options.data }),
     host,
   }).catch(unlessDamaged);
   if (opened instanceof HostdError) {
@@ -91,8 +94,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     return await refuse(socket, opened, ended);
   }
   const engine = opened;
-  await recover(engine);
-  const api = await serveApi(engine, socket);
+  const api = await recoverAndAnswer(engine, socket);
   engine.log("info", "ready", { socket, state: stateDirectory });
   const signsOfLife = await tellReady(engine.log);
   const reason = await Promise.race([ended, engine.care.damaged]);
@@ -106,6 +108,17 @@ export async function serve(options: ServeOptions): Promise<void> {
   await notifyManager("--stopping").catch(() => {}); // the manager learns it from the exit as well
   engine.journal.events.append("hostd.stopped", { detail: { signal: reason } });
   await engine.close();
+}
+
+/** A hostd that cannot do both ends as a whole: what was begun goes on by nobody's hand that cannot be asked. */
+async function recoverAndAnswer(engine: Engine, socket: string): Promise<Serving> {
+  try {
+    await recover(engine);
+    return await serveApi(engine, socket);
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
 }
 
 function unlessDamaged(error: unknown): HostdError {

@@ -184,10 +184,10 @@ function fetchFrom(source: Source): Fetch {
     try {
       return await source.read(path, limit);
     } catch (error) {
-      if (!(error instanceof SourceError)) {
+      if (!(error instanceof Failure)) {
         throw new SourceError("source-unreachable", `${source.location}/${path}: ${(error as Error).message}`, error);
       }
-      if (error.code !== "source-too-large") throw error;
+      if (error.code !== "source-too-large") throw error; // also one that the caller gave for the end
       throw new TrustError("metadata-hash", error.message, { cause: error, details: { rule: "metadata-hash", path } });
     }
   };

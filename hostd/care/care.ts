@@ -126,6 +126,7 @@ async function lookOnce(
   let verified = lastVerified;
   const problems: string[] = [];
   const attempt = async (what: string, work: () => unknown) => {
+    if (engine.closing.aborted) return;
     try {
       await work();
     } catch (error) {

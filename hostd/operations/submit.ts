@@ -81,6 +81,7 @@ export function openSubmit(engineOf: () => Engine): Submit {
     const controller = new AbortController();
     const end = () => controller.abort(engine.closing.reason);
     engine.closing.addEventListener("abort", end);
+    if (engine.closing.aborted) end(); // what began before, and is gone on with
     const done = work(controller.signal)
       .catch((error) => engine.log("error", "operation stopped", { operation: id, ...toFailureDocument(error) }))
       .finally(() => {
@@ -95,6 +96,7 @@ export function openSubmit(engineOf: () => Engine): Submit {
     const requestId = asked.requestId ?? randomUUID();
     const known = engine.journal.operations.byRequest(requestId);
     if (known !== undefined) return sameRequest(known, kind, asked);
+    if (engine.closing.aborted) throw new HostdError("not-running", "hostd is ending: it begins nothing any more");
     engine.journal.operations.refuseBusy(asked.app, kind);
     const operation = engine.journal.transaction(() =>
       engine.journal.operations.begin({ requestId, kind, app: asked.app, caller: asked.by, plan: plan() }),

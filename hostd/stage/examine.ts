@@ -12,7 +12,11 @@ const OF_STATEMENTS: ReadonlySet<Rule> = new Set(["built", "tested", "clean"]);
  * Verifies a release with the keys this node holds: metadata fresh, release signed for the channel, and the policy's
  * demands met by the image's statements (design section 5). Refuses before a byte of the image is fetched.
  */
-export function openExaminer(options: { source: Source; trustDirectory: string; now: () => Date }): Examine {
+export function openExaminer(options: {
+  source: Source;
+  trustDirectory: string;
+  now: () => Date;
+}): (asked: Parameters<Examine>[0]) => ReturnType<Examine> {
   return async ({ app, channel, floor }) => {
     const trust = await openTrust({ source: options.source, directory: options.trustDirectory, now: options.now });
     if (!trust.fresh) {

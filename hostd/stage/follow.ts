@@ -24,7 +24,7 @@ export async function followChannel(engine: Engine, row: AppRow): Promise<void> 
   const { follow, channel } = engine.settings;
   if (follow === undefined) return;
   try {
-    const { image } = await engine.examine({ app: row.app, channel, floor: row.floor });
+    const { image } = await engine.examine({ app: row.app, channel, floor: row.floor }, engine.closing);
     begin(engine, row, image.digest, follow);
   } catch (error) {
     if (!(error instanceof Failure && LATER.has(error.code))) throw error;

@@ -22,7 +22,7 @@ export async function trust(context: Context): Promise<string> {
   const { engine, app } = context;
   const channel = context.plan.stage?.channel ?? engine.settings.channel;
   const floor = engine.journal.apps.get(app)?.floor ?? 0;
-  const release = await engine.examine({ app, channel, floor });
+  const release = await engine.examine({ app, channel, floor }, context.signal);
   refuseRelease(engine, app, release);
   const found = await identify(engine, app, release);
   refuseHost(engine, app, found);

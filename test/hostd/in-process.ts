@@ -25,7 +25,7 @@ export async function withEngine(
   await mkdir(join(rig.state, "trust"), { recursive: true }); // as the start of a hostd does
   const engine = await openEngine({
     stateDirectory: rig.state,
-    node: await openNode({ stateDirectory: rig.state, runDirectory: rig.run }),
+    openNode: () => openNode({ stateDirectory: rig.state, runDirectory: rig.run }),
     source: openSource(options.repository ?? rig.publisher.directory),
     examine: options.examine ?? (() => Promise.reject(new Error("nothing is staged here"))),
     clock: { ...systemClock, date: () => new Date(Date.now() + shift) },

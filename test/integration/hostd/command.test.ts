@@ -1,7 +1,10 @@
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { run } from "../../../effects/process.ts";
 import { pathsOf } from "../../../hostd/system/paths.ts";
 import type { Digest } from "../../../manifests/digest.ts";
 import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
@@ -181,9 +184,12 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       expect(readdirSync(rig.state)).toEqual([]);
     }));
 
-  test("a second hostd on the same state is refused, and the first goes on", () =>
+  test("a second hostd on the same state is refused, touches nothing of it, and the first goes on", () =>
     withRig(async (rig) => {
       await rig.start();
+      const versions = join(rig.state, "data/shop/versions"); // as in the middle of a restore
+      for (const name of ["first", "coming"]) mkdirSync(join(versions, name), { recursive: true });
+      symlinkSync("versions/first", join(rig.state, "data/shop/live"));
       const options = [
         "--state",
         rig.state,
@@ -195,7 +201,21 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       const second = spawnSync(join(root, "bin/hostd"), ["serve", ...options], { encoding: "utf8", timeout: 20_000 });
       expect(second.status).toBe(1);
       expect(second.stderr).toContain("another hostd holds this state directory");
+      expect(readdirSync(versions)).toEqual(["coming", "first"]);
       expect((await rig.client.status()).apps).toEqual([]);
+    }));
+
+  test("a hostd whose socket somebody else answers on ends as a whole", () =>
+    withRig(async (rig) => {
+      mkdirSync(rig.run, { recursive: true });
+      const other = createServer().listen(join(rig.run, "hostd.sock"));
+      await once(other, "listening");
+      const options = ["--state", rig.state, "--run", rig.run, "--repository", rig.publisher.directory];
+      const words = ["serve", ...options, "--root", rig.publisher.rootFile];
+      const ended = await run([join(root, "bin/hostd"), ...words], { timeout: 20_000 }).catch((error) => error);
+      expect(ended).toMatchObject({ exitCode: 1, timedOut: false });
+      expect(ended.message).toMatch(/another hostd answers there/);
+      other.close();
     }));
 });
 

@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { getEventListeners } from "node:events";
+import { getEventListeners, once } from "node:events";
 import { existsSync, readdirSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
@@ -70,6 +71,69 @@ describeWith(NEEDS, "an operation that has ended", () => {
         knocks = 0;
         await delay(300);
         expect(knocks).toBe(0);
+      });
+    }));
+
+  test("and was taken back has its end also where nobody can look whether the old version is well", () =>
+    withRig(async (rig) => {
+      await live(rig, { version: "1.0.0" });
+      await rig.publish({ version: "1.1.0", how: "sick" });
+      await rig.start();
+      expect((await rig.operate("stage")).state).toBe("done");
+      await rig.stop();
+      await withEngine(rig, async ({ engine }) => {
+        const { check } = engine.node;
+        engine.node.check = (health, target) => {
+          if (target.generation === 1) throw Object.assign(new Error("spawn EAGAIN"), { code: "EAGAIN" });
+          return check(health, target);
+        };
+        const { id } = engine.submit.activate({ app: "shop", by: "test" });
+        await engine.submit.settled();
+        expect(engine.journal.operations.get(id)).toMatchObject({ state: "failed", reverted: true });
+        engine.submit.prune({ app: "shop", by: "test" });
+      });
+    }));
+
+  test("of a hostd that is asked to end is not waited for where a repository stands still", () =>
+    withRig(async (rig) => {
+      await live(rig, { version: "1.0.0" });
+      const server = createServer(() => {}).listen(0, "127.0.0.1");
+      await once(server, "listening");
+      try {
+        const { port } = server.address() as { port: number };
+        await rig.start({ options: ["--repository", `http://127.0.0.1:${port}`] });
+        const asked = once(server, "request");
+        const begun = await rig.client.begin("shop", "stage", {});
+        await asked;
+        await rig.client.abort(begun.id);
+        const aborted = await rig.client.wait(begun, () => {}, AbortSignal.timeout(20_000));
+        expect(aborted).toMatchObject({ state: "failed", reason: { code: "aborted" } });
+        const again = once(server, "request");
+        await rig.client.begin("shop", "stage", {});
+        await again;
+        expect(await rig.stop()).toBe(0);
+      } finally {
+        server.closeAllConnections();
+        server.close();
+      }
+    }));
+});
+
+describeWith(NEEDS, "an app that is stopped for its snapshot", () => {
+  test("is not called healthy by what was seen before", () =>
+    withRig(async (rig) => {
+      await live(rig, { version: "1.0.0" });
+      await withEngine(rig, async ({ engine }) => {
+        const told: unknown[] = [];
+        const { snapshot } = engine.node;
+        engine.node.snapshot = (app, id) => {
+          told.push(engine.board.health(app));
+          return snapshot(app, id);
+        };
+        engine.board.setHealth("shop", "healthy");
+        engine.submit.snapshot({ app: "shop", by: "test" });
+        await engine.submit.settled();
+        expect(told).toEqual([undefined]);
       });
     }));
 });

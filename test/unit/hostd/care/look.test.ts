@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { openCare } from "../../../../hostd/care/care.ts";
 import type { Engine } from "../../../../hostd/engine.ts";
+import { openSubmit } from "../../../../hostd/operations/submit.ts";
 
 test("a look at which nothing of the journal can be read tells each part that was hindered, and is not the last one", async () => {
   const closing = new AbortController();
@@ -35,4 +36,38 @@ test("a look at which nothing of the journal can be read tells each part that wa
     "channel not followed: disk I/O error",
     "journal not copied: disk I/O error",
   ]);
+});
+
+test("a hostd that is asked to end in the middle of a look goes on with nothing of it", async () => {
+  const closing = new AbortController();
+  const deeds: string[] = [];
+  const journal = {
+    findDamage: () => undefined,
+    apps: { list: () => [{ app: "shop", current: 1, floor: 0 }] },
+    snapshots: { list: () => [] },
+    slots: { get: () => undefined },
+    quarantine: { of: () => undefined },
+    generations: { numbersOf: () => [] },
+    copy: () => deeds.push("copy"),
+    changes: () => 7,
+  };
+  const engine: object = {
+    journal,
+    closing: closing.signal,
+    clock: { date: () => new Date(0), now: () => 0, sleep: async () => {} },
+    settings: { care: { every: 1, scrubEvery: 1 }, keep: 3, follow: { how: "activate" }, channel: "production" },
+    async examine(_: unknown, signal: AbortSignal) {
+      closing.abort();
+      expect(signal.aborted).toBe(true);
+      return { image: { digest: "sha256:1" } };
+    },
+    submit: openSubmit(() => engine as unknown as Engine),
+    log: (_: string, what: string) => deeds.push(what),
+  };
+  Object.assign(journal, { operations: { byRequest: () => undefined, begin: () => deeds.push("begin") } });
+  const care = openCare(() => engine as unknown as Engine);
+  await new Promise((resolve) => setImmediate(resolve));
+  await care.close();
+  expect(deeds).not.toContain("begin");
+  expect(deeds).not.toContain("copy");
 });
