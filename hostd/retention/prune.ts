@@ -1,5 +1,4 @@
-import { readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir } from "node:fs/promises";
 import { bootBlobs, bootOf } from "../../manifests/boot.ts";
 import type { PruneDocument } from "../../manifests/care.ts";
 import { type Digest, hexOf } from "../../manifests/digest.ts";
@@ -10,7 +9,7 @@ import { layersOfHost, removeUnusedHostFiles } from "../host/staging.ts";
 import type { SlotRow } from "../journal/slots.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { rollbackTarget } from "../rollback/plan.ts";
-import { partsOf } from "../stage/bring.ts";
+import { partsOf, removePart } from "../stage/bring.ts";
 import { situationOf } from "../switch/situation.ts";
 import { chooseCollected } from "./choose.ts";
 
@@ -118,17 +117,29 @@ export async function removeUnusedLayers(engine: Engine): Promise<string[]> {
   return removed;
 }
 
-/** Removes what was fetched for versions that nobody stages any more; called where room is short, and at start. */
-export async function removeUnwantedParts(engine: Pick<Engine, "journal" | "stateDirectory">): Promise<string[]> {
-  const parts = partsOf(engine);
+/**
+ * Removes what was fetched for versions that nobody stages any more, and what nobody brings now; called where room is
+ * short, and at start.
+ */
+export async function removeUnwantedParts(
+  engine: Pick<Engine, "journal" | "stateDirectory" | "layerTurns">,
+): Promise<string[]> {
+  const removed: string[] = [];
+  for (const name of await readdir(partsOf(engine))) {
+    if (blobsBeingStaged(engine).has(name)) continue;
+    const path = await removePart(engine, name);
+    if (path !== undefined) removed.push(path);
+  }
+  return removed;
+}
+
+/** By their hex digests. */
+function blobsBeingStaged(engine: Pick<Engine, "journal">): Set<string> {
   const blobs = beingStaged(engine).flatMap((manifest) => {
     const boot = bootOf(manifest);
     return [...manifest.layers, ...(boot === undefined ? [] : bootBlobs(boot))];
   });
-  const wanted = new Set(blobs.map(({ digest }) => hexOf(digest)));
-  const unwanted = (await readdir(parts)).filter((name) => !wanted.has(name)).map((name) => join(parts, name));
-  for (const path of unwanted) await rm(path, { force: true });
-  return unwanted;
+  return new Set(blobs.map(({ digest }) => hexOf(digest)));
 }
 
 function layersBeingStaged(engine: Engine): string[] {

@@ -92,8 +92,19 @@ export function fetchPart(
   return fetchLayer(fetch).catch((error: unknown) => dropDamaged(engine, layer.digest, error));
 }
 
-/** Deletes the blob of a layer that is laid down: a kill between the two leaves it. */
-export async function forgetPart(engine: Bringer, layer: Descriptor): Promise<void> {
+/** Deletes a blob that was fetched, by its name in parts/, unless somebody brings it now; answers its path where it went. */
+export async function removePart(
+  engine: Pick<Bringer, "stateDirectory" | "layerTurns">,
+  name: string,
+): Promise<string | undefined> {
+  const path = join(partsOf(engine), name);
+  return await engine.layerTurns(`sha256:${name}`).takeFree(async () => {
+    await rm(path, { force: true });
+    return path;
+  });
+}
+
+async function forgetPart(engine: Bringer, layer: Descriptor): Promise<void> {
   await rm(partOf(engine, layer), { force: true });
 }
 

@@ -1,6 +1,6 @@
 import { syncFilesystem } from "../../effects/durable.ts";
 import { bootOf } from "../../manifests/boot.ts";
-import type { Digest } from "../../manifests/digest.ts";
+import { type Digest, hexOf } from "../../manifests/digest.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import { type Descriptor, parseImageConfig, parseManifest, verityOf } from "../../manifests/image.ts";
 import { bytes } from "../../terminal/table.ts";
@@ -11,7 +11,7 @@ import type { Context } from "../operations/context.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { prune, removeUnwantedParts } from "../retention/prune.ts";
 import { mountSlot } from "../switch/launch.ts";
-import { fetchBlob, fetchPart, forgetPart, layBlob, partsOf, toFetch, toFetchPart } from "./bring.ts";
+import { fetchBlob, fetchPart, layBlob, partsOf, removePart, toFetch, toFetchPart } from "./bring.ts";
 import { type Found, identify, refuseRelease } from "./identify.ts";
 import { createPace, type Pace } from "./pace.ts";
 import { refuseWithoutRoom, roomFor } from "./room.ts";
@@ -92,7 +92,8 @@ async function layMissing(context: Context): Promise<string> {
     before += layer.size;
   }
   await takeParts(context.engine, foundOf(context), partsOf(context.engine));
-  for (const { layer } of layersOf(foundOf(context))) await forgetPart(context.engine, layer);
+  // a kill between laying a layer down and forgetting its blob leaves that
+  for (const { layer } of layersOf(foundOf(context))) await removePart(context.engine, hexOf(layer.digest));
   return count(missing.length);
 }
 

@@ -2,6 +2,8 @@
 export interface Turns {
   /** Runs `work` when it is its turn; `onWait` is told how many are before it, each time that changes. */
   take<T>(work: () => Promise<T>, signal: AbortSignal, onWait: (before: number) => void): Promise<T>;
+  /** Runs `work` where that needs no waiting; else undefined. */
+  takeFree<T>(work: () => Promise<T>): Promise<T> | undefined;
 }
 
 /** One at a time for each key. */
@@ -52,17 +54,26 @@ export function createTurns(atOnce: number): Turns {
     });
   }
 
+  async function run<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } finally {
+      if (waiting.length > 0) next();
+      else busy--;
+    }
+  }
+
   return {
     async take(work, signal, onWait) {
       signal.throwIfAborted();
       if (busy < atOnce) busy++;
       else await wait(signal, onWait); // whoever ends hands its turn over, so `busy` stays
-      try {
-        return await work();
-      } finally {
-        if (waiting.length > 0) next();
-        else busy--;
-      }
+      return await run(work);
+    },
+    takeFree(work) {
+      if (busy >= atOnce) return undefined;
+      busy++;
+      return run(work);
     },
   };
 }

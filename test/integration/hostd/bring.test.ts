@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { openSource, type Source } from "../../../effects/source.ts";
 import { withTemporaryDirectory } from "../../../effects/temporary.ts";
 import { systemClock } from "../../../hostd/clock.ts";
-import { openJournal } from "../../../hostd/journal/journal.ts";
+import { type Journal, openJournal } from "../../../hostd/journal/journal.ts";
 import { removeUnwantedParts } from "../../../hostd/retention/prune.ts";
 import { blobPath } from "../../../hostd/stage/blob.ts";
 import { fetchBlob, layBlob } from "../../../hostd/stage/bring.ts";
@@ -148,24 +148,57 @@ test("a blob is kept for the next start when hostd ends while it is laid down", 
     expect(parts().length).toBe(1);
   }));
 
+/** A staging under way of a host image whose blobs are named by these digits. */
+function beginStaging(journal: Journal): string[] {
+  const config = { mediaType: MEDIA_TYPES.config, digest: digestFromHex("c".repeat(64)), size: 1 };
+  const part = (digit: string) => ({ digest: digestFromHex(digit.repeat(64)), size: 1 });
+  const boot = { ...bootExample, recovery: { uki: part("7"), parts: [part("8")] }, loader: part("9") };
+  const annotations = { [BOOT_ANNOTATION]: JSON.stringify(boot) };
+  const manifest = JSON.stringify({ schemaVersion: 2, config, layers: [], annotations });
+  const about = { image: config.digest, sequence: 1, version: "1.0.0", declared: {}, config: "" };
+  const plan = { stage: { channel: "production", found: { ...about, manifest } } };
+  journal.operations.begin({ requestId: "1", kind: "stage", app: "host", caller: "test", plan });
+  return ["2", "3", "8", "9"].map((digit) => digit.repeat(64));
+}
+
 test("what a staging under way fetched is kept, all parts of a host's image too, and nothing else", () =>
   withTemporaryDirectory(tmpdir(), async (stateDirectory) => {
     const journal = openJournal(":memory:", () => new Date());
-    const config = { mediaType: MEDIA_TYPES.config, digest: digestFromHex("c".repeat(64)), size: 1 };
-    const part = (digit: string) => ({ digest: digestFromHex(digit.repeat(64)), size: 1 });
-    const boot = { ...bootExample, recovery: { uki: part("7"), parts: [part("8")] }, loader: part("9") };
-    const annotations = { [BOOT_ANNOTATION]: JSON.stringify(boot) };
-    const manifest = JSON.stringify({ schemaVersion: 2, config, layers: [], annotations });
-    const about = { image: config.digest, sequence: 1, version: "1.0.0", declared: {}, config: "" };
-    const plan = { stage: { channel: "production", found: { ...about, manifest } } };
-    journal.operations.begin({ requestId: "1", kind: "stage", app: "host", caller: "test", plan });
-    const wanted = ["2", "3", "8", "9"].map((digit) => digit.repeat(64));
+    const wanted = beginStaging(journal);
     mkdirSync(join(stateDirectory, "parts"));
     for (const name of [...wanted, "0".repeat(64)]) writeFileSync(join(stateDirectory, "parts", name), "");
-    expect(await removeUnwantedParts({ journal, stateDirectory })).toEqual([
+    expect(await removeUnwantedParts({ journal, stateDirectory, layerTurns: createTurnsByKey() })).toEqual([
       join(stateDirectory, "parts", "0".repeat(64)),
     ]);
     expect(readdirSync(join(stateDirectory, "parts")).sort()).toEqual(wanted.sort());
+  }));
+
+test("what a staging finds there that begins while unwanted blobs are looked for is kept", () =>
+  withTemporaryDirectory(tmpdir(), async (stateDirectory) => {
+    const journal = openJournal(":memory:", () => new Date());
+    mkdirSync(join(stateDirectory, "parts"));
+    writeFileSync(join(stateDirectory, "parts", "2".repeat(64)), "");
+    const removing = removeUnwantedParts({ journal, stateDirectory, layerTurns: createTurnsByKey() });
+    beginStaging(journal);
+    expect(await removing).toEqual([]);
+    expect(readdirSync(join(stateDirectory, "parts"))).toEqual(["2".repeat(64)]);
+  }));
+
+test("a blob that is being brought is no unwanted one, although no staging needs it, as in a repair", () =>
+  withRepository(async ({ bringer, coming, url, requests, parts, node }) => {
+    const engine = bringer(url);
+    const journal = openJournal(":memory:", () => new Date());
+    let removed: string[] | undefined;
+    engine.pace = async () => {
+      removed ??= await removeUnwantedParts({ journal, ...engine });
+    };
+    const repair = { ...coming, replace: true };
+    await fetchBlob(engine, repair);
+    await layBlob(engine, repair);
+    expect(removed).toEqual([]);
+    expect(requests.length).toBe(1);
+    await node.scrubLayer(verityOf(coming.layer));
+    expect(parts()).toEqual([]);
   }));
 
 test("a staging leaves no blob behind, not even one whose layer a killed staging had laid down", () =>

@@ -50,6 +50,18 @@ describe("createTurns", () => {
     expect(told).toEqual([2, 1]);
   });
 
+  it("a free turn is taken at once, and others wait for its end; where none is free nothing is done", async () => {
+    const turns = createTurns(1);
+    const { open, opened } = gate();
+    const free = turns.takeFree(() => opened.then(() => "free"));
+    const waiting = turns.take(async () => "waited", signal, never);
+    expect(turns.takeFree(async () => "never")).toBeUndefined();
+    open();
+    expect(await free).toBe("free");
+    expect(await waiting).toBe("waited");
+    expect(await turns.takeFree(async () => "again")).toBe("again");
+  });
+
   it("who gives up waiting is gone, and who fails makes room", async () => {
     const turns = createTurns(1);
     const { open, opened } = gate();
