@@ -135,8 +135,10 @@ export function describeDataContract({
       }
       expect((await node.snapshots("shop")).map(({ id }) => id)).toEqual(["b", "a", "c"]);
       await node.withSnapshot("shop", "a", async () => {
+        expect(node.snapshotsBeingRead("shop")).toEqual(["a"]);
         await expect(node.forget("shop", "a")).rejects.toMatchObject({ code: "data-in-use" });
       });
+      expect(node.snapshotsBeingRead("shop")).toEqual([]);
       await node.forget("shop", "a");
       await node.forget("shop", "a");
       expect((await node.snapshots("shop")).map(({ id }) => id)).toEqual(["b", "c"]);

@@ -5,7 +5,7 @@ import type { AppStatus, OperationDocument, StatusDocument, UnderWay } from "../
 import { showWindow } from "../../manifests/window.ts";
 import about from "../../package.json" with { type: "json" };
 import { configState } from "../config/choose.ts";
-import { protectedOf } from "../data/forget.ts";
+import { leftAlone } from "../data/forget.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { toHostStatus } from "../host/status.ts";
@@ -94,9 +94,9 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
 /** Snapshots of an app with their sizes, which are measured for this answer. */
 export async function toSnapshots(engine: Engine, app: string): Promise<SnapshotsDocument> {
   const sizes = await engine.node.snapshotSizes(app);
-  const protectedOnes = protectedOf(engine, app);
+  const alone = leftAlone(engine, app);
   const snapshots = engine.journal.snapshots.list(app).map((snapshot) => {
-    const [size, kept] = [sizes[snapshot.id], protectedOnes.get(snapshot.id)];
+    const [size, kept] = [sizes[snapshot.id], alone.get(snapshot.id)];
     return { ...snapshot, ...(size === undefined ? {} : { size }), ...(kept === undefined ? {} : { kept }) };
   });
   return { schema: 1, snapshots };

@@ -1,7 +1,7 @@
 import { toFailureDocument } from "../../manifests/failure.ts";
 import type { Engine } from "../engine.ts";
 import type { Pace } from "../stage/pace.ts";
-import { finishForgetting, protectedOf } from "./forget.ts";
+import { finishForgetting, leftAlone } from "./forget.ts";
 import { chooseDue } from "./keep.ts";
 import { unrecorded, verifySnapshot } from "./verify.ts";
 
@@ -16,7 +16,7 @@ export type Seen = ReadonlySet<string>;
 export async function careForSnapshots(engine: Engine, before: Seen): Promise<Seen> {
   const due = new Set<string>();
   for (const { app } of engine.journal.apps.list()) {
-    const ids = chooseDue(engine.journal.snapshots.list(app), protectedOf(engine, app), engine.clock.date());
+    const ids = chooseDue(engine.journal.snapshots.list(app), leftAlone(engine, app), engine.clock.date());
     for (const id of ids) due.add(`${app} ${id}`);
     const over = ids.filter((id) => before.has(`${app} ${id}`));
     if (over.length > 0) expire(engine, app, over);

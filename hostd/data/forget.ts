@@ -53,6 +53,12 @@ export function protectedOf(engine: Engine, app: string): ReadonlyMap<string, st
   });
 }
 
+/** Those that hostd does not choose to forget now: the protected ones, and what is being read, which nobody can forget. */
+export function leftAlone(engine: Engine, app: string): ReadonlyMap<string, string> {
+  const read = engine.node.snapshotsBeingRead(app).map((id): [string, string] => [id, "it is being read"]);
+  return new Map([...read, ...protectedOf(engine, app)]);
+}
+
 /** Refuses to forget what is not there, and what is protected unless that is insisted on. */
 export function refuseForgetting(engine: Engine, app: string, id: string, force: boolean): void {
   engine.journal.snapshots.require(app, id);

@@ -1,7 +1,7 @@
 import { type Context, launchable, switchOf } from "../operations/context.ts";
 import { requireApp } from "../switch/plan.ts";
 import { canRead, formatAfter, migrates } from "./compatible.ts";
-import { forgetSnapshots, protectedOf } from "./forget.ts";
+import { forgetSnapshots, leftAlone } from "./forget.ts";
 import { chooseDisplaced, refuseFullPool } from "./keep.ts";
 
 /**
@@ -22,7 +22,7 @@ export async function room(context: Context): Promise<string> {
   const isShort = cost > 0 && cost + wayBack + reserve > free;
   const measured = limits.bytes !== undefined || isShort ? await node.snapshotSizes(app) : {};
   const sizes = Object.fromEntries(Object.entries(measured).map(([id, size]) => [id, size.exclusive ?? size.bytes]));
-  const kept = protectedOf(engine, app);
+  const kept = leftAlone(engine, app);
   const snapshots = journal.snapshots.list(app);
   const displaced = chooseDisplaced({ snapshots, kept, sizes, cost, wayBack, free, reserve, limits });
   await forgetSnapshots(context, displaced);

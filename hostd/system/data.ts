@@ -21,6 +21,7 @@ type AppData = Pick<
   | "snapshot"
   | "snapshots"
   | "withSnapshot"
+  | "snapshotsBeingRead"
   | "digestSnapshot"
   | "snapshotSizes"
   | "snapshotCost"
@@ -58,8 +59,9 @@ export async function openData(
     const read = (by: number) => readers.set(name, (readers.get(name) ?? 0) + by).get(name);
     const directory = await inTurn(app, async () => {
       await requireTree(driver, tree);
+      const shown = await driver.show(tree);
       read(1);
-      return driver.show(tree);
+      return shown;
     });
     try {
       return await use(directory);
@@ -85,6 +87,11 @@ export async function openData(
       return found.sort((one, other) => one.createdAt.localeCompare(other.createdAt) || (one.id < other.id ? -1 : 1));
     },
     withSnapshot,
+    snapshotsBeingRead: (app) =>
+      [...readers].flatMap(([name, count]) => {
+        const [owner, id = ""] = name.split(" ");
+        return owner === app && count > 0 ? [id] : [];
+      }),
     restore: (app, id, version) => inTurn(app, () => restore(driver, paths, app, checkId(id), checkId(version))),
     forget: (app, id) =>
       inTurn(app, async () => {

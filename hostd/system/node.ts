@@ -194,6 +194,8 @@ export interface NodeSystem {
   snapshots(app: string): Promise<Snapshot[]>;
   /** Reads a snapshot where the node has it as a directory; nobody forgets it meanwhile. */
   withSnapshot<T>(app: string, id: string, use: (directory: string) => Promise<T>): Promise<T>;
+  /** Those that `forget` refuses now. */
+  snapshotsBeingRead(app: string): string[];
   /** Makes version `version` from a snapshot and flips live to it; the version that was live is then deleted. The app must be stopped. */
   restore(app: string, snapshot: string, version: string): Promise<void>;
   /** Deletes a snapshot; no-op when it is gone. Refuses (`data-in-use`) while it is read. */

@@ -44,4 +44,38 @@ describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "hostd look
         expect(last).toMatchObject({ kind: "forget", caller: "hostd", state: "done" });
       });
     }));
+
+  test("one that is being read neither makes room nor expires: others go in its place, or nothing does", () =>
+    withRig(async (rig) => {
+      await rig.start();
+      for (const version of ["1.0.0", "1.1.0", "1.2.0", "1.3.0"]) {
+        await rig.publish({ version, stable: 100 });
+        expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      }
+      await rig.stop();
+      await withEngine(rig, async ({ engine, setClock }) => {
+        const listed = () => engine.journal.snapshots.list("shop").map(({ id }) => id);
+        const read = (id: string, use: () => Promise<void>) => engine.node.withSnapshot("shop", id, use);
+        async function snapshot() {
+          const { id } = engine.submit.snapshot({ app: "shop", by: "test" });
+          await engine.submit.settled();
+          return engine.journal.operations.get(id);
+        }
+        expect(listed()).toEqual(["before-g4", "before-g3", "before-g2"]);
+
+        await read("before-g3", async () => {
+          engine.settings.snapshots.count = 2;
+          expect(await snapshot()).toMatchObject({ state: "failed", reason: { code: "quota" } });
+          expect(listed()).toEqual(["before-g4", "before-g3", "before-g2"]);
+        });
+
+        setClock(15 * DAY);
+        await read("before-g2", async () => {
+          expect([...(await careForSnapshots(engine, new Set(["shop before-g2"])))]).toEqual(["shop before-g3"]);
+          engine.settings.snapshots.count = 3;
+          expect(await snapshot()).toMatchObject({ state: "done" });
+          expect(listed().slice(1)).toEqual(["before-g4", "before-g2"]);
+        });
+      });
+    }));
 });
