@@ -96,23 +96,22 @@ function collectable(engine: Engine, app: string, coming: Digest | undefined, ke
   });
 }
 
-/** Removes layer files that belong to no slot; called before writing, and at start for what a crash left. */
+/**
+ * Removes layer files that belong to no slot, and to no version that is being staged when they go; called before writing,
+ * and at start for what a crash left.
+ */
 export async function removeUnusedLayers(engine: Engine): Promise<string[]> {
   const { apps, slots } = engine.journal;
-  const ofHost = new Set(await layersOfHost(engine));
-  const there = (await engine.node.layers()).filter((root) => !ofHost.has(root));
-  const unused = () => {
-    const needed = new Set([
-      ...rootsOf(apps.list().flatMap(({ app }) => slots.list(app))),
-      ...layersBeingStaged(engine),
-    ]);
-    return there.filter((root) => !needed.has(root));
-  };
+  const ofHost = await layersOfHost(engine);
+  const needed = () =>
+    new Set([...ofHost, ...rootsOf(apps.list().flatMap(({ app }) => slots.list(app))), ...layersBeingStaged(engine)]);
+  const there = await engine.node.layers();
+  const neededNow = needed();
   const removed: string[] = [];
-  for (const root of unused()) {
-    if (!unused().includes(root)) continue; // a staging that began meanwhile found it here
-    await engine.node.removeLayer(root);
-    removed.push(root);
+  for (const root of there.filter((one) => !neededNow.has(one))) {
+    const isUnused = () => !needed().has(root);
+    if (!isUnused()) continue; // it may be mounted by now
+    if (await engine.node.removeLayer(root, isUnused)) removed.push(root);
   }
   return removed;
 }

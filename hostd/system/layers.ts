@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, unlink } from "node:fs/promises";
 import { syncDirectory, TEMPORARY_NAME, writeDurably } from "../../effects/durable.ts";
 import { unlessMissing } from "../../effects/errno.ts";
 import { verifyErofs } from "../../images/verity.ts";
@@ -21,8 +21,8 @@ interface Checked {
 const DAMAGED: ReadonlySet<string> = new Set(["image-damaged", "layer-missing"]);
 
 type LayerFiles = Pick<NodeSystem, "layDownLayer" | "hasLayer" | "checkLayer" | "scrubLayer" | "layers"> & {
-  /** Deletes the file; the caller has unmounted it. */
-  deleteLayer(root: string): Promise<void>;
+  /** Deletes the file where it is unused in that moment; the caller has unmounted it. */
+  deleteLayer(root: string, isUnused: () => boolean): Promise<boolean>;
 };
 
 /** The layer files of a node: laid down once, verified whole whenever they may have changed. */
@@ -84,10 +84,12 @@ export async function openLayers(paths: Paths): Promise<LayerFiles> {
       const names = await readdir(paths.layerFiles);
       return names.filter((name) => /^[0-9a-f]{64}\.erofs$/.test(name)).map((name) => name.slice(0, 64));
     },
-    async deleteLayer(root) {
-      await rm(paths.layerChecked(root), { force: true });
-      await rm(paths.layerFile(root), { force: true });
+    async deleteLayer(root, isUnused) {
+      await rm(paths.layerChecked(root), { force: true }); // a file without it is verified again; it would outlive its file
+      if (!isUnused()) return false;
+      await unlessMissing(unlink(paths.layerFile(root)));
       await syncDirectory(paths.layerFiles);
+      return true;
     },
   };
 }

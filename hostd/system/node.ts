@@ -136,8 +136,11 @@ export interface NodeSystem {
   checkLayer(verity: LayerVerity): Promise<void>;
   /** Verifies the whole file whatever is remembered: a disk may lose what nobody wrote. */
   scrubLayer(verity: LayerVerity, pace?: (bytes: number) => Promise<void>): Promise<void>;
-  /** Unmounts and deletes it; refuses (`layer-in-use`) while a mounted slot needs it. `root` = verity root. */
-  removeLayer(root: string): Promise<void>;
+  /**
+   * Unmounts and deletes it; refuses (`layer-in-use`) while a mounted slot needs it. `isUnused` is asked in the moment in
+   * which the file goes; answers whether it went. `root` = verity root.
+   */
+  removeLayer(root: string, isUnused: () => boolean): Promise<boolean>;
   /** Verity roots of all layers laid down. */
   layers(): Promise<string[]>;
 

@@ -30,9 +30,9 @@ export async function openNode(options: NodeOptions): Promise<NodeSystem> {
     ...apps,
     ...(await openData(paths, userOf, options.data)),
     ...openConfig(paths, userOf),
-    async removeLayer(root) {
+    async removeLayer(root, isUnused) {
       await unmountLayer(root);
-      await deleteLayer(root);
+      return await deleteLayer(root, isUnused);
     },
     async freeBytes() {
       const { bavail, bsize } = await statfs(options.stateDirectory);

@@ -21,25 +21,29 @@ describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "pruning be
       });
     }));
 
-  test("leaves a layer that a staging which began meanwhile finds there", () =>
+  test.each([
+    ["another one was removed", 1],
+    ["it was unmounted itself", 0],
+  ])("leaves a layer that a staging found there which began while %s", (_, removed) =>
     withRig(async (rig) => {
       await deploy(rig, ["1.0.0"]);
       await withEngine(rig, async ({ engine }) => {
-        const roots = ["a", "b"].map((digit) => digit.repeat(64));
+        const roots = ["a", "b"].map((digit) => digit.repeat(64)).slice(0, 1 + removed);
         const fileOf = (root: string) => join(rig.state, "layers", `${root}.erofs`);
         for (const root of roots) writeFileSync(fileOf(root), "");
         const { removeLayer } = engine.node;
-        engine.node.removeLayer = async (root) => {
-          const [other = ""] = roots.filter((one) => one !== root);
+        engine.node.removeLayer = (root, isUnused) => {
+          const [other = root] = roots.filter((one) => one !== root);
           const plan = { stage: { channel: "production", found: foundWith(other) } };
           engine.journal.operations.begin({ requestId: root, kind: "stage", app: "mail", caller: "test", plan });
-          await removeLayer(root);
+          return removeLayer(root, isUnused);
         };
-        expect(await removeUnusedLayers(engine)).toHaveLength(1);
+        expect(await removeUnusedLayers(engine)).toHaveLength(removed);
         expect(roots.filter((root) => existsSync(fileOf(root)))).toHaveLength(1);
         for (const { id } of engine.journal.operations.unfinished()) engine.journal.operations.finish(id);
       });
-    }));
+    }),
+  );
 });
 
 /** What a staging found out about an image of one layer. */

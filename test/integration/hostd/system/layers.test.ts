@@ -81,13 +81,15 @@ describeWith({ root: true }, "layers and slots", () => {
       await node.mountSlot({ app: "shop", image: TWO, layers: [baseVerity] });
       await node.mountSlot({ app: "shop", image: TWO, layers: [baseVerity] });
       expect(await mountCount(run)).toBe(4);
-      await expect(node.removeLayer(base.root)).rejects.toMatchObject({ code: "layer-in-use" });
+      await expect(node.removeLayer(base.root, () => true)).rejects.toMatchObject({ code: "layer-in-use" });
       await node.unmountSlot("shop", ONE);
       await node.unmountSlot("shop", ONE);
       expect(await mountCount(run)).toBe(2);
       await node.unmountSlot("shop", TWO);
       expect(await mountCount(run)).toBe(0);
-      await node.removeLayer(base.root);
+      expect(await node.removeLayer(base.root, () => false)).toBe(false);
+      expect(await node.hasLayer(baseVerity)).toBe(true);
+      expect(await node.removeLayer(base.root, () => true)).toBe(true);
       expect(await node.hasLayer(baseVerity)).toBe(false);
       await expect(node.checkLayer(baseVerity)).rejects.toMatchObject({ code: "layer-missing" });
     }));
