@@ -1,7 +1,7 @@
 import { toFailureDocument } from "../../manifests/failure.ts";
 import type { Engine } from "../engine.ts";
 import type { Pace } from "../stage/pace.ts";
-import { finishForgetting, leftAlone } from "./forget.ts";
+import { finishForgetting, leftAlone, neededByOperations } from "./forget.ts";
 import { chooseDue } from "./keep.ts";
 import { unrecorded, verifySnapshot } from "./verify.ts";
 
@@ -25,7 +25,7 @@ export async function careForSnapshots(engine: Engine, before: Seen): Promise<Se
   return due;
 }
 
-/** Reads the snapshots of all apps that nobody has read yet. */
+/** Reads the snapshots of all apps that nobody has read yet; one that an operation needs, when that is over. */
 export async function readNewSnapshots(engine: Engine, pace: Pace): Promise<void> {
   for (const { app } of engine.journal.apps.list()) await recordNew(engine, app, pace);
 }
@@ -41,6 +41,7 @@ function expire(engine: Engine, app: string, snapshots: string[]): void {
 async function recordNew(engine: Engine, app: string, pace: Pace): Promise<void> {
   for (const id of unrecorded(engine.journal.snapshots.list(app))) {
     if (engine.closing.aborted) return;
+    if (neededByOperations(engine, app).includes(id)) continue;
     try {
       await verifySnapshot(engine, app, id, pace);
     } catch (error) {

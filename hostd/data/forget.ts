@@ -38,7 +38,7 @@ export async function finishForgetting({ node, journal }: Engine, app: string): 
 
 /** Snapshots of an app that nothing but somebody's own word takes, each with why. */
 export function protectedOf(engine: Engine, app: string): ReadonlyMap<string, string> {
-  const { generations, slots, snapshots, operations } = engine.journal;
+  const { generations, slots, snapshots } = engine.journal;
   const pinned = new Set(slots.list(app).flatMap((slot) => (slot.pinned === undefined ? [] : [slot.image])));
   const isPinned = (number: number) => pinned.has(generations.get(app, number)?.image ?? "sha256:");
   const known = snapshots.list(app);
@@ -46,10 +46,15 @@ export function protectedOf(engine: Engine, app: string): ReadonlyMap<string, st
     snapshots: known,
     target: rollbackTarget(situationOf(engine, app))?.number,
     pinned: known.flatMap(({ generation }) => generation ?? []).filter(isPinned),
-    inUse: operations.unfinished(app).flatMap(({ plan, id }) => {
-      const change = parsePlan(plan, id).switch;
-      return [change?.snapshot, change?.restore, change?.kept];
-    }),
+    inUse: neededByOperations(engine, app),
+  });
+}
+
+/** Snapshots that operations under way take, go back to, or may have to forget again. */
+export function neededByOperations({ journal }: Engine, app: string): (string | undefined)[] {
+  return journal.operations.unfinished(app).flatMap(({ plan, id }) => {
+    const change = parsePlan(plan, id).switch;
+    return [change?.snapshot, change?.restore, change?.kept];
   });
 }
 
