@@ -47,6 +47,7 @@ export async function openLayers(paths: Paths): Promise<LayerFiles> {
       throw error;
     }
     await remember(verity.root, before);
+    if ((await look(file)) === undefined) await rm(paths.layerChecked(verity.root), { force: true }); // collected meanwhile
   }
 
   /** A damaged file counts as none: staging lays it down anew, and whoever runs on the old one keeps that. */

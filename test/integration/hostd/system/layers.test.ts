@@ -161,6 +161,16 @@ describeWith({ root: true }, "layers and slots", () => {
       expect(statSync(record)).toMatchObject({ ino: before.ino, ctimeMs: before.ctimeMs });
     }));
 
+  test("a layer that is collected while it is scrubbed leaves nothing", () =>
+    withNode(async ({ node, state, ...fixture }) => {
+      const { base, baseVerity, topVerity } = await layDownAll({ node, state, ...fixture });
+      await node.scrubLayer(baseVerity, async () => void (await node.removeLayer(base.root, () => true)));
+      expect(readdirSync(join(state, "layers")).sort()).toEqual([
+        `${topVerity.root}.checked`,
+        `${topVerity.root}.erofs`,
+      ]);
+    }));
+
   test("a mount whose file was replaced is not used for a new slot", () =>
     withNode(async (fixture) => {
       const { node, state, run } = fixture;
