@@ -15,6 +15,13 @@ export async function write(rig: Rig): Promise<string> {
   return `${number} by ${await rig.get("/version")}`;
 }
 
+/** The process of the app; throws where none runs: a signal to pid 0 reaches whoever runs the tests. */
+export async function appPid(rig: Rig): Promise<number> {
+  const { process } = await rig.client.app("shop");
+  if (process === undefined) throw new Error("expected the app to run");
+  return process.pid;
+}
+
 /** Starts the daemon with a fault, begins the operation, and waits until the fault has killed it. */
 export async function crash(rig: Rig, kind: string, fault: string, number: number): Promise<void> {
   await rig.kill();

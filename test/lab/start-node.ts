@@ -101,7 +101,8 @@ async function boot(directory: string): Promise<Machine> {
   return {
     init,
     async end(signal) {
-      process.kill(signal === "SIGTERM" ? (child.pid ?? 0) : init, signal);
+      if (signal === "SIGTERM") child.kill(signal);
+      else process.kill(init, signal);
       const timer = setTimeout(() => process.kill(init, "SIGKILL"), STOP_LIMIT);
       await ended;
       clearTimeout(timer);

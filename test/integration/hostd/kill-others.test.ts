@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { crash, expectWhole, restartAndWait, versionOf, write } from "../../hostd/crash.ts";
+import { appPid, crash, expectWhole, restartAndWait, versionOf, write } from "../../hostd/crash.ts";
 import { type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 
@@ -32,8 +32,7 @@ describeWith(NEEDS, "hostd killed with -9", () => {
       for (const name of ["bounce.before", "bounce.after", "judge.before", "judge.after"]) {
         await rig.kill();
         await rig.start({ fault: `restart.${name}` });
-        const pid = (await rig.client.app("shop")).process?.pid ?? 0;
-        process.kill(pid, "SIGKILL");
+        process.kill(await appPid(rig), "SIGKILL");
         await rig.ended();
         const ended = await restartAndWait(rig);
         expect({ name, kind: ended.kind, state: ended.state }).toEqual({ name, kind: "restart", state: "done" });

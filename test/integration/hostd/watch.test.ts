@@ -2,6 +2,7 @@ import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { appPid } from "../../hostd/crash.ts";
 import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 
@@ -11,8 +12,7 @@ describeWith(NEEDS, "hostd after the commit", () => {
   test("starts an app again that ended, once, and judges it", () =>
     withRig(async (rig) => {
       await live(rig, "good");
-      const { process: before } = await rig.client.app("shop");
-      process.kill(before?.pid ?? 0, "SIGKILL");
+      process.kill(await appPid(rig), "SIGKILL");
       const restart = await eventually(
         () => newest(rig),
         (operation) => operation?.kind === "restart" && operation.finished !== undefined,
@@ -98,9 +98,9 @@ describeWith(NEEDS, "hostd after the commit", () => {
   test("is killed while the app ends: started again, it starts the current generation", () =>
     withRig(async (rig) => {
       await live(rig, "good");
-      const { process: before } = await rig.client.app("shop");
+      const pid = await appPid(rig);
       await rig.kill();
-      process.kill(before?.pid ?? 0, "SIGKILL");
+      process.kill(pid, "SIGKILL");
       await rig.start();
       await eventually(
         () => rig.client.app("shop"),

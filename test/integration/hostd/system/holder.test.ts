@@ -21,17 +21,29 @@ const root = useRoot();
 
 const ask = async (port: number, path = "/") => (await fetch(`http://127.0.0.1:${port}${path}`)).text();
 
-/** The holder's pid: the one process that has the app's lock file open. */
+/** The holder's pid: the one process that has the app's lock file open. Throws where there is none: pid 0 is every process of the tests. */
 function holderPid(run: string, app = "shop"): number {
-  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    try {
-      const descriptors = readdirSync(`/proc/${pid}/fd`).map((name) => readlinkSync(`/proc/${pid}/fd/${name}`));
-      if (descriptors.includes(join(run, "apps", app, "holder.lock"))) return Number(pid);
-    } catch {
-      // the process ended while we looked, so it is not the one
-    }
+  const lock = join(run, "apps", app, "holder.lock");
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  const holder = pids.find((pid) => descriptorsOf(pid).some((descriptor) => targetOf(descriptor) === lock));
+  if (holder === undefined) throw new Error(`expected a process that holds ${lock}`);
+  return Number(holder);
+}
+
+function descriptorsOf(pid: string): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).map((name) => `/proc/${pid}/fd/${name}`);
+  } catch {
+    return []; // the process ended while we looked, so it is not the one
   }
-  return 0;
+}
+
+function targetOf(descriptor: string): string | undefined {
+  try {
+    return readlinkSync(descriptor);
+  } catch {
+    return undefined; // it was closed while we looked
+  }
 }
 
 describeWith(NEEDS, "processes of an app", () => {
@@ -337,6 +349,7 @@ describeWith(NEEDS, "holders and the death of others", () => {
       );
       const holder = holderPid(run);
       const [monitor] = readFileSync(`/proc/${holder}/task/${holder}/children`, "utf8").split(" ");
+      expect(Number(monitor)).toBeGreaterThan(0);
       process.kill(Number(monitor), "SIGTERM");
       process.kill(holder, "SIGTERM");
       await eventually(
