@@ -7,8 +7,11 @@ import type { ConfigFile } from "../../manifests/app.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import type { OperationDocument, OperationKind } from "../../manifests/node.ts";
 import { restartAndWait, versionOf } from "./crash.ts";
-import { type Rig, unlessRefused, withRig } from "./rig.ts";
+import { eventually, type Rig, unlessRefused, withRig } from "./rig.ts";
 import { wrongJournal, wrongWith } from "./whole.ts";
+
+/** Milliseconds for a test that strikes at every step of a kind, with a start or a reboot for each. */
+export const LIMIT = 600_000;
 
 /** What happens to the node at a step boundary. */
 type Fault = "kill" | "full disk" | "read-only" | "I/O error" | "power cut" | "clock -1 y" | "clock +1 y";
@@ -32,7 +35,11 @@ type End = "old" | "new" | "either";
  */
 const LAST_TO_GROW: Partial<Record<SwitchKind, StepName>> = { activate: "migrate", configure: "start" };
 
-/** Milliseconds: how long a disk stays full, how long a dying one is suffered before the reboot. */
+/**
+ * Milliseconds: within which a switch comes to its step that needs room, how long the disk stays full after that, how
+ * long a dying one is suffered before the reboot.
+ */
+const GROWS_WITHIN = 20_000;
 const FULL_FOR = 400;
 const SUFFERED_FOR = 150;
 const YEAR = 365 * 86_400_000;
@@ -177,6 +184,8 @@ async function strike(rig: Rig, one: Case): Promise<OperationDocument> {
       await rig.reached();
       const free = rig.disk?.fill();
       rig.goOn();
+      const struck = await begun;
+      if (struck !== undefined && growsAfter(one.kind, one.step, one.moment)) await untilItFails(rig, struck);
       await delay(FULL_FOR);
       free?.();
       break;
@@ -200,6 +209,16 @@ async function strike(rig: Rig, one: Case): Promise<OperationDocument> {
   const operation = await begun;
   if (operation === undefined) throw new Error(`${nameOf(one)}: expected an operation`);
   return await rig.client.wait(operation, () => {}, AbortSignal.timeout(40_000));
+}
+
+/** Waits for the step that finds no room, however slow the machine is; where hostd cannot tell of it, for a while. */
+async function untilItFails(rig: Rig, { id }: OperationDocument): Promise<void> {
+  const failing = eventually(
+    () => rig.client.operation(id),
+    ({ state }) => state !== "running",
+    GROWS_WITHIN,
+  ).catch(() => undefined); // the end of the case tells what went wrong
+  await Promise.race([failing, delay(GROWS_WITHIN, undefined, { ref: false })]);
 }
 
 async function declareAnother(rig: Rig): Promise<void> {

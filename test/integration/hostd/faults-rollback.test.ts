@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { strikeEverywhere } from "../../hostd/matrix.ts";
+import { LIMIT, strikeEverywhere } from "../../hostd/matrix.ts";
 import { describeWith } from "../../needs.ts";
 
 const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup", "mkfs.ext4"] };
@@ -8,5 +8,6 @@ describeWith(NEEDS, "hostd at every step of a rollback", () => {
   test.each(["kill", "power cut"] as const)(
     "struck by %s: the end that the table says, whole, with every record",
     async (fault) => expect(await strikeEverywhere("rollback", fault)).toEqual([]),
+    LIMIT,
   );
 });
