@@ -98,9 +98,9 @@ export async function openHostPublisher(repository: string, work: string): Promi
     packed.set(version, layer);
     const layers = [base, layer];
     const command = [how === "sick" ? "/bin/false" : "/bin/true"];
-    // what is sick is so at once; what is good may be slow to say so on a busy machine
+    // what is sick is so at once; both may be slow to say so on a busy machine
     const within = how === "sick" ? 400 : 20_000;
-    const health = [{ kind: "exec", command, interval: 50, timeout: within, within, stable: 100 }];
+    const health = [{ kind: "exec", command, interval: 50, timeout: 20_000, within, stable: 100 }];
     const config = await store.write(
       Buffer.from(
         canonicalJson({

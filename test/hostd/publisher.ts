@@ -36,8 +36,9 @@ export interface VersionOptions {
   bulk?: number;
   /** Megabytes in its own layer that no compression makes smaller. */
   noise?: number;
-  /** Milliseconds between two health checks. */
+  /** Milliseconds between two health checks, and for one of them. */
   interval?: number;
+  timeout?: number;
   hooks?: App["hooks"];
   limits?: App["limits"];
   format?: number;
@@ -185,7 +186,7 @@ function appOf(options: VersionOptions): App {
               kind: "http",
               url: `http://127.0.0.1:${port}/healthz`,
               interval: options.interval ?? 100,
-              timeout: 1_000,
+              timeout: options.timeout ?? 1_000,
               within: options.within ?? 5_000,
               stable: options.stable ?? 400,
             },
@@ -213,7 +214,8 @@ function appOf(options: VersionOptions): App {
 
 function hooksOf({ format = 1, port, migrate, quiesce, resume }: VersionOptions): App["hooks"] {
   const hook = (timeout: number, ...command: string[]) => ({ command: ["/usr/bin/perl", ...command], timeout });
-  const quiet = (what: string, how: string) => hook(1_000, "/opt/quiet.pl", String(port), what, how);
+  const quiet = (what: string, how: string) =>
+    hook(how === "hang" ? 1_000 : 10_000, "/opt/quiet.pl", String(port), what, how);
   return {
     ...(migrate === undefined ? {} : { migrate: hook(10_000, "/opt/migrate.pl", String(format), migrate) }),
     ...(quiesce === undefined ? {} : { quiesce: quiet("quiet", quiesce) }),

@@ -19,8 +19,8 @@ import { openPublisher, type Published, type Publisher, type VersionOptions } fr
 import { serveDirectory } from "./webserver.ts";
 
 const root = join(import.meta.dirname, "../..");
-/** A socket that is held open while nobody accepts does not refuse, milliseconds. */
-const ANSWER_LIMIT = 1_000;
+/** Milliseconds until a request counts as not taken where nobody may be behind the socket: one that is held open does not refuse. */
+export const ANSWER_LIMIT = 1_000;
 /** A daemon that is to end by itself, and does not, missed its moment: milliseconds. */
 const END_LIMIT = 60_000;
 const FAULTS = join(import.meta.dirname, "faults.ts");
@@ -74,8 +74,8 @@ export interface Rig {
   get(path: string): Promise<string>;
   /** Writes a record and answers its number. */
   record(): Promise<number>;
-  /** Writes a record and answers it as it will be read again; throws where the app did not take it. */
-  acknowledge(): Promise<string>;
+  /** Writes a record and answers it as it will be read again; throws where the app did not take it within `limit` milliseconds. */
+  acknowledge(limit?: number): Promise<string>;
   records(): Promise<string[]>;
   log(): string;
   pid(): number;
@@ -128,7 +128,7 @@ export async function withRig(
       sequence = options.sequence ?? sequence + 1;
       return publisher.publish({ port, ...options, sequence });
     },
-    async start({ fault, damaged = false, repository, reserve = 1, options: more = [], within = 10_000 } = {}) {
+    async start({ fault, damaged = false, repository, reserve = 1, options: more = [], within = 30_000 } = {}) {
       const words = ["--state", state, "--run", run, "--repository", repository ?? server.url, ...machine];
       rmSync(join(faults, "armed"), { force: true });
       rmSync(join(faults, "go"), { force: true });
@@ -187,9 +187,9 @@ export async function withRig(
     },
     get: (path) => ask(port, "GET", path),
     record: async () => Number(await ask(port, "POST", "/records")),
-    async acknowledge() {
+    async acknowledge(limit = 10_000) {
       const url = `http://127.0.0.1:${port}/records`;
-      const signal = AbortSignal.timeout(ANSWER_LIMIT);
+      const signal = AbortSignal.timeout(limit);
       const response = await fetch(url, { method: "POST", headers: { connection: "close" }, signal });
       const number = await response.text();
       if (response.status !== 200 || number === "") throw new Error(`not taken: ${response.status}`);

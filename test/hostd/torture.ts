@@ -4,7 +4,7 @@ import { table } from "../../terminal/table.ts";
 import { versionOf } from "./crash.ts";
 import type { DiskKind } from "./disk.ts";
 import { prepareNode } from "./matrix.ts";
-import { eventually, type Rig, withRig } from "./rig.ts";
+import { ANSWER_LIMIT, eventually, type Rig, withRig } from "./rig.ts";
 import { wrongJournal, wrongWith } from "./whole.ts";
 
 /** What ends the node in a round, and what it was doing. */
@@ -166,7 +166,7 @@ function writeRecords(rig: Rig, acknowledged: string[]): Writer {
   let ignored = false;
   const done = (async () => {
     while (!stopped) {
-      const record = await rig.acknowledge().catch(() => undefined);
+      const record = await rig.acknowledge(ANSWER_LIMIT).catch(() => undefined);
       if (record !== undefined && !ignored) acknowledged.push(record);
       await delay(record === undefined ? 20 : 5);
     }

@@ -82,7 +82,7 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
     withRig(async (rig) => {
       const green = join(rig.directory, "checks/green.d");
       mkdirSync(green, { recursive: true });
-      writeFileSync(join(green, "10-slow"), "#!/bin/sh\nsleep 4\n", { mode: 0o755 });
+      writeFileSync(join(green, "10-slow"), "#!/bin/sh\nsleep 12\n", { mode: 0o755 });
       await rig.publish({ version: "1.0.0", stable: 100 });
       await rig.start({ options: ["--checks", join(rig.directory, "checks")] });
       const begun = await rig.client.begin("shop", "deploy", {});

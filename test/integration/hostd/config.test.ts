@@ -429,7 +429,7 @@ async function ask(port: number, path: string): Promise<string> {
 
 /** Publishes 1.0.0, deploys it and expects it to be good. */
 async function live(rig: Rig, options: Partial<Parameters<Rig["publish"]>[0]>) {
-  await rig.publish({ version: "1.0.0", declared: {}, config: [GREETING], within: 1_500, stable: 200, ...options });
+  await rig.publish({ version: "1.0.0", declared: {}, config: [GREETING], within: 5_000, stable: 200, ...options });
   await rig.start();
   expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
 }

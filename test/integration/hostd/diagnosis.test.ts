@@ -124,7 +124,7 @@ describeWith(NEEDS, "looking at a node from outside", () => {
     withRig(async (rig) => {
       await live(rig);
       expect(command(rig, "health").status).toBe(0);
-      await rig.publish({ version: "1.1.0", how: "sick", within: 6_000 });
+      await rig.publish({ version: "1.1.0", how: "sick", within: 20_000 });
       const begun = await rig.client.begin("shop", "deploy", {});
       const judging = await eventually(
         () => rig.client.app("shop"),
@@ -137,7 +137,7 @@ describeWith(NEEDS, "looking at a node from outside", () => {
       expect(text).toMatch(/generation 2 \(trial\): binaries 1\.1\.0 \(\w+\), config 1, data first \(format 1\)/);
       expect(text).toMatch(/under way: operation 2, deploy 1\.1\.0, generation 1 → 2\n {4}step judge: .*503/);
       expect(command(rig, "health")).toMatchObject({ status: 2, json: { verdict: "unknown" } });
-      const failed = await rig.client.wait(begun, () => {}, AbortSignal.timeout(30_000));
+      const failed = await rig.client.wait(begun, () => {}, AbortSignal.timeout(60_000));
       expect(failed).toMatchObject({ state: "failed", reverted: true });
 
       const tasks = command(rig, "tasks", String(failed.id)).json as { tasks: { name: string; state: string }[] };

@@ -100,7 +100,7 @@ describeWith(NEEDS, "a hostile caller on hostd's socket", () => {
       }
       expect(wrong).toEqual([]);
       for (const bytes of fc.sample(fc.uint8Array({ minLength: 1, maxLength: 2_000 }), { numRuns: 150, seed: 7 })) {
-        await exchange(rig, Buffer.from(bytes).toString("latin1"), 50);
+        await exchange(rig, Buffer.from(bytes).toString("latin1"), 50, 50);
       }
       expect((await rig.client.status()).hostd.pid).toBe(pid);
       expect(memoryOf(pid) - before).toBeLessThan(GROWTH);
@@ -182,13 +182,17 @@ function socketOf(rig: Rig): string {
   return join(rig.run, "hostd.sock");
 }
 
-/** Sends bytes and answers all that comes back until the end or, on a connection kept open, a moment of silence. */
-function exchange(rig: Rig, bytes: string, silence = 400): Promise<string> {
+/**
+ * Sends bytes and answers all that comes back until the end or, on a connection kept open, a moment of silence;
+ * `first`: milliseconds until the first byte of it.
+ */
+function exchange(rig: Rig, bytes: string, silence = 400, first = 20_000): Promise<string> {
   return new Promise((resolve) => {
     let answer = "";
     const socket = connect(socketOf(rig), () => socket.write(Buffer.from(bytes, "latin1")));
-    socket.setTimeout(silence, () => socket.destroy());
+    socket.setTimeout(first, () => socket.destroy());
     socket.on("data", (text) => {
+      socket.setTimeout(silence);
       answer += text.toString("latin1");
     });
     socket.on("error", () => {});

@@ -114,7 +114,7 @@ describeWith(NEEDS, "a job", () => {
 
   test("that takes too long is ended, and so is one that is aborted", () =>
     withRig(async (rig) => {
-      const late = await deployJob(rig, 1, { seconds: 30, exit: 0, timeout: 700 });
+      const late = await deployJob(rig, 1, { seconds: 30, exit: 0, timeout: 3_000 });
       expect(late).toMatchObject({ state: "failed", reason: { code: "job-failed" }, run: { timedOut: true } });
       await rig.publish({ version: versionOf(rig, 2), job: { seconds: 30, exit: 0 } });
       const operation = await rig.client.begin("shop", "deploy", {});

@@ -87,7 +87,7 @@ describeWith(NEEDS, "hostd from release to rollback", () => {
     withRig(async (rig) => {
       await live(rig, { version: "1.0.0" });
       await rig.record();
-      const sick = await rig.publish({ version: "1.1.0", how: "sick", within: 800 });
+      const sick = await rig.publish({ version: "1.1.0", how: "sick", within: 5_000 });
       const begun = await rig.client.begin("shop", "deploy", {});
       await untilVersion(rig, "1.1.0");
       await rig.record();
@@ -136,7 +136,7 @@ describeWith(NEEDS, "hostd from release to rollback", () => {
     withRig(async (rig) => {
       await live(rig, { version: "1.0.0" });
       await rig.record();
-      const newer = { format: 2, reads: ">=1 <3", migrate: "good", how: "turns-sick", within: 500 } as const;
+      const newer = { format: 2, reads: ">=1 <3", migrate: "good", how: "turns-sick", within: 5_000 } as const;
       const second = await live(rig, { version: "2.0.0", ...newer });
       expect(await rig.operate("rollback", { withData: "before-g2" })).toMatchObject({ state: "done" });
       await rig.client.release(second.image);

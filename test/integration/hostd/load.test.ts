@@ -3,18 +3,20 @@ import { type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 
 const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
+/** Milliseconds for one health check of an app that four clients make write at once: a sync of the disk may wait its turn. */
+const PATIENCE = 10_000;
 
 describeWith(NEEDS, "requests to an app with LISTEN", () => {
   test("are all answered while versions are switched, taken back by command and taken back by themselves", () =>
     withRig(async (rig) => {
-      await rig.publish({ version: "1.0.0" });
+      await rig.publish({ version: "1.0.0", timeout: PATIENCE });
       await rig.start();
       expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
       const load = startRecording(rig);
-      await rig.publish({ version: "1.1.0", stable: 200 });
+      await rig.publish({ version: "1.1.0", stable: 200, timeout: PATIENCE });
       expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
       expect(await rig.operate("rollback")).toMatchObject({ state: "done" });
-      await rig.publish({ version: "1.2.0", how: "sick", within: 500 });
+      await rig.publish({ version: "1.2.0", how: "sick", within: 500, timeout: PATIENCE });
       expect(await rig.operate("deploy")).toMatchObject({ state: "failed", reverted: true });
       const { acknowledged, failed } = await load.end();
       expect(failed).toEqual([]);

@@ -1,22 +1,25 @@
 import { expect, test } from "vitest";
+import type { VersionOptions } from "../../hostd/publisher.ts";
 import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
 import { processesOf } from "../../hostd/whole.ts";
 import { describeWith } from "../../needs.ts";
 
 const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
+/** Milliseconds for one health check of an app that four clients make write at once: a sync of the disk may wait its turn. */
+const PATIENCE = 10_000;
 
 describeWith(NEEDS, "a start-first switch", () => {
   test("runs both versions until the new one is proven, then stops the old one; no snapshot is taken of what both write", () =>
     withRig(async (rig) => {
       await live(rig, "1.0.0");
-      await rig.publish({ version: named(rig, "1.1.0"), startFirst: true, stable: 700 });
+      await rig.publish({ version: named(rig, "1.1.0"), startFirst: true, stable: 3_000 });
       const begun = await rig.client.begin("shop", "deploy", {});
-      await eventually(
-        async () => processesOf(rig),
-        ({ length }) => length === 2,
-      );
       const answers = new Set<string>();
-      for (let n = 0; n < 60; n++) answers.add(await rig.get("/version"));
+      await eventually(
+        async () => answers.add(await rig.get("/version")),
+        ({ size }) => size === 2,
+      );
+      expect(processesOf(rig)).toHaveLength(2);
       expect([...answers].sort()).toEqual([named(rig, "1.0.0"), named(rig, "1.1.0")]);
       await rig.record();
       const ended = await rig.client.wait(begun, () => {}, AbortSignal.timeout(30_000));
@@ -47,7 +50,7 @@ describeWith(NEEDS, "a start-first switch", () => {
   test("is taken back where the new version is good beside the old one and no good alone", () =>
     withRig(async (rig) => {
       await live(rig, "1.0.0");
-      await rig.publish({ version: named(rig, "1.1.0"), how: "half", startFirst: true, within: 600 });
+      await rig.publish({ version: named(rig, "1.1.0"), how: "half", startFirst: true, within: 3_000 });
       const failed = await rig.operate("deploy");
       expect(failed).toMatchObject({
         state: "failed",
@@ -60,7 +63,7 @@ describeWith(NEEDS, "a start-first switch", () => {
 
   test("stops the old version first where one of both does not allow it, or the data is migrated, and says why", () =>
     withRig(async (rig) => {
-      await live(rig, "1.0.0", false);
+      await live(rig, "1.0.0", { startFirst: false });
       await rig.publish({ version: named(rig, "1.1.0"), startFirst: true });
       const first = await rig.operate("deploy");
       expect(first.notes).toContain("the old version stops first: the version that runs does not say start-first");
@@ -78,8 +81,8 @@ describeWith(NEEDS, "a start-first switch", () => {
 
   test("loses no request over ten switches and rollbacks under load", () =>
     withRig(async (rig) => {
-      await live(rig, "1.0.0");
-      await rig.publish({ version: named(rig, "1.1.0"), startFirst: true });
+      await live(rig, "1.0.0", { timeout: PATIENCE });
+      await rig.publish({ version: named(rig, "1.1.0"), startFirst: true, timeout: PATIENCE });
       let ending = false;
       const acknowledged: string[] = [];
       const failed: string[] = [];
@@ -108,8 +111,8 @@ function named(rig: Rig, version: string): string {
   return `${version}-${rig.port}`;
 }
 
-async function live(rig: Rig, version: string, startFirst = true): Promise<void> {
-  await rig.publish({ version: named(rig, version), startFirst });
+async function live(rig: Rig, version: string, options: Partial<VersionOptions> = {}): Promise<void> {
+  await rig.publish({ startFirst: true, ...options, version: named(rig, version) });
   await rig.start();
   expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
 }

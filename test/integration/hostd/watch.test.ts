@@ -24,12 +24,13 @@ describeWith(NEEDS, "hostd after the commit", () => {
 
   test("stops an app that stays sick after its one restart, keeps everything else, and says so", () =>
     withRig(async (rig) => {
-      await live(rig, "turns-sick", 600);
+      await live(rig, "turns-sick", 3_000);
       await rig.record();
       writeFileSync(join(dataOf(rig), "sick"), "");
       const held = await eventually(
         () => rig.client.app("shop"),
         (app) => app.hold !== undefined && app.operations.length === 0,
+        40_000,
       );
       expect(held).toMatchObject({ health: "stopped", hold: expect.stringContaining("sick after a restart") });
       expect(held.current).toMatchObject({ number: 1, state: "good" });
@@ -52,12 +53,13 @@ describeWith(NEEDS, "hostd after the commit", () => {
       await live(rig, "good");
       await rig.stop();
       await rig.start({ options: ["--on-sick", "rollback"] });
-      await rig.publish({ version: "1.1.0", how: "turns-sick", within: 1_500 });
+      await rig.publish({ version: "1.1.0", how: "turns-sick", within: 5_000 });
       expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
       writeFileSync(join(dataOf(rig), "sick"), "");
       const back = await eventually(
         () => newest(rig),
         (operation) => operation?.kind === "rollback" && operation.finished !== undefined,
+        40_000,
       );
       expect(back).toMatchObject({ state: "done", by: "hostd", version: "1.0.0" });
       expect(back?.notes.join()).toContain("because: sick after a restart");

@@ -4,9 +4,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
 import { freePort } from "../../free-port.ts";
 import { openPublisher, type Publisher } from "../../hostd/publisher.ts";
+import { eventually } from "../../hostd/rig.ts";
 import { useLabNode } from "../../lab/node.ts";
 import { describeWith } from "../../needs.ts";
-import { eventually } from "../hostd/system/fixture.ts";
 
 const HOSTD = join(import.meta.dirname, "..", "..", "..", "bin", "hostd");
 const UNIT = "etc/systemd/system/hostd.service";
@@ -40,7 +40,7 @@ describeWith({ root: true, programs: ["systemd-nspawn", "mmdebstrap", "perl"] },
     const { stdout } = await node().run([HOSTD, "unit", ...options]);
     writeFileSync(join(node().root, UNIT), stdout);
     mkdirSync(join(node().root, `${UNIT}.d`));
-    writeFileSync(join(node().root, `${UNIT}.d/quick.conf`), "[Service]\nWatchdogSec=2\nRestartSec=0.1\n");
+    writeFileSync(join(node().root, `${UNIT}.d/quick.conf`), "[Service]\nWatchdogSec=6\nRestartSec=0.1\n");
     await node().run(["systemctl", "daemon-reload"]);
   });
 
@@ -71,7 +71,7 @@ describeWith({ root: true, programs: ["systemd-nspawn", "mmdebstrap", "perl"] },
 
   test("a hostd that stands still is ended by the watchdog and started again, and the app was not touched", async () => {
     const [pid, before] = [await show("MainPID"), await appPid()];
-    await delay(2500);
+    await delay(7_000);
     expect(await show("MainPID")).toBe(pid);
     await node().run(["systemctl", "kill", "--kill-whom=main", "--signal=STOP", "hostd.service"]);
     await restarted(pid);

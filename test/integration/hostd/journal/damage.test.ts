@@ -191,7 +191,7 @@ describe("a look at a journal", () => {
     copyJournal("ended", "damaged");
     fillJournal(place("damaged"), 1).close();
     copyFileSync(place("ended"), place("damaged"));
-    const holder = await held("damaged", 700); // the first look waits half a second
+    const holder = await held("damaged", 600); // the first look waits half a second
     expect(() => contentOf("damaged")).toThrow(/its last \d+ changes are gone/);
     await holder.terminate();
   });

@@ -58,9 +58,9 @@ describeWith({ root: true }, "the host's own scripts", () => {
     script("vendor/required.d/2-leaves", "(sleep 300) & exit 0");
     script("vendor/required.d/3-no-program", "", 0o755, "#!/nowhere/sh\n");
     const began = Date.now();
-    const [hangs, leaves, missing] = await runScripts(400);
-    expect(Date.now() - began).toBeLessThan(4_000);
-    expect(hangs).toMatchObject({ outcome: "timed-out", detail: "no end within 400 ms: waiting" });
+    const [hangs, leaves, missing] = await runScripts(2_000);
+    expect(Date.now() - began).toBeLessThan(20_000);
+    expect(hangs).toMatchObject({ outcome: "timed-out", detail: "no end within 2000 ms: waiting" });
     expect(leaves).toMatchObject({ outcome: "ok", exitCode: 0 });
     expect(missing).toMatchObject({ outcome: "failed", detail: expect.stringMatching(/^cannot be run: .*ENOENT/) });
   });

@@ -137,9 +137,9 @@ describeWith(NEEDS, "hooks", () => {
     withRoot(async (fixture) => {
       const spec = shellSpec(fixture.root, 1, "echo begun; sleep 54321 & sleep 54321");
       const started = performance.now();
-      const result = await fixture.node.runHook({ ...spec, timeoutMs: 400 });
+      const result = await fixture.node.runHook({ ...spec, timeoutMs: 3_000 });
       expect(result).toMatchObject({ timedOut: true, output: "begun\n" });
-      expect(performance.now() - started).toBeLessThan(5000);
+      expect(performance.now() - started).toBeLessThan(20_000);
       await eventually(
         async () => allCommands().includes("sleep\x0054321\0"),
         (there) => !there,

@@ -35,8 +35,9 @@ describe("newPart", () => {
   });
 
   test("is quick for two windows of 64 KiB that have nothing in common", () => {
-    const began = performance.now();
+    const started = process.cpuUsage();
     expect(newPart("ab".repeat(32_000), `c${"ab".repeat(32_000)}`).gap).toBe(true);
-    expect(performance.now() - began).toBeLessThan(500);
+    const { user, system } = process.cpuUsage(started);
+    expect((user + system) / 1_000).toBeLessThan(500);
   });
 });
