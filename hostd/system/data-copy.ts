@@ -1,6 +1,6 @@
 import { mkdir, rm, stat, statfs } from "node:fs/promises";
 import { syncTree } from "../../effects/durable.ts";
-import { run } from "../../effects/process.ts";
+import { ProcessError, run } from "../../effects/process.ts";
 import type { DirectoryMaker } from "./data-directories.ts";
 
 /** File systems whose files never share blocks (statfs f_type): ext4, tmpfs, overlay. On others `cp` may share them. */
@@ -43,7 +43,26 @@ async function neverShares(directory: string): Promise<boolean> {
   return NEVER_SHARING.has((await statfs(directory)).type);
 }
 
+/** An app may write meanwhile: a file that goes counts nothing. */
 async function bytesOf(directory: string): Promise<number> {
-  const { stdout } = await run(["du", "--summarize", "--block-size=1", directory]);
-  return Number(stdout.split("\t")[0]);
+  const said = { stdout: "", stderr: "" };
+  try {
+    await run(["du", "--summarize", "--block-size=1", directory], {
+      env: { ...process.env, LC_ALL: "C" },
+      onOutput(text, from) {
+        said[from] += text;
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof ProcessError) || said.stdout === "" || !isOfGoneFiles(said.stderr)) throw error;
+  }
+  return Number(said.stdout.split("\t")[0]);
+}
+
+/** Whether that is all that du, which counts the others and ends with 1, complains of. */
+function isOfGoneFiles(complaints: string): boolean {
+  return complaints
+    .trimEnd()
+    .split("\n")
+    .every((line) => line.endsWith(": No such file or directory"));
 }

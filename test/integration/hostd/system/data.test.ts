@@ -93,6 +93,25 @@ describeWith({ root: true, programs: ["strace"] }, "data of an app, driver copy"
     }));
 });
 
+describeWith({ root: true, programs: ["strace"] }, "data that is measured while its app writes", () => {
+  test.each([
+    ["a file that goes meanwhile counts nothing", "No such file or directory", true],
+    ["a file that cannot be read is an error", "Input/output error", false],
+  ])("%s", (_, why, isMeasured) =>
+    copy.withPlace(async (place) => {
+      const { node } = place;
+      writeFileSync(join(await node.dataPath("shop"), "orders"), Buffer.alloc(100_000, 7));
+      await node.snapshot("shop", "one");
+      const told = `"$real" "$@"\necho "du: cannot access 'x': ${why}" >&2\nexit 1`; // as GNU du ends then
+      await withStandIn(place, "du", told, async () => {
+        const sizes = node.snapshotSizes("shop");
+        if (isMeasured) expect((await sizes)["one"]?.bytes).toBeGreaterThan(99_999);
+        else await expect(sizes).rejects.toMatchObject({ exitCode: 1 });
+      });
+    }),
+  );
+});
+
 describeWith({ root: true, programs: ["strace"] }, "data of two apps", () => {
   test("a copy of the one's, however long it takes, does not keep the other from its data", () =>
     copy.withPlace(async (place) => {
