@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { READ_SIZE } from "../../effects/source.ts";
 import { parseRootList, rootDigestOf, rootListOf } from "../../images/boot/roots.ts";
+import { type App, appSchema } from "../../manifests/app.ts";
 import { type Boot, type BootBlob, type BootFile, bootBlobs, bootOf } from "../../manifests/boot.ts";
 import { type Digest, digestFromHex, hexOf, shortDigest } from "../../manifests/digest.ts";
-import { parseManifest } from "../../manifests/image.ts";
+import { appOf, parseImageConfig, parseManifest } from "../../manifests/image.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import type { Found } from "../stage/identify.ts";
@@ -26,7 +28,7 @@ function bootOfFound(found: Pick<Found, "manifest">): Boot | undefined {
 
 /**
  * Refuses a host image where no host runs, one of another product than this host's, one whose root is not its layers', and
- * one that is told apart from a version of this node by kernel, initrd or command line alone.
+ * one that is told apart from a version of this node by kernel, initrd, command line or what it declares alone.
  */
 export function refuseHost(engine: Engine, app: string, found: Found): void {
   const boot = bootOfFound(found);
@@ -51,12 +53,23 @@ export function refuseHost(engine: Engine, app: string, found: Found): void {
     });
   }
   const same = slotOfRoot(engine, app, boot.root);
-  const { hostdOnly, why } =
-    same === undefined ? { hostdOnly: true, why: "" } : differenceOf(requireBoot(same), boot, []);
-  if (same === undefined || hostdOnly) return;
+  if (same === undefined) return;
+  const { hostdOnly, why: byBoot } = differenceOf(requireBoot(same), boot, []);
+  const why = hostdOnly
+    ? declaredApart(appOf(same.config), appOf(parseImageConfig(Buffer.from(found.config))))
+    : byBoot;
+  if (why === undefined) return;
   throw new HostdError("wrong-product", `${what}: expected a root of its own, got that of ${same.version}: ${why}`, {
     hint: "a version is booted and judged by its layers: let a file in one of them differ as well, such as one that names the version",
   });
+}
+
+/** What two versions declare in other words: `HEALTH differs`. */
+function declaredApart(one: App | undefined, other: App | undefined): string | undefined {
+  const keys = Object.keys(appSchema.shape) as (keyof App)[];
+  const different = keys.filter((key) => !isDeepStrictEqual(one?.[key], other?.[key]));
+  if (different.length === 0) return undefined;
+  return `${different.join(" and ").toUpperCase()} ${different.length === 1 ? "differs" : "differ"}`;
 }
 
 /** Parts of the UKI, and of a recovery system that is another than the present one, that are not here yet. */

@@ -211,12 +211,17 @@ describeWith(NEEDS, "hostd and the system it runs on", () => {
       expect(done).toMatchObject({ state: "done", notes: ["shop is unhealthy already: it is not waited for"] });
     }));
 
-  test("a version whose kernel alone is another one is refused: nothing would tell a boot of it from one of what runs", () =>
+  test("a version whose kernel or HEALTH alone is another one is refused: nothing would tell it from what runs", () =>
     withHost(async (host) => {
-      await host.publishHost({ version: "2.0.0", layers: "1.0.0", kernel: "kernel 6.2" });
-      const refused = await host.upgrade("stage");
-      expect(refused).toMatchObject({ state: "failed", reason: { code: "wrong-product" } });
-      expect(refused.reason?.message).toMatch(/expected a root of its own, got that of 1.0.0: kernel differs/);
+      for (const [version, what, why] of [
+        ["1.0.1", { kernel: "kernel 6.2" }, "kernel differs"],
+        ["1.0.2", { how: "sick", issue: "1.0.0" }, "HEALTH differs"],
+      ] as const) {
+        await host.publishHost({ version, layers: "1.0.0", ...what });
+        const refused = await host.upgrade("stage");
+        expect(refused).toMatchObject({ state: "failed", reason: { code: "wrong-product" } });
+        expect(refused.reason?.message).toContain(`expected a root of its own, got that of 1.0.0: ${why}`);
+      }
       await isGood(host, "1.0.0");
       await host.publishHost({ version: "3.0.0", kernel: "kernel 6.2" });
       expect(await host.upgrade("deploy")).toMatchObject({ state: "done" });
