@@ -175,31 +175,40 @@ async function digestOf(paths: readonly string[]): Promise<Digest> {
 
 /**
  * Removes parts, root lists and /etc of versions that are not here any more; never those of what runs, what the machine
- * stands on, what ran last, and never an /etc that another one shares.
+ * stands on, what ran last, and never an /etc that another one shares. A staging may begin at any time: each is asked
+ * about in the moment in which it goes.
  */
 export async function removeUnusedHostFiles(engine: Engine): Promise<string[]> {
   const app = hostApp(engine);
   if (engine.host === undefined || app === undefined) return [];
-  const { files, machine, etc } = engine.host;
-  const boots = [
-    ...engine.journal.slots.list(app).flatMap((slot) => bootOf(slot.manifest) ?? []),
-    ...engine.journal.operations.unfinished(app).flatMap(({ plan }) => bootInPlan(plan) ?? []),
-  ];
-  const ours = [machine.booted, machine.started, await files.good(), trialRoot(engine)];
-  const kept = [...ours, ...boots.map(({ root }) => root)].filter((root) => root !== undefined);
-  const roots = new Set([...kept, ...(await Promise.all(kept.map(etc.ownerOf)))]);
-  const parts = new Set(boots.flatMap((boot) => bootBlobs(boot).map(({ digest }) => digest)));
+  const { files, etc } = engine.host;
   const gone: string[] = [];
-  for (const root of (await files.roots()).filter((name) => !roots.has(name))) {
-    if (!(await etc.remove(root))) continue;
+  for (const root of await files.roots()) {
+    if (await isNeededRoot(engine, app, root)) continue;
+    if (!(await etc.remove(root)) || (await isNeededRoot(engine, app, root))) continue;
     await files.removeRoot(root);
     gone.push(`root ${root}`);
   }
-  for (const part of (await files.parts()).filter((digest) => !parts.has(digest))) {
+  for (const part of await files.parts()) {
+    if (bootsHere(engine, app).some((boot) => bootBlobs(boot).some(({ digest }) => digest === part))) continue;
     await files.removePart(part);
     gone.push(`part ${part}`);
   }
   return gone;
+}
+
+async function isNeededRoot(engine: Engine, app: string, root: string): Promise<boolean> {
+  const { files, machine } = hostOf(engine);
+  const ours = [machine.booted, machine.started, await files.good()];
+  return [...ours, trialRoot(engine), ...bootsHere(engine, app).map((boot) => boot.root)].includes(root);
+}
+
+/** Of the versions that are here, and of those that operations under way bring. */
+function bootsHere({ journal }: Engine, app: string): Boot[] {
+  return [
+    ...journal.slots.list(app).flatMap((slot) => bootOf(slot.manifest) ?? []),
+    ...journal.operations.unfinished(app).flatMap(({ plan }) => bootInPlan(plan) ?? []),
+  ];
 }
 
 /** Layers of what runs, of what the machine stands on and of the last good system, whatever the journal knows of them. */
