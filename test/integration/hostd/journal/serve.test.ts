@@ -160,7 +160,7 @@ describeWith({ root: true, programs: ["bwrap", "perl"] }, "hostd looks after wha
   test("while it reads the layers, which takes long, the journal is looked at as ever", () =>
     withRig(async (rig) => {
       await rig.start();
-      await rig.publish({ version: "1.0.0", bulk: 100 }); // ten seconds and more at the speed of a scrub
+      await rig.publish({ version: "1.0.0", bulk: 300 }); // half a minute at the speed of a scrub
       expect((await rig.operate("stage")).state).toBe("done");
       await rig.stop();
       await rig.start({ options: ["--care", "1s"] });
