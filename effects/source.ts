@@ -21,7 +21,7 @@ export class SourceError extends Failure {
 export interface Source {
   readonly location: string;
   /** A whole file of at most `limit` bytes; undefined where there is none. */
-  read(path: string, limit: number): Promise<Buffer | undefined>;
+  read(path: string, limit: number, signal?: AbortSignal): Promise<Buffer | undefined>;
   /** A file from byte `offset` on; undefined where there is none. The signal ends it at once, also where nothing comes. */
   stream(path: string, offset?: number, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined>;
   /** Where a file of a directory lies, or would lie, on this machine; undefined for a server's. */
@@ -39,8 +39,8 @@ export function openSource(location: string, ended?: AbortSignal): Source {
     location,
     fileOf: (path) => (directory === undefined ? undefined : join(directory, checkPath(path))),
     stream: (path, offset = 0, signal) => open(checkPath(path), offset, signal),
-    async read(path, limit) {
-      const chunks = await open(checkPath(path), 0);
+    async read(path, limit, signal) {
+      const chunks = await open(checkPath(path), 0, signal);
       if (chunks === undefined) return undefined;
       const kept: Uint8Array[] = [];
       let size = 0;

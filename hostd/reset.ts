@@ -1,7 +1,7 @@
 import { readdir, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { unlessMissing } from "../effects/errno.ts";
-import { takeSocket } from "./api/server.ts";
+import { refuseAnswered } from "./api/server.ts";
 import { HostdError } from "./error.ts";
 import { KEPT_OF_HOST, keepHost } from "./host/keep.ts";
 import { copyPath } from "./journal/copy.ts";
@@ -74,7 +74,7 @@ async function holdJournal(stateDirectory: string, runDirectory: string): Promis
     return openJournal(file, () => new Date());
   } catch (error) {
     if (!(error instanceof HostdError) || error.code !== "journal-damaged") throw error;
-    await takeSocket(join(runDirectory, "hostd.sock")); // a hostd that refuses to work holds no journal
+    await refuseAnswered(join(runDirectory, "hostd.sock")); // a hostd that refuses to work holds no journal
     return error;
   }
 }

@@ -5,7 +5,7 @@ import { openSource } from "../effects/source.ts";
 import { seedPath } from "../keys/truststate.ts";
 import { Failure, toFailureDocument } from "../manifests/failure.ts";
 import { lengthOf, parseWindow } from "../manifests/window.ts";
-import { type Serving, serveApi, serveRefusal, takeSocket } from "./api/server.ts";
+import { refuseAnswered, type Serving, serveApi, serveRefusal } from "./api/server.ts";
 import { systemClock } from "./clock.ts";
 import { parseTtl } from "./data/ttl.ts";
 import { type Engine, ON_SICK, openEngine, type Settings } from "./engine.ts";
@@ -72,7 +72,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const source = openSource(repository);
   const socket = join(runDirectory, "hostd.sock");
   const ended = untilAskedToEnd();
-  await takeSocket(socket); // before anything of another hostd's apps is touched
+  await refuseAnswered(socket); // before anything of another hostd's apps is touched
   const host = await openHost({ root: resolve(options.machine), stateDirectory, runDirectory });
   const opened = await openEngine({
     stateDirectory,

@@ -155,18 +155,23 @@ function sendBytes(response: ServerResponse, status: number, media: string, byte
 }
 
 /** Makes room for a socket of that name; refuses where somebody answers on it. */
-export async function takeSocket(socket: string): Promise<void> {
+async function takeSocket(socket: string): Promise<void> {
+  await refuseAnswered(socket);
+  await rm(socket, { force: true });
+}
+
+/** Refuses where somebody answers on a socket, also one who has no time for it; changes nothing. */
+export async function refuseAnswered(socket: string): Promise<void> {
   const answered = await new Promise<boolean>((resolve) => {
     const probe = connect(socket, () => {
       probe.destroy();
       resolve(true);
     });
-    probe.on("error", () => resolve(false));
+    probe.on("error", (error) => resolve(hasErrno(error, "EAGAIN")));
   });
   if (answered) {
     throw new HostdError("already-running", `${socket}: another hostd answers there`, { hint: "hostd status asks it" });
   }
-  await rm(socket, { force: true });
 }
 
 async function listen(server: Server, socket: string): Promise<void> {

@@ -29,7 +29,7 @@ export function openCopying(source: Copied): Copying {
   function lookIn(milliseconds: number): void {
     clearTimeout(timer);
     due = performance.now() + milliseconds;
-    timer = setTimeout(look, milliseconds);
+    timer = setTimeout(look, milliseconds).unref(); // a hostd that could not start must end; close() is waited for
   }
 
   function look(): void {

@@ -8,26 +8,21 @@ import { requireApp } from "../switch/plan.ts";
 import { hostOf, requireBoot } from "./host.ts";
 import { type Difference, differenceOf, type Way, wayOf } from "./plan.ts";
 
-/** What a look at a layer may fail with: no reason to refuse the version. */
-const NOT_MOUNTED: ReadonlySet<string> = new Set(["mount-failed", "no-loop-device"]);
-
 /** How an upgrade between two versions on this node goes, and why; told by status before anybody asks for it. */
 export async function wayTo(
   engine: Engine,
   { from, to, basis, reboot = false }: { from: SlotRow | undefined; to: SlotRow; basis: ConfigBasis; reboot?: boolean },
 ): Promise<Way> {
   const key = `difference ${from?.image} ${to.image}`;
+  const rebootFor = (code: string) => (error: unknown) => {
+    if (!(error instanceof Failure) || error.code !== code) throw error;
+    const versions = { from: from?.version, to: to.version };
+    engine.log("error", "versions not compared", { ...versions, ...toFailureDocument(error) });
+    return differenceOf(from && requireBoot(from), requireBoot(to), undefined); // a reboot is always right
+  };
   const difference = await engine
-    .memo(key, () => compareVersions(engine, from, to))
-    .catch((error: unknown) => {
-      if (!(error instanceof Failure) || !NOT_MOUNTED.has(error.code)) throw error;
-      engine.log("error", "versions not compared", {
-        from: from?.version,
-        to: to.version,
-        ...toFailureDocument(error),
-      });
-      return differenceOf(from && requireBoot(from), requireBoot(to), undefined); // a reboot is always right
-    });
+    .memo(key, () => compareVersions(engine, from, to).catch(rebootFor("mount-failed"))) // its file stays what it is
+    .catch(rebootFor("no-loop-device")); // there may be one the next time
   if (from === undefined || !difference.hostdOnly) return { ...difference, live: false };
   const { machine, etc } = hostOf(engine);
   const paths = requireApp(to).config.map(({ path }) => path);

@@ -292,7 +292,9 @@ async function appsThatRun(context: Context): Promise<{ app: string; generation:
 async function staysUnhealthy({ engine, signal }: Context, app: string, generation: number): Promise<boolean> {
   const checks = launchable(engine, app, generation).app.health;
   const interval = Math.max(PROCESS_INTERVAL, ...checks.map((check) => check.interval));
-  for (let look = 0; engine.board.health(app) === "unhealthy"; look++) {
+  if (engine.board.health(app) !== "unhealthy") return false;
+  const unwell: ReadonlySet<unknown> = new Set(["unhealthy", "unknown"]); // the second: nobody could look
+  for (let look = 0; unwell.has(engine.board.health(app)); look++) {
     if (look === SICK_AFTER || signal.aborted) return true;
     await engine.clock.sleep(interval, signal);
   }

@@ -24,7 +24,7 @@ export async function trust(context: Context): Promise<string> {
   const floor = engine.journal.apps.get(app)?.floor ?? 0;
   const release = await engine.examine({ app, channel, floor }, context.signal);
   refuseRelease(engine, app, release);
-  const found = await identify(engine, app, release);
+  const found = await identify(engine, app, release, context.signal);
   refuseHost(engine, app, found);
   context.savePlan({ stage: { ...context.plan.stage, channel, found } });
   return `${found.version}, sequence ${found.sequence}`;

@@ -305,6 +305,7 @@ export async function bounce(context: Context): Promise<void> {
   engine.watch.leave(app);
   const running = await runningOf(engine, app, to);
   if (running !== undefined) await stopGeneration(engine, app, to);
+  engine.board.clear(app);
   await startGeneration(engine, app, to);
 }
 

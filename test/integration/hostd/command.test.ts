@@ -205,7 +205,7 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       expect((await rig.client.status()).apps).toEqual([]);
     }));
 
-  test("a hostd whose socket somebody else answers on ends as a whole", () =>
+  test("a hostd that cannot have its socket, or its data, ends as a whole", () =>
     withRig(async (rig) => {
       mkdirSync(rig.run, { recursive: true });
       const other = createServer().listen(join(rig.run, "hostd.sock"));
@@ -216,6 +216,9 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       expect(ended).toMatchObject({ exitCode: 1, timedOut: false });
       expect(ended.message).toMatch(/another hostd answers there/);
       other.close();
+      const noData = [...words, "--data", "lvm:nowhere/pool"];
+      const again = await run([join(root, "bin/hostd"), ...noData], { timeout: 20_000 }).catch((error) => error);
+      expect(again).toMatchObject({ exitCode: 1, timedOut: false });
     }));
 });
 

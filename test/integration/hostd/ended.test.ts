@@ -1,11 +1,12 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { getEventListeners, once } from "node:events";
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { systemClock } from "../../../hostd/clock.ts";
+import { BLOBS } from "../../../manifests/image.ts";
 import { crash, restartAndWait } from "../../hostd/crash.ts";
 import { withEngine } from "../../hostd/in-process.ts";
 import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
@@ -94,21 +95,29 @@ describeWith(NEEDS, "an operation that has ended", () => {
       });
     }));
 
-  test("of a hostd that is asked to end is not waited for where a repository stands still", () =>
+  test.each([
+    ["where its repository stands still", () => true],
+    ["where that stands still at the blobs", (path: string) => path.startsWith(`/${BLOBS}`)],
+  ] as const)("or whose hostd ends is not waited for %s", (_, standsStill) =>
     withRig(async (rig) => {
       await live(rig, { version: "1.0.0" });
-      const server = createServer(() => {}).listen(0, "127.0.0.1");
+      await rig.publish({ version: "1.1.0" });
+      const server = createServer(({ url = "" }, response) => {
+        if (standsStill(url)) return void server.emit("still");
+        const file = join(rig.publisher.directory, url);
+        response.writeHead(existsSync(file) ? 200 : 404).end(existsSync(file) ? readFileSync(file) : undefined);
+      }).listen(0, "127.0.0.1");
       await once(server, "listening");
       try {
         const { port } = server.address() as { port: number };
         await rig.start({ options: ["--repository", `http://127.0.0.1:${port}`] });
-        const asked = once(server, "request");
+        const asked = once(server, "still");
         const begun = await rig.client.begin("shop", "stage", {});
         await asked;
         await rig.client.abort(begun.id);
         const aborted = await rig.client.wait(begun, () => {}, AbortSignal.timeout(20_000));
         expect(aborted).toMatchObject({ state: "failed", reason: { code: "aborted" } });
-        const again = once(server, "request");
+        const again = once(server, "still");
         await rig.client.begin("shop", "stage", {});
         await again;
         expect(await rig.stop()).toBe(0);
@@ -116,16 +125,17 @@ describeWith(NEEDS, "an operation that has ended", () => {
         server.closeAllConnections();
         server.close();
       }
-    }));
+    }),
+  );
 });
 
-describeWith(NEEDS, "an app that is stopped for its snapshot", () => {
+describeWith(NEEDS, "an app that is stopped for its snapshot, or to be started anew", () => {
   test("is not called healthy by what was seen before", () =>
     withRig(async (rig) => {
       await live(rig, { version: "1.0.0" });
       await withEngine(rig, async ({ engine }) => {
         const told: unknown[] = [];
-        const { snapshot } = engine.node;
+        const { snapshot, start } = engine.node;
         engine.node.snapshot = (app, id) => {
           told.push(engine.board.health(app));
           return snapshot(app, id);
@@ -133,7 +143,14 @@ describeWith(NEEDS, "an app that is stopped for its snapshot", () => {
         engine.board.setHealth("shop", "healthy");
         engine.submit.snapshot({ app: "shop", by: "test" });
         await engine.submit.settled();
-        expect(told).toEqual([undefined]);
+        engine.node.start = (spec) => {
+          told.push(engine.board.health(spec.app));
+          return start(spec);
+        };
+        engine.board.setHealth("shop", "healthy");
+        engine.submit.restart({ app: "shop", by: "test" });
+        await engine.submit.settled();
+        expect(told).toEqual([undefined, undefined]);
       });
     }));
 });
