@@ -20,7 +20,7 @@ export class SourceError extends Failure {
 /** Read access to a static repository, by paths relative to its root. */
 export interface Source {
   readonly location: string;
-  /** A whole file of at most `limit` bytes; undefined where there is none. */
+  /** A whole file of at most `limit` bytes; undefined where there is none. The signal ends it at once. */
   read(path: string, limit: number, signal?: AbortSignal): Promise<Buffer | undefined>;
   /** A file from byte `offset` on; undefined where there is none. The signal ends it at once, also where nothing comes. */
   stream(path: string, offset?: number, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined>;
@@ -28,13 +28,15 @@ export interface Source {
   fileOf(path: string): string | undefined;
 }
 
-/**
- * Opens a directory, a file: URL or an http(s): URL of a static file server. Reads nothing yet. `ended` ends every request,
- * also one to a server that stands still.
- */
-export function openSource(location: string, ended?: AbortSignal): Source {
+/** The same repository, all of whose reads the signal ends, also where a server stands still. */
+export function endedBy(signal: AbortSignal, source: Source): Source {
+  return { ...source, read: (path, limit) => source.read(path, limit, signal) };
+}
+
+/** Opens a directory, a file: URL or an http(s): URL of a static file server. Reads nothing yet. */
+export function openSource(location: string): Source {
   const directory = /^https?:/.test(location) ? undefined : location.replace(/^file:\/\//, "");
-  const open = directory === undefined ? httpStream(location, ended) : fileStream(directory);
+  const open = directory === undefined ? httpStream(location) : fileStream(directory);
   return {
     location,
     fileOf: (path) => (directory === undefined ? undefined : join(directory, checkPath(path))),
@@ -70,10 +72,8 @@ function fileStream(directory: string): Open {
   };
 }
 
-function httpStream(base: string, ended: AbortSignal | undefined): Open {
-  return async (path, offset, own) => {
-    const signals = [ended, own].filter((signal) => signal !== undefined);
-    const signal = signals.length > 1 ? AbortSignal.any(signals) : signals[0];
+function httpStream(base: string): Open {
+  return async (path, offset, signal) => {
     const url = `${base.replace(/\/$/, "")}/${path}`;
     try {
       const headers = offset > 0 ? { range: `bytes=${offset}-` } : {};

@@ -82,9 +82,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     log: logToStderr,
     examine: async (asked, signal) => {
       const { openExaminer } = await import("./stage/examine.ts"); // only a staging needs its memory
-      return await openExaminer({ source: openSource(repository, signal), trustDirectory, now: systemClock.date })(
-        asked,
-      );
+      return await openExaminer({ source, trustDirectory, now: systemClock.date })(asked, signal);
     },
     openNode: () => openNode({ stateDirectory, runDirectory, launcher, data: options.data }),
     host,

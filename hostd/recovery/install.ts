@@ -3,7 +3,7 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { unlessMissing } from "../../effects/errno.ts";
-import { openSource } from "../../effects/source.ts";
+import { endedBy, openSource } from "../../effects/source.ts";
 import { entryName, findEntries, findEntry, nextNumber } from "../../images/boot/entries.ts";
 import { rootDigestOf, rootListOf } from "../../images/boot/roots.ts";
 import { seedTrust } from "../../keys/trust.ts";
@@ -38,9 +38,12 @@ export interface InstallOptions {
  */
 export async function installFrom(disk: RecoveryDisk, options: InstallOptions): Promise<Found> {
   const { product, channel, now, log } = options;
-  const source = openSource(options.repository);
+  const source = endedBy(options.signal, openSource(options.repository));
   const trustDirectory = await trustOf(disk, options.root);
-  const release = await openExaminer({ source, trustDirectory, now })({ app: product, channel, floor: 0 });
+  const release = await openExaminer({ source, trustDirectory, now })(
+    { app: product, channel, floor: 0 },
+    options.signal,
+  );
   const found = await identify({ source, stateDirectory: disk.stateDirectory }, product, release);
   const manifest = parseManifest(Buffer.from(found.manifest));
   const boot = requireHost(manifest, product, found);

@@ -15,13 +15,8 @@ export function blobPath(digest: Digest): string {
 }
 
 /** A small blob, verified against its digest before anybody parses it. */
-export async function readBlob(
-  source: Source,
-  blob: { digest: Digest; size: number },
-  limit: number,
-  signal?: AbortSignal,
-): Promise<Buffer> {
-  const bytes = await source.read(blobPath(blob.digest), limit, signal);
+export async function readBlob(source: Source, blob: { digest: Digest; size: number }, limit: number): Promise<Buffer> {
+  const bytes = await source.read(blobPath(blob.digest), limit);
   if (bytes === undefined) throw missing(source, blob.digest);
   const found = createHash("sha256").update(bytes).digest("hex");
   if (found !== hexOf(blob.digest)) throw wrongDigest(source, blob.digest, `sha256:${found}`);

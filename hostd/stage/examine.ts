@@ -1,4 +1,4 @@
-import type { Source } from "../../effects/source.ts";
+import { endedBy, type Source } from "../../effects/source.ts";
 import { envelopesPath, readEnvelopes } from "../../keys/envelopes.ts";
 import { judgeImage, type Rule } from "../../keys/judge.ts";
 import { openTrust } from "../../keys/trust.ts";
@@ -12,15 +12,12 @@ const OF_STATEMENTS: ReadonlySet<Rule> = new Set(["built", "tested", "clean"]);
  * Verifies a release with the keys this node holds: metadata fresh, release signed for the channel, and the policy's
  * demands met by the image's statements (design section 5). Refuses before a byte of the image is fetched.
  */
-export function openExaminer(options: {
-  source: Source;
-  trustDirectory: string;
-  now: () => Date;
-}): (asked: Parameters<Examine>[0]) => ReturnType<Examine> {
-  return async ({ app, channel, floor }) => {
-    const trust = await openTrust({ source: options.source, directory: options.trustDirectory, now: options.now });
+export function openExaminer(options: { source: Source; trustDirectory: string; now: () => Date }): Examine {
+  return async ({ app, channel, floor }, signal) => {
+    const source = endedBy(signal, options.source);
+    const trust = await openTrust({ source, directory: options.trustDirectory, now: options.now });
     if (!trust.fresh) {
-      throw new HostdError("not-fresh", `${options.source.location}: ${trust.staleReason ?? "metadata is not fresh"}`, {
+      throw new HostdError("not-fresh", `${source.location}: ${trust.staleReason ?? "metadata is not fresh"}`, {
         hint: "what runs goes on; new versions wait until the repository's metadata is fresh again",
       });
     }
@@ -31,7 +28,7 @@ export function openExaminer(options: {
       });
     }
     const image = release.image.digest;
-    const envelopes = await readEnvelopes(options.source, image);
+    const envelopes = await readEnvelopes(source, image);
     const verdict = judgeImage({ policy: trust.policy, channel, image, envelopes, release, floor });
     if (verdict.allowed) return release;
     const [first] = verdict.refusals;

@@ -40,11 +40,10 @@ export async function identify(
   engine: Pick<Engine, "source" | "stateDirectory">,
   app: string,
   release: Release,
-  signal?: AbortSignal,
 ): Promise<Found> {
   const { digest } = release.image;
   const read = (blob: { digest: Digest; size: number }, limit: number) =>
-    readBlob(engine.source, blob, limit, signal).catch((error: unknown) => dropDamaged(engine, blob.digest, error));
+    readBlob(engine.source, blob, limit).catch((error: unknown) => dropDamaged(engine, blob.digest, error));
   const manifestBytes = await read(release.image, DOCUMENT_LIMITS.ociManifest);
   const manifest = parseManifest(manifestBytes);
   const configBytes = await read(manifest.config, DOCUMENT_LIMITS.ociConfig);

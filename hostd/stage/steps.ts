@@ -1,4 +1,5 @@
 import { syncFilesystem } from "../../effects/durable.ts";
+import { endedBy } from "../../effects/source.ts";
 import { bootOf } from "../../manifests/boot.ts";
 import { type Digest, hexOf } from "../../manifests/digest.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
@@ -24,7 +25,8 @@ export async function trust(context: Context): Promise<string> {
   const floor = engine.journal.apps.get(app)?.floor ?? 0;
   const release = await engine.examine({ app, channel, floor }, context.signal);
   refuseRelease(engine, app, release);
-  const found = await identify(engine, app, release, context.signal);
+  const source = endedBy(context.signal, engine.source);
+  const found = await identify({ source, stateDirectory: engine.stateDirectory }, app, release);
   refuseHost(engine, app, found);
   context.savePlan({ stage: { ...context.plan.stage, channel, found } });
   return `${found.version}, sequence ${found.sequence}`;
