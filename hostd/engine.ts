@@ -61,8 +61,10 @@ const DEFAULT_STAGINGS = 2;
  */
 export type Examine = (asked: { app: string; channel: string; floor: number }, signal: AbortSignal) => Promise<Release>;
 
-interface Given {
+export interface EngineOptions {
   stateDirectory: string;
+  /** Called once this hostd alone has the state directory: it removes what another one would be in the middle of. */
+  openNode: () => Promise<NodeSystem>;
   /** The system under this node, where that is a host image. */
   host: HostSystem | undefined;
   source: Source;
@@ -72,13 +74,8 @@ interface Given {
   settings: Settings;
 }
 
-export interface EngineOptions extends Given {
-  /** Called once this hostd alone has the state directory: it removes what another one would be in the middle of. */
-  openNode: () => Promise<NodeSystem>;
-}
-
 /** Everything that the steps of an operation work with. State is in the journal; `board` holds what a restart may forget. */
-export interface Engine extends Given {
+export interface Engine extends Omit<EngineOptions, "openNode"> {
   readonly node: NodeSystem;
   readonly journal: Journal;
   readonly board: Board;
@@ -97,7 +94,10 @@ export interface Engine extends Given {
   close(): Promise<void>;
 }
 
-/** Opens the journal, if need be in the room that the ballast held (recover takes it again), and puts the parts together; nothing runs before recover() (hostd/recover). */
+/**
+ * Opens the journal, if need be in the room that the ballast held (recover takes it again), and puts the parts together;
+ * nothing runs before recover() (hostd/recover). Where another hostd has the journal, what that one has stays as it is.
+ */
 export async function openEngine({ openNode, ...options }: EngineOptions): Promise<Engine> {
   await mkdir(join(options.stateDirectory, "parts"), { recursive: true });
   await mkdir(join(options.stateDirectory, "failures"), { recursive: true });
@@ -108,13 +108,17 @@ export async function openEngine({ openNode, ...options }: EngineOptions): Promi
     ended: () => engine.journal.operations.ended(),
     copy: () => copyWhereItCan(engine),
   });
-  const journal = openJournal(join(options.stateDirectory, "hostd.db"), options.clock.date, copying.soon, (error) =>
-    options.log("error", "journal not verified", { ...toFailureDocument(error) }),
-  );
-  const node = await openNode().catch((error) => {
-    journal.close();
+  const hindered = (error: unknown) => options.log("error", "journal not verified", { ...toFailureDocument(error) });
+  let journal: Journal | undefined;
+  let node: NodeSystem;
+  try {
+    journal = openJournal(join(options.stateDirectory, "hostd.db"), options.clock.date, copying.soon, hindered);
+    node = await openNode();
+  } catch (error) {
+    journal?.close();
+    await ballast.hold(); // it may be that of a hostd which has the journal
     throw error;
-  });
+  }
   const closing = new AbortController();
   const care = openCare(() => engine);
   void care.damaged.then(() => closing.abort()); // no step, and no way back, of what can no longer be written down

@@ -190,6 +190,8 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       const versions = join(rig.state, "data/shop/versions"); // as in the middle of a restore
       for (const name of ["first", "coming"]) mkdirSync(join(versions, name), { recursive: true });
       symlinkSync("versions/first", join(rig.state, "data/shop/live"));
+      const ballast = () => readdirSync(rig.state).filter((name) => name === "ballast");
+      expect(ballast()).toHaveLength(1);
       const options = [
         "--state",
         rig.state,
@@ -202,6 +204,7 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       expect(second.status).toBe(1);
       expect(second.stderr).toContain("another hostd holds this state directory");
       expect(readdirSync(versions)).toEqual(["coming", "first"]);
+      expect(ballast()).toHaveLength(1);
       expect((await rig.client.status()).apps).toEqual([]);
     }));
 
@@ -219,6 +222,7 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       const noData = [...words, "--data", "lvm:nowhere/pool"];
       const again = await run([join(root, "bin/hostd"), ...noData], { timeout: 20_000 }).catch((error) => error);
       expect(again).toMatchObject({ exitCode: 1, timedOut: false });
+      expect(again.message).toContain("nowhere");
     }));
 });
 
