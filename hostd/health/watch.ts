@@ -11,7 +11,7 @@ import { mayRestart, type Sample, SICK_AFTER, sickness } from "./decide.ts";
 import { nameOf } from "./judge.ts";
 
 /** How often an app without checks is looked at, milliseconds. */
-export const PROCESS_INTERVAL = 2_000;
+const PROCESS_INTERVAL = 2_000;
 
 /** How often the host itself is looked at, milliseconds. */
 const HOST_INTERVAL = 30_000;
@@ -93,6 +93,23 @@ async function watchGeneration(engine: Engine, app: string, number: number, rest
     if (!told) told = tellSick(engine, app, sick);
     if (engine.settings.onSick !== "report" && actOn(engine, app, sick, restarts)) return;
   }
+}
+
+/**
+ * Whether an app that is unhealthy now is so for as many looks as make it sick. One at which nobody could look says
+ * neither, and is waited for as well.
+ */
+export async function staysSick(engine: Engine, app: string, number: number, signal: AbortSignal): Promise<boolean> {
+  const checks = launchable(engine, app, number).app.health;
+  const interval = Math.max(PROCESS_INTERVAL, ...checks.map((check) => check.interval));
+  let health = engine.board.health(app);
+  if (health !== "unhealthy") return false;
+  for (let looks = 0; looks < SICK_AFTER && !signal.aborted; looks++) {
+    await engine.clock.sleep(interval, signal);
+    health = engine.board.health(app);
+    if (health !== "unhealthy" && health !== "unknown") return false;
+  }
+  return true;
 }
 
 /** The host is looked at and told about: what runs it was proven, and no reboot at night makes it better. */

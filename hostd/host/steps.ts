@@ -5,9 +5,8 @@ import { verityOf } from "../../manifests/image.ts";
 import { tellVerdict } from "../checks/gate.ts";
 import { realFiles } from "../config/files.ts";
 import { HostdError } from "../error.ts";
-import { SICK_AFTER } from "../health/decide.ts";
-import { PROCESS_INTERVAL } from "../health/watch.ts";
-import { type Context, END, launchable, switchOf } from "../operations/context.ts";
+import { staysSick } from "../health/watch.ts";
+import { type Context, END, switchOf } from "../operations/context.ts";
 import type { SlotAction } from "../states.ts";
 import { requireApp } from "../switch/plan.ts";
 import { planSlot } from "../switch/situation.ts";
@@ -275,28 +274,15 @@ export async function unbless(context: Context): Promise<void> {
 
 /** What is sick already says nothing about a new system; one bad answer, as a busy node has them, is not sick. */
 async function appsThatRun(context: Context): Promise<{ app: string; generation: number }[]> {
-  const { engine, app: host } = context;
+  const { engine, app: host, signal } = context;
   const running = engine.journal.apps
     .list()
     .flatMap(({ app, current, hold }) =>
       app === host || current === undefined || hold !== undefined ? [] : [{ app, generation: current }],
     );
-  const sick = await Promise.all(running.map(({ app, generation }) => staysUnhealthy(context, app, generation)));
+  const sick = await Promise.all(running.map(({ app, generation }) => staysSick(engine, app, generation, signal)));
   for (const { app } of running.filter((_, index) => sick[index] === true)) {
     context.note(`${app} is unhealthy already: it is not waited for`);
   }
   return running.filter((_, index) => sick[index] !== true);
-}
-
-/** Until it has answered as often as the watch asks before it calls an app sick. */
-async function staysUnhealthy({ engine, signal }: Context, app: string, generation: number): Promise<boolean> {
-  const checks = launchable(engine, app, generation).app.health;
-  const interval = Math.max(PROCESS_INTERVAL, ...checks.map((check) => check.interval));
-  if (engine.board.health(app) !== "unhealthy") return false;
-  const unwell: ReadonlySet<unknown> = new Set(["unhealthy", "unknown"]); // the second: nobody could look
-  for (let look = 0; unwell.has(engine.board.health(app)); look++) {
-    if (look === SICK_AFTER || signal.aborted) return true;
-    await engine.clock.sleep(interval, signal);
-  }
-  return false;
 }

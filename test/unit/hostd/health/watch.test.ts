@@ -1,8 +1,11 @@
 import { expect, test } from "vitest";
 import { openBoard } from "../../../../hostd/board.ts";
 import type { Engine } from "../../../../hostd/engine.ts";
-import { openWatch } from "../../../../hostd/health/watch.ts";
+import { openWatch, staysSick } from "../../../../hostd/health/watch.ts";
 import { APP_LABEL, appExample } from "../../../../manifests/app.ts";
+
+const { job: _, ...service } = appExample;
+const config = { config: { Labels: { [APP_LABEL]: JSON.stringify({ ...service, health: [] }) } } };
 
 test.each(["the host", "an app"])(
   "a look at %s that fails is told, is no health, and is not the last one",
@@ -11,9 +14,6 @@ test.each(["the host", "an app"])(
     const seen: unknown[] = [];
     const told: string[] = [];
     let isReadable = true;
-    const { job: _, ...service } = appExample;
-    const app = { ...service, health: [] };
-    const slot = { config: { config: { Labels: { [APP_LABEL]: JSON.stringify(app) } } } };
     const engine = {
       board,
       log: (_level: string, message: string) => told.push(message),
@@ -43,7 +43,7 @@ test.each(["the host", "an app"])(
             return { image: "sha256:1" };
           },
         },
-        slots: { hostApp: () => "it", require: () => slot },
+        slots: { hostApp: () => "it", require: () => ({ config }) },
       },
     };
     const watch = openWatch(() => engine as unknown as Engine);
@@ -55,3 +55,23 @@ test.each(["the host", "an app"])(
     expect(told).toHaveLength(1);
   },
 );
+
+test.each([
+  [["unhealthy", "unhealthy", "unhealthy", "unhealthy"], true],
+  [["unhealthy", "unknown", "unhealthy", "unhealthy"], true],
+  [["unhealthy", "unhealthy", "unknown", "healthy"], false],
+  [["unhealthy", "judging"], false],
+  [["unhealthy", undefined], false],
+  [["unknown"], false],
+  [["healthy"], false],
+] as const)("an app that is %j, look after look: sick for good is %s", async (healths, expected) => {
+  let looks = 0;
+  const engine = {
+    board: { health: () => healths[looks] },
+    clock: { sleep: async () => void looks++ },
+    journal: { generations: { require: () => ({}) }, slots: { require: () => ({ config }) } },
+  };
+  const { signal } = new AbortController();
+  expect(await staysSick(engine as unknown as Engine, "it", 1, signal)).toBe(expected);
+  expect(looks).toBe(healths.length - 1);
+});
