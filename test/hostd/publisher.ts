@@ -18,6 +18,9 @@ import { packBulk, packShop } from "./bulk.ts";
 const PROBE = "/run/shop.sock";
 
 /** How a version of the app under test behaves and what it declares. */
+/** Milliseconds for one health check of an app that four clients make write at once: a sync of the disk may wait its turn. */
+export const PATIENCE = 10_000;
+
 export interface VersionOptions {
   /** Another product than shop. */
   name?: string;

@@ -1,10 +1,9 @@
 import { expect, test } from "vitest";
+import { PATIENCE } from "../../hostd/publisher.ts";
 import { type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 
 const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
-/** Milliseconds for one health check of an app that four clients make write at once: a sync of the disk may wait its turn. */
-const PATIENCE = 10_000;
 
 describeWith(NEEDS, "requests to an app with LISTEN", () => {
   test("are all answered while versions are switched, taken back by command and taken back by themselves", () =>

@@ -1,12 +1,10 @@
 import { expect, test } from "vitest";
-import type { VersionOptions } from "../../hostd/publisher.ts";
+import { PATIENCE, type VersionOptions } from "../../hostd/publisher.ts";
 import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
 import { processesOf } from "../../hostd/whole.ts";
 import { describeWith } from "../../needs.ts";
 
 const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
-/** Milliseconds for one health check of an app that four clients make write at once: a sync of the disk may wait its turn. */
-const PATIENCE = 10_000;
 
 describeWith(NEEDS, "a start-first switch", () => {
   test("runs both versions until the new one is proven, then stops the old one; no snapshot is taken of what both write", () =>
