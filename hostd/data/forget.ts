@@ -14,17 +14,24 @@ export async function forget(context: Context): Promise<string> {
   return ids.join(", ");
 }
 
-/** Takes each off the record before its bytes, so that what is on record is always whole. */
+/**
+ * Takes them off the record before their bytes, so that what is on record is always whole; all at once, so that nobody
+ * begins to read the last while the first is deleted. Those that were not come to stay.
+ */
 export async function forgetSnapshots({ engine, id: operation, app }: Context, ids: readonly string[]): Promise<void> {
-  for (const id of ids) {
-    engine.journal.snapshots.leave(operation, app, id);
+  const { transaction, snapshots } = engine.journal;
+  transaction(() => {
+    for (const id of ids) snapshots.leave(operation, app, id);
+  });
+  for (const [index, id] of ids.entries()) {
     try {
       await engine.node.forget(app, id);
     } catch (error) {
-      if (error instanceof NodeError && error.code === "data-in-use") engine.journal.snapshots.stay(app, id);
+      const isWhole = error instanceof NodeError && error.code === "data-in-use";
+      for (const other of ids.slice(isWhole ? index : index + 1)) snapshots.stay(app, other);
       throw error;
     }
-    engine.journal.snapshots.remove(app, id, operation);
+    snapshots.remove(app, id, operation);
   }
 }
 

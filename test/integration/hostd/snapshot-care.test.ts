@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { careForSnapshots, readNewSnapshots } from "../../../hostd/data/care-for-snapshots.ts";
+import { verifySnapshot } from "../../../hostd/data/verify.ts";
 import { DAY, withEngine } from "../../hostd/in-process.ts";
 import { withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
@@ -76,6 +77,36 @@ describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "hostd look
           expect(await snapshot()).toMatchObject({ state: "done" });
           expect(listed().slice(1)).toEqual(["before-g4", "before-g2"]);
         });
+      });
+    }));
+
+  test("nobody begins to read one that makes room while another one is deleted", () =>
+    withRig(async (rig) => {
+      await rig.start();
+      for (const version of ["1.0.0", "1.1.0", "1.2.0", "1.3.0"]) {
+        await rig.publish({ version, stable: 100 });
+        expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      }
+      await rig.stop();
+      await withEngine(rig, async ({ engine }) => {
+        const { forget, digestSnapshot } = engine.node;
+        const read: string[] = [];
+        engine.node.digestSnapshot = (app, id, pace) => {
+          read.push(id);
+          return digestSnapshot(app, id, pace);
+        };
+        const refused: unknown[] = [];
+        engine.node.forget = async (app, id) => {
+          const other = id === "before-g2" ? "before-g3" : "before-g2";
+          await verifySnapshot(engine, app, other).catch((error) => refused.push(error.code));
+          await forget(app, id);
+        };
+        engine.settings.snapshots.count = 2;
+        const { id } = engine.submit.snapshot({ app: "shop", by: "test" });
+        await engine.submit.settled();
+        expect(engine.journal.operations.get(id)).toMatchObject({ state: "done" });
+        expect(read).toEqual([]);
+        expect(refused).toEqual(["unknown-snapshot", "unknown-snapshot"]);
       });
     }));
 });
