@@ -1,5 +1,4 @@
 import { mkdirSync } from "node:fs";
-import { enableCompileCache } from "node:module";
 import { join } from "node:path";
 import { syncFilesystem } from "../effects/durable.ts";
 import { openSource } from "../effects/source.ts";
@@ -11,11 +10,10 @@ import { loadImage } from "../images/image.ts";
 import { openStore } from "../images/store.ts";
 import { verityOf } from "../manifests/image.ts";
 
-// What hostd does to stage an image, by its own functions: ours.ts REPOSITORY TAG STATE
+// What hostd does to stage an image, by its own functions; bundled as hostd is (bundleOurs): ours.mjs REPOSITORY TAG STATE
 
 const [repository = "", tag = "", state = ""] = process.argv.slice(2);
 const run = join(state, "run");
-enableCompileCache(); // as hostd does
 mkdirSync(join(state, "parts"), { recursive: true });
 const node = await openNode({ stateDirectory: state, runDirectory: run });
 const { manifest, config } = await loadImage(await openStore(join(repository, "oci")), tag);

@@ -1,3 +1,5 @@
+import { join } from "node:path";
+import { run } from "../effects/process.ts";
 import type { Input, Version } from "./input.ts";
 
 /** How one program stages a version into `target`, as shell text; `target` holds the versions before it. */
@@ -20,10 +22,19 @@ export function floorOf(input: Input, blobs: Record<Version, string>): Peer {
   };
 }
 
+/** Bundles hostd into `directory` as a node has it, and ours.ts beside it; answers the program to stage with. */
+export async function bundleOurs(directory: string): Promise<string> {
+  await run([process.execPath, "bundle.ts", directory]);
+  const form = ["--bundle", "--platform=node", "--target=node24", "--format=esm", "--out-extension:.js=.mjs"];
+  const what = ["ours=bench/ours.ts", "--define:HOSTD_BUNDLED=true", "--log-level=warning", `--outdir=${directory}`];
+  await run(["node_modules/.bin/esbuild", ...form, ...what]);
+  return join(directory, "ours.mjs");
+}
+
 /** Programs that leave a tree that can be mounted or run as it is. Everybody gets the same files. */
-export function peersOf(input: Input, node: string): Peer[] {
+export function peersOf(input: Input, program: string): Peer[] {
   const ours = (repository: string) => (version: Version, target: string) =>
-    `${node} --disable-warning=ExperimentalWarning bench/ours.ts ${repository} ${version} ${target}`;
+    `${process.execPath} --disable-warning=ExperimentalWarning ${program} ${repository} ${version} ${target}`;
   const podman = (target: string) => `podman --root ${target}/root --runroot ${target}/run --storage-driver overlay`;
   return [
     { name: "ostler", input: input.zstd, stage: ours(input.zstd) },

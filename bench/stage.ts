@@ -5,7 +5,7 @@ import { openStore } from "../images/store.ts";
 import { table } from "../terminal/table.ts";
 import { prepareInput, VERSIONS, type Version } from "./input.ts";
 import { diskUsed, type Measure, measure, median, withTarget } from "./measure.ts";
-import { floorOf, type Peer, peersOf } from "./peers.ts";
+import { bundleOurs, floorOf, type Peer, peersOf } from "./peers.ts";
 
 interface Round {
   v1: Measure;
@@ -23,7 +23,8 @@ interface Seen {
 export async function benchStage(directory: string, rounds: number): Promise<string> {
   const input = await prepareInput(directory);
   const floor: Seen = { peer: floorOf(input, await blobsOf(input.zstd)), rounds: [] };
-  const peers: Seen[] = peersOf(input, process.execPath).map((peer) => ({ peer, rounds: [] }));
+  const program = await bundleOurs(join(directory, "hostd"));
+  const peers: Seen[] = peersOf(input, program).map((peer) => ({ peer, rounds: [] }));
   for (let round = 1; round <= rounds; round++) {
     for (const seen of [floor, ...peers]) {
       console.error(`bench: round ${round} of ${rounds}: ${seen.peer.name}`);
