@@ -10,6 +10,7 @@ import type { OperationDocument } from "../manifests/node.ts";
 import { table } from "../terminal/table.ts";
 import { SERVER } from "../test/hostd/app.ts";
 import { type Rig, withRig } from "../test/hostd/rig.ts";
+import type { Bundle } from "./bundle.ts";
 import { median } from "./measure.ts";
 
 /** MB of an image besides its 10 MB of Perl. */
@@ -30,20 +31,23 @@ interface Own {
  * How long a switch and a rollback take, from the request to the commit, over the size of the image; with what the app
  * itself needs taken off. Then where the time goes, step by step, and what an idle hostd costs.
  */
-export async function benchActivate(): Promise<string> {
+export async function benchActivate({ hostd }: Bundle): Promise<string> {
   const own = await measureOwn();
   const parts: string[] = [`the app by itself: start ${own.start.toFixed(0)} ms, stop ${own.stop.toFixed(0)} ms`];
   const rows: string[][] = [];
   for (const order of ["stop-first", "start-first"] as const) {
     for (const size of SIZES[order]) {
-      await withRig(async (rig) => {
-        const { activations, rollbacks, operation } = await measureRig(rig, size, order === "start-first");
-        const [there, back] = [median(activations), median(rollbacks)];
-        const ours = [there, back].map((took) => (took - own.start - own.stop).toFixed(0));
-        rows.push([order, `${size + 10} MB`, there.toFixed(0), back.toFixed(0), ...ours]);
-        if (size === 0) parts.push(`${order}, step by step: ${describeSteps(operation)}`);
-        if (size === 0 && order === "stop-first") parts.push(await describeIdle(rig));
-      });
+      await withRig(
+        async (rig) => {
+          const { activations, rollbacks, operation } = await measureRig(rig, size, order === "start-first");
+          const [there, back] = [median(activations), median(rollbacks)];
+          const ours = [there, back].map((took) => (took - own.start - own.stop).toFixed(0));
+          rows.push([order, `${size + 10} MB`, there.toFixed(0), back.toFixed(0), ...ours]);
+          if (size === 0) parts.push(`${order}, step by step: ${describeSteps(operation)}`);
+          if (size === 0 && order === "stop-first") parts.push(await describeIdle(rig));
+        },
+        { program: hostd },
+      );
     }
   }
   const head = ["order", "image", "switch ms", "rollback ms", "less the app", "less the app"];

@@ -10,7 +10,7 @@ import { loadImage } from "../images/image.ts";
 import { openStore } from "../images/store.ts";
 import { verityOf } from "../manifests/image.ts";
 
-// What hostd does to stage an image, by its own functions; bundled as hostd is (bundleOurs): ours.mjs REPOSITORY TAG STATE
+// What hostd does to stage an image, by its own functions; bundled as hostd is (bundle.ts): ours.mjs REPOSITORY TAG STATE
 
 const [repository = "", tag = "", state = ""] = process.argv.slice(2);
 const run = join(state, "run");

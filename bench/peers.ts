@@ -1,5 +1,3 @@
-import { join } from "node:path";
-import { run } from "../effects/process.ts";
 import type { Input, Version } from "./input.ts";
 
 /** How one program stages a version into `target`, as shell text; `target` holds the versions before it. */
@@ -20,15 +18,6 @@ export function floorOf(input: Input, blobs: Record<Version, string>): Peer {
     stage: (version, target) =>
       `zstd -dcq ${blobs[version]} | tee ${target}/${version}.tar | openssl dgst -sha256 >${target}/sum`,
   };
-}
-
-/** Bundles hostd into `directory` as a node has it, and ours.ts beside it; answers the program to stage with. */
-export async function bundleOurs(directory: string): Promise<string> {
-  await run([process.execPath, "bundle.ts", directory]);
-  const form = ["--bundle", "--platform=node", "--target=node24", "--format=esm", "--out-extension:.js=.mjs"];
-  const what = ["ours=bench/ours.ts", "--define:HOSTD_BUNDLED=true", "--log-level=warning", `--outdir=${directory}`];
-  await run(["node_modules/.bin/esbuild", ...form, ...what]);
-  return join(directory, "ours.mjs");
 }
 
 /** Programs that leave a tree that can be mounted or run as it is. Everybody gets the same files. */

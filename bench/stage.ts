@@ -3,9 +3,10 @@ import { run } from "../effects/process.ts";
 import { loadImage } from "../images/image.ts";
 import { openStore } from "../images/store.ts";
 import { table } from "../terminal/table.ts";
+import type { Bundle } from "./bundle.ts";
 import { prepareInput, VERSIONS, type Version } from "./input.ts";
 import { diskUsed, type Measure, measure, median, withTarget } from "./measure.ts";
-import { bundleOurs, floorOf, type Peer, peersOf } from "./peers.ts";
+import { floorOf, type Peer, peersOf } from "./peers.ts";
 
 interface Round {
   v1: Measure;
@@ -19,12 +20,16 @@ interface Seen {
   disk?: [number, number];
 }
 
-/** Stages a Debian desktop, then its next version, by every peer in turn; tells how it stands after each. */
-export async function benchStage(directory: string, rounds: number): Promise<string> {
+/** Stages a Debian desktop, then its next version, by every peer in turn, or by those of `which`; tells how it stands after each. */
+export async function benchStage(
+  directory: string,
+  { ours }: Bundle,
+  rounds: number,
+  which: readonly string[],
+): Promise<string> {
   const input = await prepareInput(directory);
   const floor: Seen = { peer: floorOf(input, await blobsOf(input.zstd)), rounds: [] };
-  const program = await bundleOurs(join(directory, "hostd"));
-  const peers: Seen[] = peersOf(input, program).map((peer) => ({ peer, rounds: [] }));
+  const peers: Seen[] = chosen(peersOf(input, ours), which).map((peer) => ({ peer, rounds: [] }));
   for (let round = 1; round <= rounds; round++) {
     for (const seen of [floor, ...peers]) {
       console.error(`bench: round ${round} of ${rounds}: ${seen.peer.name}`);
@@ -33,6 +38,11 @@ export async function benchStage(directory: string, rounds: number): Promise<str
     }
   }
   return shown(floor, peers);
+}
+
+/** Those whose name begins with one of these words; all where there is none. */
+function chosen(peers: readonly Peer[], which: readonly string[]): readonly Peer[] {
+  return which.length === 0 ? peers : peers.filter(({ name }) => which.some((word) => name.split(" ")[0] === word));
 }
 
 async function playRound(seen: Seen, directory: string): Promise<void> {

@@ -1,4 +1,5 @@
 import { type Rig, withRig } from "../test/hostd/rig.ts";
+import type { Bundle } from "./bundle.ts";
 import { median } from "./measure.ts";
 
 /** Operations begun at once while the node is filled. */
@@ -10,17 +11,20 @@ const FIRST_PORT = 20_000;
 const LIMIT = 600_000;
 
 /** How long hostd takes from its start to its first answer on a node full of apps: while they run, and after a reboot. */
-export async function benchStart(count: number): Promise<string> {
+export async function benchStart({ hostd }: Bundle, count: number): Promise<string> {
   const lines: string[] = [];
-  await withRig(async (rig) => {
-    lines.push(`no app: ${(await startAgain(rig)).toFixed(0)} ms`);
-    await fill(rig, count);
-    const adopted: number[] = [];
-    for (let round = 0; round < ROUNDS; round++) adopted.push(await startAgain(rig));
-    lines.push(`${count} apps that run: ${median(adopted).toFixed(0)} ms`);
-    await rig.reboot();
-    lines.push(`${count} apps after a reboot: ${(await startAndTime(rig)).toFixed(0)} ms`);
-  });
+  await withRig(
+    async (rig) => {
+      lines.push(`no app: ${(await startAgain(rig)).toFixed(0)} ms`);
+      await fill(rig, count);
+      const adopted: number[] = [];
+      for (let round = 0; round < ROUNDS; round++) adopted.push(await startAgain(rig));
+      lines.push(`${count} apps that run: ${median(adopted).toFixed(0)} ms`);
+      await rig.reboot();
+      lines.push(`${count} apps after a reboot: ${(await startAndTime(rig)).toFixed(0)} ms`);
+    },
+    { program: hostd },
+  );
   return lines.join("\n");
 }
 
