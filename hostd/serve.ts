@@ -18,6 +18,7 @@ import { openHost } from "./system/host/open.ts";
 import type { LauncherChoice } from "./system/node.ts";
 import { notifyManager, watchdogInterval } from "./system/notify.ts";
 import { openNode } from "./system/open.ts";
+import { tell } from "./tell.ts";
 
 export interface ServeOptions {
   stateDirectory: string;
@@ -104,7 +105,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   }
   engine.log("info", "ending; apps go on", { signal: reason });
   await notifyManager("--stopping").catch(() => {}); // the manager learns it from the exit as well
-  engine.journal.events.append("hostd.stopped", { detail: { signal: reason } });
+  tell(engine, "hostd.stopped", { detail: { signal: reason } });
   await engine.close();
 }
 

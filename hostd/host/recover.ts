@@ -6,6 +6,7 @@ import type { OperationRow } from "../journal/operations.ts";
 import { openContext } from "../operations/context.ts";
 import { parsePlan } from "../operations/plan.ts";
 import type { Begun } from "../recover/decide.ts";
+import { tell } from "../tell.ts";
 import { adoptable } from "./adopt.ts";
 import { evidenceOf, resolveUpgrade } from "./decide.ts";
 import { repairEsp, short } from "./entries.ts";
@@ -115,7 +116,7 @@ async function bringBack(engine: Engine, good: string): Promise<void> {
 }
 
 function repaired(engine: Engine, what: string): void {
-  engine.journal.events.append("host.repaired", { detail: { what } });
+  tell(engine, "host.repaired", { detail: { what } });
   engine.log("info", "host repaired", { what });
 }
 

@@ -3,7 +3,7 @@ import { backup, DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { setTimeout } from "node:timers/promises";
 import * as z from "zod";
 import { HostdError } from "../error.ts";
-import { damagedJournal, damageOf, inspectJournal, refuseDamaged } from "./inspect.ts";
+import { damagedJournal, damageOf, diskFull, inspectJournal, refuseDamaged } from "./inspect.ts";
 import { openMark, readMark } from "./mark.ts";
 import { MIGRATIONS, READABLE_FROM } from "./schema.ts";
 import { findDamage, openSeal, type Seal } from "./seal.ts";
@@ -94,7 +94,7 @@ export function openDatabase(
         return result;
       } catch (error) {
         if (connection.isTransaction) connection.exec("ROLLBACK");
-        throw error;
+        throw isFull(error) ? diskFull(path, error) : error;
       } finally {
         depth--;
       }
@@ -237,6 +237,11 @@ function journalError(path: string, cause: unknown): HostdError {
 /** What Node tells of a copy whose first step met a write: an error of which SQLite knows nothing. */
 function isBusy(error: unknown): boolean {
   return error instanceof Error && "errcode" in error && error.errcode === 0;
+}
+
+/** SQLITE_FULL: the file system has no room, or the user's quota. */
+function isFull(error: unknown): boolean {
+  return error instanceof Error && "errcode" in error && error.errcode === 13;
 }
 
 function bind(parameters: Parameters): SQLInputValue[] {

@@ -1,11 +1,16 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, statfsSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { Failure } from "../../manifests/failure.ts";
 import { HostdError } from "../error.ts";
 import { readMark } from "./mark.ts";
 import { findDamage, readSeal } from "./seal.ts";
 
 /** SQLite's result codes that say nothing about what a file holds: no permission, busy, locked, no memory, read-only, I/O, full, cannot open, locking. */
 const NO_DAMAGE: ReadonlySet<number> = new Set([3, 5, 6, 7, 8, 10, 13, 14, 15]);
+
+/** Bytes: the least index has 32 KiB, and the log may be of any size. */
+const INDEX_ROOM = 256 * 1024;
 
 /**
  * What a look at a journal finds, in words; undefined where it holds what was written. Damage may be found as an error
@@ -29,6 +34,7 @@ export function inspectJournal(path: string, mark = readMark(path)): string | un
   const size = statSync(path, { throwIfNoEntry: false })?.size;
   if (size === undefined || size === 0)
     return mark === undefined ? undefined : `it is ${size === 0 ? "empty" : "gone"}`;
+  needRoomForIndex(path);
   const connection = new DatabaseSync(path, { readOnly: true });
   try {
     connection.exec("PRAGMA busy_timeout = 500");
@@ -39,6 +45,20 @@ export function inspectJournal(path: string, mark = readMark(path)): string | un
   } finally {
     connection.close();
   }
+}
+
+/** Whoever only reads maps an index of the log into its memory: where the disk has no block for it, the process is killed. */
+function needRoomForIndex(path: string): void {
+  const { bavail, bsize } = statfsSync(dirname(path)); // of what ext4 reserves a mapped file gets nothing
+  if (bavail * bsize < INDEX_ROOM) throw diskFull(path);
+}
+
+/** Why nothing can be recorded now. */
+export function diskFull(path: string, cause?: unknown): Failure {
+  return new Failure("failed", "disk-full", `${path}: expected room on its file system, found none`, {
+    cause,
+    hint: `delete or move what else is below ${dirname(path)}; then hostd prune takes away what old versions hold`,
+  });
 }
 
 /** Throws where the journal is damaged; answers what hindered the look. */

@@ -13,6 +13,7 @@ import { isJob } from "../switch/job.ts";
 import { mountSlot, startGeneration } from "../switch/launch.ts";
 import { runningOf } from "../switch/process.ts";
 import { situationOf } from "../switch/situation.ts";
+import { tell } from "../tell.ts";
 import { type Begun, holdsTheApp, howToResolve } from "./decide.ts";
 
 /** Apps that are brought up at once: each waits for programs most of the time. */
@@ -25,7 +26,7 @@ const AT_ONCE = 4;
  */
 export async function recover(engine: Engine): Promise<void> {
   const { journal } = engine;
-  journal.events.append("hostd.started", { detail: { pid: process.pid } });
+  tell(engine, "hostd.started", { detail: { pid: process.pid } });
   await recoverHost(engine);
   await removeLeftovers(engine);
   await engine.ballast.hold();
@@ -70,12 +71,12 @@ async function bringUp(engine: Engine, app: string): Promise<void> {
     const living = await runningOf(engine, app, state.current);
     await startGeneration(engine, app, state.current);
     if (living !== undefined) {
-      engine.journal.events.append("app.adopted", { app, detail: { generation: state.current, pid: living.pid } });
+      tell(engine, "app.adopted", { app, detail: { generation: state.current, pid: living.pid } });
     }
     engine.log("info", living === undefined ? "app started" : "app adopted", { app, generation: state.current });
   } catch (error) {
     const failure = toFailureDocument(error);
-    engine.journal.events.append("app.sick", { app, detail: { reason: failure.message } });
+    tell(engine, "app.sick", { app, detail: { reason: failure.message } });
     engine.log("error", "app not started", { app, generation: state.current, ...failure });
   }
   engine.watch.follow(app);
@@ -134,6 +135,6 @@ async function removeFiles(engine: Engine, directory: string, isLeftover: (name:
 }
 
 function leftover(engine: Engine, what: string): void {
-  engine.journal.events.append("leftover.removed", { detail: { what } });
+  tell(engine, "leftover.removed", { detail: { what } });
   engine.log("info", "leftover removed", { what });
 }

@@ -5,6 +5,7 @@ import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { type Launchable, launchable } from "../operations/context.ts";
 import type { StartSpec } from "../system/node.ts";
+import { tell } from "../tell.ts";
 import { processNumbers, runningOf } from "./process.ts";
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -29,7 +30,7 @@ export async function launch(engine: Engine, app: string, number: number): Promi
   await engine.node.start(await specOf(engine, target, root));
   engine.board.clear(app);
   const detail = { generation: number, version: target.slot.version };
-  engine.journal.later(() => engine.journal.events.append("app.started", { app, detail })); // a power cut ends it anyway
+  tell(engine, "app.started", { app, detail }, { later: true }); // a power cut ends the app anyway
 }
 
 export async function stopGeneration(engine: Engine, app: string, number: number): Promise<void> {

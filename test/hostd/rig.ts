@@ -155,7 +155,9 @@ export async function withRig(
           return;
         await delay(25);
       }
-      if (fault === undefined) throw new Error(`hostd did not come up:\n${output}`);
+      if (fault !== undefined) return;
+      for await (const _ of started.stderr ?? []); // to its last word
+      throw new Error(`hostd did not come up (${started.exitCode ?? started.signalCode}):\n${output}`);
     },
     async kill() {
       daemon?.kill("SIGKILL");
