@@ -5,6 +5,8 @@ import { table } from "../terminal/table.ts";
 import type { Verb } from "../terminal/verb.ts";
 import { homeOption, passphraseOption, repositoryOption, sealerOption } from "./trust-options.ts";
 
+const UNSEALED = "the keys are not sealed: only a first `ostler keys init` with --passphrase-file seals them";
+
 export const verb: Verb = {
   name: "keys init",
   summary: "make the keys of every role and the repository that they sign",
@@ -31,7 +33,7 @@ export const verb: Verb = {
         "",
         `repository: ${home.repository}`,
         `nodes are seeded with: ${root}`,
-        ...(keys.some(({ sealed }) => sealed) ? [] : ["the keys are not sealed: --passphrase-file seals them"]),
+        ...(keys.some(({ sealed }) => sealed) ? [] : [UNSEALED]),
       ].join("\n"),
     };
   },

@@ -30,8 +30,9 @@ export function homeOf(home: string, repository = join(home, "repository")): Hom
 }
 
 /**
- * Makes what a home lacks of keys, repository and trust; a home that lacks nothing is refused with nothing changed.
- * Each part is made whole or not at all, so a killed one is finished by the next. Returns the names of what was made.
+ * Makes what a home lacks of keys, repository and trust. A home that lacks nothing is refused with nothing changed, and
+ * so is one that lacks what the rest of it came from: new keys sign nothing for a repository that is there. Each part
+ * is made whole or not at all, so a killed one is finished by the next. Returns the names of what was made.
  */
 export async function initHome(home: Home, sealer: Sealer | undefined, now: Date): Promise<string[]> {
   const { initRepository, readFirstRoot } = await import("./tuf/repository.ts");
@@ -39,6 +40,12 @@ export async function initHome(home: Home, sealer: Sealer | undefined, now: Date
   if (lacks.length === 0) {
     throw new TrustError("keys-exist", `${home.keys}: expected no keys, got a home that has keys and a repository`, {
       hint: "`ostler keys list` shows them; another --home begins anew",
+    });
+  }
+  if (lacks.includes("keys") && !lacks.includes("repository")) {
+    const found = `got none beside the repository ${home.repository}`;
+    throw new TrustError("keys-lost", `${home.keys}: expected the keys that sign the repository, ${found}`, {
+      hint: "restore the keys from a backup; another --home begins anew, and its nodes are seeded anew",
     });
   }
   if (lacks.includes("repository") && !lacks.includes("trust")) {
@@ -82,7 +89,7 @@ export async function openSigners(
   const opened = new Map<string, Signer[]>();
   for (const role of roles) {
     const files = keys.filter((key) => key.role === role);
-    if (files.length === 0) throw missingKey(role);
+    if (files.length === 0) throw missingKey(role, keys);
     opened.set(role, await Promise.all(files.map((file) => file.open(sealer))));
   }
   return (role) => opened.get(role) ?? [];
@@ -90,8 +97,9 @@ export async function openSigners(
 
 /** The one signer of statements of a role. */
 export async function openSigner(home: Home, role: "builder" | "tester", sealer: Sealer | undefined): Promise<Signer> {
-  const [signer] = (await openSigners(await readKeys(home.keys), [role], sealer))(role);
-  if (signer === undefined) throw missingKey(role);
+  const keys = await readKeys(home.keys);
+  const [signer] = (await openSigners(keys, [role], sealer))(role);
+  if (signer === undefined) throw missingKey(role, keys);
   return signer;
 }
 
@@ -133,9 +141,10 @@ function foundationOf(keys: readonly KeyFile[]) {
   };
 }
 
-function missingKey(role: string): TrustError {
+function missingKey(role: string, keys: readonly KeyFile[]): TrustError {
+  const next = keys.length === 0 ? "`ostler keys init` makes them" : "`ostler keys list` shows those that are here";
   return new TrustError("key-missing", `role ${role}: expected a key file, got none`, {
-    hint: "`ostler keys list` shows the keys of this home, `ostler keys init` makes them; --home names another",
+    hint: `${next}; --home names another home`,
     details: { role },
   });
 }

@@ -7,6 +7,7 @@ const OUTCOMES = {
   "key-file": "failed",
   "key-missing": "failed",
   "keys-exist": "refused",
+  "keys-lost": "refused",
   "passphrase-missing": "usage",
   "passphrase-wrong": "failed",
   envelope: "refused",

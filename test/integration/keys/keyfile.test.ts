@@ -146,6 +146,40 @@ describe("initHome", () => {
     await expect(initHome(homeOf(directory), undefined, NOW)).rejects.toMatchObject({ code: "keys-exist" });
     expect(await readdir(directory)).toEqual(["keys", "trust"]);
   });
+
+  test.each([["the keys"], ["the keys and the trust"]])(
+    "makes no keys beside a repository that other keys sign, when %s are lost",
+    async (lost) => {
+      await initHome(homeOf(directory), undefined, NOW);
+      for (const part of lost.includes("trust") ? ["keys", "trust"] : ["keys"]) {
+        await rm(join(directory, part), { recursive: true });
+      }
+      const before = await contentOf(directory);
+      await expect(initHome(homeOf(directory), undefined, NOW)).rejects.toMatchObject({
+        code: "keys-lost",
+        outcome: "refused",
+        message: expect.stringContaining(join(directory, "repository")),
+        hint: expect.stringContaining("backup"),
+      });
+      expect(await contentOf(directory)).toEqual(before);
+    },
+  );
+});
+
+describe("openSigner", () => {
+  test("sends who has no keys to `keys init`, and who has others to `keys list`", async () => {
+    const home = homeOf(directory);
+    await expect(openSigner(home, "tester", undefined)).rejects.toMatchObject({
+      code: "key-missing",
+      hint: expect.stringContaining("`ostler keys init`"),
+    });
+    await initHome(home, undefined, NOW);
+    await rm(join(home.keys, "tester.json"));
+    await expect(openSigner(home, "tester", undefined)).rejects.toMatchObject({
+      code: "key-missing",
+      hint: expect.not.stringContaining("keys init"),
+    });
+  });
 });
 
 async function contentOf(root: string): Promise<Record<string, string>> {

@@ -241,6 +241,13 @@ describe("ostler verify", () => {
   });
 });
 
+describe("ostler keys init", () => {
+  test("says of unsealed keys that nothing but a first one seals them", async () => {
+    const { stdout } = await ostler("keys", "init", "--no-json", "--home", join(home, "new"));
+    expect(stdout).toContain("not sealed: only a first `ostler keys init` with --passphrase-file seals them");
+  });
+});
+
 describe("statements of an image", () => {
   test("added by many at once, all stay, and none is there twice", async () => {
     const envelopes = Array.from({ length: 12 }, (_, n) => markOf(image.digest, tester, { passed: [`test ${n}`] }));
