@@ -95,11 +95,25 @@ export function describeDataContract({
         expect(statSync(join(directory, "orders")).uid).toBe(USER);
         expect(readlinkSync(join(directory, "link"))).toBe("orders");
       });
-      await node.snapshot("shop", "change-7");
       expect(await kept(place, "change-7", "orders")).toBe("1");
       expect((await node.digestSnapshot("shop", "change-7")).value).toBe(digest.value);
       const sizes = await node.snapshotSizes("shop");
       expect(Object.keys(sizes).sort()).toEqual(["again", "change-7"]);
+    }));
+
+  test("a snapshot holds the live data of now, whatever lay under its name", () =>
+    withPlace(async (place) => {
+      const { node } = place;
+      const live = await node.dataPath("shop");
+      writeFileSync(join(live, "orders"), "old");
+      leave(place, "snapshots", "before-g2", "whole");
+      writeFileSync(join(live, "orders"), "now");
+      await node.snapshot("shop", "before-g2");
+      expect(await kept(place, "before-g2", "orders")).toBe("now");
+      await node.withSnapshot("shop", "before-g2", async () => {
+        await expect(node.snapshot("shop", "before-g2")).rejects.toMatchObject({ code: "data-in-use" });
+      });
+      expect(trees(place, "snapshots")).toEqual(["before-g2"]);
     }));
 
   test("a restore brings the snapshot back as the live version, writable, and can be said twice", () =>

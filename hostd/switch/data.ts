@@ -10,7 +10,7 @@ export async function takeSnapshot(context: Context): Promise<string> {
   const plan = switchOf(context);
   const format = engine.journal.apps.get(app)?.data_format;
   if (plan.snapshot === undefined || format === undefined) return "no data yet";
-  await engine.node.snapshot(app, plan.snapshot);
+  await take(context, plan.snapshot);
   const snapshot = {
     id: plan.snapshot,
     app,
@@ -22,6 +22,11 @@ export async function takeSnapshot(context: Context): Promise<string> {
   };
   engine.journal.later(() => engine.journal.snapshots.add(snapshot)); // that the step began, and so under which name, is on disk
   return plan.snapshot;
+}
+
+/** One on record stays as it is; what lies under a name that the journal does not know is of an earlier journal. */
+async function take({ engine, app }: Context, id: string): Promise<void> {
+  if (engine.journal.snapshots.get(app, id) === undefined) await engine.node.snapshot(app, id);
 }
 
 /** Why the snapshot is taken, and until when it is kept: one asked for as asked, hostd's own for the usual time. */
@@ -76,7 +81,7 @@ export async function takeDataBack(context: Context): Promise<void> {
   if (readable && plan.restore === undefined) {
     return context.note(`kept the data written meanwhile (format ${format}); snapshot ${plan.snapshot} is from before`);
   }
-  await engine.node.snapshot(app, plan.kept);
+  await take(context, plan.kept);
   engine.journal.snapshots.add({
     id: plan.kept,
     app,
@@ -105,9 +110,10 @@ async function restore(context: Context, id: string, note?: string): Promise<voi
   });
 }
 
-/** The version of the data that an operation makes from a snapshot. */
-function restoredFrom({ id }: Context, snapshot: string): string {
-  return `${snapshot}-op${id}`;
+/** The version of the data that an operation makes from a snapshot; its time tells it from one of the same number in an earlier journal. */
+function restoredFrom({ engine, id }: Context, snapshot: string): string {
+  const started = Date.parse(engine.journal.operations.get(id)?.started_at ?? "");
+  return `${snapshot}-op${id}-${started.toString(36)}`;
 }
 
 /** Whether anything but the app itself may have changed the data: the migrate hook, or a restore that came to its end. */

@@ -70,13 +70,20 @@ export async function openData(
     }
   }
 
+  async function forget(tree: Tree): Promise<void> {
+    if ((readers.get(`${tree.app} ${tree.id}`) ?? 0) > 0) throw inUse(tree.app, tree.id);
+    await driver.remove(tree);
+  }
+
   return {
     dataPath: (app) => inTurn(app, async () => dataPath(driver, paths, app, await userOf(app))),
     liveData: (app) => liveVersion(paths, app),
     snapshot: (app, id) =>
       inTurn(app, async () => {
         const tree: Tree = { app, kind: "snapshots", id: checkId(id) };
-        await driver.copy(await requireLive(paths, app), tree);
+        const live = await requireLive(paths, app);
+        await forget(tree);
+        await driver.copy(live, tree);
         const [createdAt = new Date(0)] = await driver.createdAt([tree]);
         return { id, createdAt: createdAt.toISOString() };
       }),
@@ -93,11 +100,7 @@ export async function openData(
         return owner === app && count > 0 ? [id] : [];
       }),
     restore: (app, id, version) => inTurn(app, () => restore(driver, paths, app, checkId(id), checkId(version))),
-    forget: (app, id) =>
-      inTurn(app, async () => {
-        if ((readers.get(`${app} ${id}`) ?? 0) > 0) throw inUse(app, id);
-        await driver.remove({ app, kind: "snapshots", id: checkId(id) });
-      }),
+    forget: (app, id) => inTurn(app, () => forget({ app, kind: "snapshots", id: checkId(id) })),
     digestSnapshot: (app, id, pace) => withSnapshot(app, id, (directory) => digestTree(directory, pace)),
     snapshotSizes: (app) => sizesOf(driver, app),
     snapshotCost: (app, spare) => costOf(driver, paths, app, spare),

@@ -191,7 +191,7 @@ export interface NodeSystem {
   dataPath(app: string): Promise<string>;
   /** The version of the data that is live; undefined where the app has none. */
   liveData(app: string): Promise<string | undefined>;
-  /** Read-only copy of the live version. The app should be quiet or crash-safe. No-op when the id exists. */
+  /** Read-only copy of the live version. The app should be quiet or crash-safe. What lies under that name is forgotten first. */
   snapshot(app: string, id: string): Promise<Snapshot>;
   /** Oldest first. */
   snapshots(app: string): Promise<Snapshot[]>;

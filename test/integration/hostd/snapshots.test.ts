@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { crash, expectWhole, restartAndWait, versionOf } from "../../hostd/crash.ts";
@@ -92,6 +92,21 @@ describeWith(NEEDS, "snapshots", () => {
       writeFileSync(join(rig.state, "data/shop/snapshots", id, "records"), "0 by 9.9.9\n");
       expect(await rig.client.verifySnapshot("shop", id)).toMatchObject({ outcome: "differs", recorded: first.found });
       await expect(rig.client.verifySnapshot("shop", "none")).rejects.toMatchObject({ code: "unknown-snapshot" });
+    }));
+
+  test("what an earlier journal left under the same names is taken neither for a snapshot of now nor for data brought back", () =>
+    withRig(async (rig) => {
+      await live(rig, { version: "1.0.0" });
+      const data = join(rig.state, "data/shop");
+      cpSync(join(data, "versions/first"), join(data, "snapshots/before-g2"), { recursive: true });
+      renameSync(join(data, "versions/first"), join(data, "versions/before-g2-op2"));
+      rmSync(join(data, "live"));
+      symlinkSync("versions/before-g2-op2", join(data, "live"));
+      const written = await rig.acknowledge();
+      await rig.publish({ version: "2.0.0", format: 2, reads: ">=1 <3", migrate: "bad" });
+      expect(await rig.operate("deploy")).toMatchObject({ state: "failed", reverted: true, id: 2 });
+      expect(await rig.records()).toEqual([written]);
+      expect(await rig.get("/format")).toBe("");
     }));
 
   test("forget: the one of the rollback target only with force; sizes and why one is kept are listed", () =>
