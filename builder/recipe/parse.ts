@@ -11,7 +11,7 @@ import { collecting, type Problem, ProblemFound, quote } from "./problem.ts";
 import type { AppDeclarations, ParseOptions, Recipe } from "./recipe.ts";
 import { openScope, sorted } from "./scope.ts";
 import { mapLine, problemAt, readSource, type Source } from "./source.ts";
-import { atKeyword, type Instruction, splitInstructions } from "./split.ts";
+import { atKeyword, fail, type Instruction, splitInstructions } from "./split.ts";
 
 /** ARGs every build knows, and those of proxies: a value for one that the recipe does not declare is no mistake. */
 const PREDEFINED = /^(?:(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT)|SOURCE_DATE_EPOCH|(?:https?|ftp|no|all)_proxy)$/i;
@@ -45,6 +45,7 @@ function apply(instruction: Instruction, draft: Draft): void {
     if (draft.base === undefined) draft.problems.push(missingFrom(instruction));
   }
   if (kind.preamble === undefined) draft.began = true;
+  if (kind.heredocs === undefined) refuseHeredoc(instruction);
   kind.read(instruction, draft);
   if (kind.declares) draft.declared.push(instruction);
 }
@@ -97,6 +98,16 @@ function unknownInstruction(instruction: Instruction): Problem {
     message: `unknown instruction ${quote(instruction.word)}`,
     expected: suggestion === undefined ? `one of ${words.toSorted().join(", ")}` : "an instruction",
     suggestion,
+  });
+}
+
+function refuseHeredoc(instruction: Instruction): void {
+  const [first] = instruction.heredocs;
+  if (first === undefined) return;
+  fail(instruction, first.start, first.end, {
+    code: "bad-heredoc",
+    message: `${instruction.keyword} takes no heredoc`,
+    expected: "its words on the line; quotes keep << as it is",
   });
 }
 

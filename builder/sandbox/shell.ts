@@ -13,13 +13,17 @@ export interface Program {
 // `-u` and `-o pipefail` as the design says; inherit_errexit, so that a failure inside $(...) is one too
 const BASH = ["bash", "-O", "inherit_errexit", "-euo", "pipefail", SCRIPT];
 
-// Debian 12's dash has no pipefail: there a pipe is refused, since its failure would go unseen (docs/recipes.md, RUN)
-const POSIX = `if (set -o pipefail) 2>/dev/null; then set -o pipefail
+// Debian 12's dash has no pipefail: there a pipe is refused, since its failure would go unseen (docs/recipe.md, RUN)
+const PIPEFAIL = `if (set -o pipefail) 2>/dev/null; then set -o pipefail
 elif [ "$1" = pipe ]; then
-  echo "ostler: expected a shell that sees a failed pipe (bash, or a sh with pipefail) since this step uses one" >&2
+  echo "ostler: expected a shell that sees a failed pipe (bash, or a sh with pipefail) since this text has one" >&2
   exit 125
-fi
-. ${SCRIPT}`;
+fi`;
+const POSIX = `${PIPEFAIL}\n. ${SCRIPT}`;
+
+const STRICT = `if command -v bash >/dev/null 2>&1; then exec bash -O inherit_errexit -euo pipefail -c "$2"; fi
+${PIPEFAIL}
+eval "$2"`;
 
 /**
  * How a RUN is executed in a tree. Text runs under bash where the tree has it and else under its sh, so that a line or
@@ -36,9 +40,21 @@ export function programOf(run: RunCommand, tree: Tree): Program {
       const script = { path: SCRIPT, content: `${run.script}\n` };
       if (tree.read("bin/bash") !== undefined || tree.read("usr/bin/bash") !== undefined)
         return { command: BASH, script };
-      return { command: ["sh", "-euc", POSIX, "sh", usesPipe(run.script) ? "pipe" : "plain"], script };
+      return { command: ["sh", "-euc", POSIX, "sh", pipeWord(run.script)], script };
     }
   }
+}
+
+/**
+ * The command of shell text that runs later, in whatever image it comes with: as strict as a RUN, under bash where the
+ * image has it and else under its sh.
+ */
+export function strictShell(script: string): string[] {
+  return ["/bin/sh", "-euc", STRICT, "sh", pipeWord(script), script];
+}
+
+function pipeWord(script: string): "pipe" | "plain" {
+  return usesPipe(script) ? "pipe" : "plain";
 }
 
 /** True where shell text may hold a pipe: a `|` that is not `||`, outside quotes and comments. */

@@ -62,8 +62,8 @@ export function readTest(instruction: Instruction, draft: Draft): void {
 function readFlaggedCommand(instruction: Instruction, draft: Draft, specs: FlagSpecs) {
   const before = readFlags(instruction, draft, specs);
   const read = readCommand(instruction, before.rest, true);
-  const command = readArgv(instruction, draft, before.rest, true);
-  if (read.form === "shell") return { flags: before.flags, command, end: instruction.line.text.length };
+  const command = readArgv(instruction, draft, before.rest, { trailing: true });
+  if (read.form !== "exec") return { flags: before.flags, command, end: instruction.line.text.length };
   const after = readFlags(instruction, draft, specs, read.array.end);
   const { text } = instruction.line;
   if (!isEnd(instruction.line, after.rest)) {

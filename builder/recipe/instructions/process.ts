@@ -83,7 +83,7 @@ export function readExpose(instruction: Instruction, draft: Draft): void {
 function readProgram(instruction: Instruction, draft: Draft): string[] {
   const command = readCommand(instruction, instruction.rest);
   if (command.form === "exec" && command.command.length === 0) return [];
-  return readArgv(instruction, draft, instruction.rest);
+  return readArgv(instruction, draft, instruction.rest, { inShell: (script) => ["/bin/sh", "-c", script] });
 }
 
 function warnOfSecond(draft: Draft, instruction: Instruction): void {

@@ -51,28 +51,13 @@ export function readNetwork(instruction: Instruction, at: Argument | undefined, 
 }
 
 function readRunCommand(instruction: Instruction, draft: Draft, rest: number): RunCommand {
-  const { heredocs, line } = instruction;
-  const [first] = heredocs;
-  const { shell } = draft.scope;
-  if (
-    first !== undefined &&
-    heredocs.length === 1 &&
-    first.start === rest &&
-    line.text.slice(first.end).trim() === ""
-  ) {
-    const content = first.body.text;
-    if (content.trim() === "") {
-      fail(instruction, first.start, first.end, {
-        code: "bad-heredoc",
-        message: "the heredoc has no lines to run",
-        expected: "commands between it and its delimiter",
-      });
-    }
-    if (content.startsWith("#!")) return { form: "file", content };
-    return { form: "shell", script: content, shell };
-  }
   const command = readCommand(instruction, rest);
-  if (command.form === "exec") return { form: "exec", command: readArgv(instruction, draft, rest) };
-  if (heredocs.length === 0) return { form: "shell", script: command.script, shell };
-  return { form: "shell", script: [command.script, ...heredocs.map(({ raw }) => raw), ""].join("\n"), shell };
+  switch (command.form) {
+    case "file":
+      return command;
+    case "exec":
+      return { form: "exec", command: readArgv(instruction, draft, rest) };
+    case "shell":
+      return { ...command, shell: draft.scope.shell };
+  }
 }

@@ -21,6 +21,8 @@ export interface InstructionKind {
   preamble?: true;
   /** Says something about the image: DEPLOY FROM starts again without it. */
   declares?: true;
+  /** Takes heredocs. */
+  heredocs?: true;
 }
 
 /** Every word that an instruction can start with. */
@@ -29,17 +31,17 @@ export const INSTRUCTIONS: ReadonlyMap<string, InstructionKind> = new Map<string
   ["BOOTSTRAP", { read: readBootstrap, preamble: true }],
   ["DEPLOY", { read: readDeploy }],
   ["ARG", { read: readArg, preamble: true }],
-  ["RUN", { read: readRun }],
-  ["COPY", { read: readCopy }],
-  ["ADD", { read: readAdd }],
+  ["RUN", { read: readRun, heredocs: true }],
+  ["COPY", { read: readCopy, heredocs: true }],
+  ["ADD", { read: readAdd, heredocs: true }],
   ["ENV", { read: readEnv }],
   ["WORKDIR", { read: readWorkdir }],
   ["USER", { read: readUser }],
   ["SHELL", { read: readShell }],
   ["LABEL", { read: readLabel, declares: true }],
   ["MAINTAINER", { read: readMaintainer, declares: true }],
-  ["ENTRYPOINT", { read: readEntrypoint, declares: true }],
-  ["CMD", { read: readCmd, declares: true }],
+  ["ENTRYPOINT", { read: readEntrypoint, declares: true, heredocs: true }],
+  ["CMD", { read: readCmd, declares: true, heredocs: true }],
   ["EXPOSE", { read: readExpose, declares: true }],
   ["STOPSIGNAL", { read: readStopSignal, declares: true }],
   ["KIND", { read: readKind, declares: true }],
@@ -47,17 +49,17 @@ export const INSTRUCTIONS: ReadonlyMap<string, InstructionKind> = new Map<string
   ["SWITCH", { read: readSwitch, declares: true }],
   ["LIMIT", { read: readLimit, declares: true }],
   ["HEALTH", { read: readHealth, declares: true }],
-  ["HEALTHCHECK", { read: readHealthcheck, declares: true }],
+  ["HEALTHCHECK", { read: readHealthcheck, declares: true, heredocs: true }],
   ["DATA", { read: readData, declares: true }],
   ["CONFIG", { read: readConfig, declares: true }],
   ["BOOT", { read: readBoot, declares: true }],
-  ["DRAIN", { read: readHook, declares: true }],
-  ["MIGRATE", { read: readHook, declares: true }],
-  ["READY", { read: readHook, declares: true }],
-  ["REVERTED", { read: readHook, declares: true }],
-  ["QUIESCE", { read: readHook, declares: true }],
-  ["RESUME", { read: readHook, declares: true }],
-  ["TEST", { read: readTest, declares: true }],
+  ["DRAIN", { read: readHook, declares: true, heredocs: true }],
+  ["MIGRATE", { read: readHook, declares: true, heredocs: true }],
+  ["READY", { read: readHook, declares: true, heredocs: true }],
+  ["REVERTED", { read: readHook, declares: true, heredocs: true }],
+  ["QUIESCE", { read: readHook, declares: true, heredocs: true }],
+  ["RESUME", { read: readHook, declares: true, heredocs: true }],
+  ["TEST", { read: readTest, declares: true, heredocs: true }],
   ["VOLUME", { read: refuse }],
   ["ONBUILD", { read: refuse }],
 ]);

@@ -1,7 +1,8 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { runTests } from "../../../builder/tests.ts";
 import { describeWith } from "../../needs.ts";
 import { extractWithTar, openShared, openWorkshop, type Shared } from "./workshop.ts";
 
@@ -36,6 +37,21 @@ describeWith({ root: true, programs: ["bwrap", "getfattr", "zstd", "setcap"] }, 
     });
   });
 
+  test("text of TEST and of hooks is as strict as that of RUN", async () => {
+    const hook = "MIGRATE <<EOF\nfalse\necho went on\nEOF\n";
+    const tests = [
+      ...["true", "false | cat", "echo $NOT_SET", "<<EOF\nfalse\necho went on\nEOF"],
+      ...["x=$(false; echo went on); echo $x", "<<EOF cat && false\ntext\nEOF"],
+    ];
+    const text = `CMD ["/bin/sh"]\n${hook}${tests.map((test) => `TEST ${test}\n`).join("")}`;
+    const { result } = await run(text);
+    const { suites } = await runTests(result, { progress: () => {}, signal: new AbortController().signal });
+    expect(suites.map(({ exitCode }) => exitCode === 0)).toEqual([true, false, false, false, false, false]);
+    expect(suites.map(({ output }) => output.trim())).toContain("text");
+    const [program = "", ...migrate] = result.app?.hooks.migrate?.command ?? [];
+    expect(spawnSync(program, migrate, { encoding: "utf8" })).toMatchObject({ status: 1, stdout: "" });
+  });
+
   test("a failed step shows its exit code and its last output", async () => {
     const failing = run("RUN true\nRUN echo one && echo two >&2 && exit 7");
     await expect(failing).rejects.toMatchObject({
@@ -55,6 +71,10 @@ describeWith({ root: true, programs: ["bwrap", "getfattr", "zstd", "setcap"] }, 
       await expect(workshop.build("FROM MINI\nRUN <<EOF\nfalse\ntrue\nEOF\n")).rejects.toMatchObject({
         code: "run-failed",
       });
+      const built = await workshop.build("FROM MINI\nTEST echo a | cat\nTEST <<EOF\nfalse\ntrue\nEOF\nTEST true\n");
+      const { suites } = await runTests(built, { progress: () => {}, signal: new AbortController().signal });
+      expect(suites.map(({ exitCode }) => exitCode)).toEqual([125, 1, 0]);
+      expect(suites[0]?.output).toContain("expected a shell that sees a failed pipe");
     } finally {
       bare.remove();
     }

@@ -863,6 +863,30 @@ EOF
   expected commands between it and its delimiter`,
   ],
   [
+    "a script with an interpreter is of RUN alone",
+    `FROM debian:bookworm
+MIGRATE --timeout=5s <<EOF
+#!/usr/bin/perl
+EOF
+`,
+    `shop.recipe:2:22: a heredoc that starts with #! is of RUN alone
+  2 | MIGRATE --timeout=5s <<EOF
+    |                      ^^^^^
+  expected lines for a shell, or a program that COPY brings`,
+  ],
+  [
+    "an instruction that would drop its lines takes no heredoc",
+    `FROM debian:bookworm
+ENV TEXT=<<EOF
+a
+EOF
+`,
+    `shop.recipe:2:10: ENV takes no heredoc
+  2 | ENV TEXT=<<EOF
+    |          ^^^^^
+  expected its words on the line; quotes keep << as it is`,
+  ],
+  [
     "COPY writes the delimiter without a blank",
     `FROM debian:bookworm
 COPY << a /b

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { strictShell } from "../../../../builder/sandbox/shell.ts";
 import { copyOf, read, readBelow, runOf } from "./read.ts";
 
 const SHOP = `FROM debian:bookworm                      # also: scratch, image:NAME
@@ -395,7 +396,7 @@ HEALTH unit:getty@tty1.service`;
     expect(readBelow(text).image.health).toEqual([
       {
         kind: "exec",
-        command: ["/bin/sh", "-c", "curl -f localhost || exit 1"],
+        command: strictShell("curl -f localhost || exit 1"),
         interval: 10_000,
         timeout: 3_000,
         within: 25_000,
@@ -464,7 +465,7 @@ LIMIT tasks=64 files=4096
     expect(readBelow(text + quiet).image.hooks).toEqual({
       drain: { command: ["/d"], timeout: 5_000 },
       migrate: { command: ["/m"], timeout: 120_000 },
-      ready: { command: ["/bin/sh", "-c", "echo ok | wall"], timeout: 60_000 },
+      ready: { command: strictShell("echo ok | wall"), timeout: 60_000 },
       reverted: { command: ["/r"], timeout: 60_000 },
       quiesce: { command: ["/q"], timeout: 5_000 },
       resume: { command: ["/s"], timeout: 60_000 },
@@ -487,7 +488,39 @@ TEST npm test
         timeout: 60_000,
         mounts: [{ type: "bind", source: "test", target: "/test", readonly: true, from: { tree: "context" } }],
       },
-      { name: "test-2", command: ["/bin/sh", "-c", "npm test"] },
+      { name: "test-2", command: strictShell("npm test") },
+    ]);
+  });
+
+  test("a heredoc is the text of a hook, a TEST, a check and a program, as it is of RUN", () => {
+    const text = `MIGRATE --timeout=5s <<EOF
+cp old new
+EOF
+QUIESCE <<'EOF' cat >/run/quiet
+$1
+EOF
+TEST <<EOF
+false
+echo done
+EOF
+HEALTHCHECK CMD <<EOF
+false
+EOF
+CMD <<EOF
+exec app
+EOF
+`;
+    expect(readBelow(text).image).toMatchObject({
+      hooks: {
+        migrate: { command: strictShell("cp old new\n"), timeout: 5_000 },
+        quiesce: { command: strictShell("<<'EOF' cat >/run/quiet\n$1\nEOF\n") },
+      },
+      tests: [{ command: strictShell("false\necho done\n"), text: "TEST <<EOF" }],
+      health: [{ command: strictShell("false\n") }],
+      cmd: ["/bin/sh", "-c", "exec app\n"],
+    });
+    expect(readBelow('SHELL ["/bin/zsh", "-c"]\nTEST <<EOF\na\nEOF').image.tests).toMatchObject([
+      { command: ["/bin/zsh", "-c", "a\n"] },
     ]);
   });
 
