@@ -1,10 +1,10 @@
-import { readdir, rm, stat } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { unlessMissing } from "../effects/errno.ts";
 import { refuseAnswered } from "./api/server.ts";
 import { HostdError } from "./error.ts";
 import { KEPT_OF_HOST, keepHost } from "./host/keep.ts";
-import { copyPath } from "./journal/copy.ts";
+import { copyPath, requireJournal } from "./journal/inspect.ts";
 import { type Journal, openJournal } from "./journal/journal.ts";
 import { markPath } from "./journal/mark.ts";
 import { openHost } from "./system/host/open.ts";
@@ -62,14 +62,10 @@ export async function reset(options: ResetOptions): Promise<ResetReport> {
   }
 }
 
-/** The journal's lock keeps hostd out; its file is what tells a state directory from any other. One that is damaged is no hindrance. */
+/** The journal's lock keeps hostd out; its files are what tells a state directory from any other. One that is damaged is no hindrance. */
 async function holdJournal(stateDirectory: string, runDirectory: string): Promise<Journal | HostdError> {
   const file = join(stateDirectory, JOURNAL);
-  if ((await unlessMissing(stat(file))) === undefined) {
-    throw new HostdError("journal", `${file}: expected the journal of a node, found nothing`, {
-      hint: "name the directory that hostd serve was given as --state",
-    });
-  }
+  requireJournal(file);
   try {
     return openJournal(file, () => new Date());
   } catch (error) {

@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { renameDurably } from "../../effects/durable.ts";
 import { HostdError } from "../error.ts";
 import type { Database } from "./database.ts";
-import { cutShort, damagedJournal, inspectJournal, sealedChanges } from "./inspect.ts";
+import { copyPath, cutShort, damagedJournal, inspectJournal, requireJournal, sealedChanges } from "./inspect.ts";
 import { readMark } from "./mark.ts";
 import { UNFINISHED } from "./operations.ts";
 
@@ -44,8 +44,9 @@ export interface JournalReport {
   };
 }
 
-/** Reads journal and copy whole; changes nothing. Refuses while hostd has the journal. */
+/** Reads journal and copy whole; changes nothing. Refuses where there never was one, and while hostd has it. */
 export function reportJournal(journal: string): JournalReport {
+  requireJournal(journal);
   const found = unlessHeld(journal, () => inspectJournal(journal));
   const damage = cutShort(journal) ?? found;
   const copy = copyPath(journal);
@@ -54,10 +55,6 @@ export function reportJournal(journal: string): JournalReport {
   if (wrong !== undefined) return { journal, damage, copy: { path: copy, damage: wrong } };
   const { changes, until } = lastOf(copy);
   return { journal, damage, copy: { path: copy, until, missing: missingIn(changes, journal) } };
-}
-
-export function copyPath(journal: string): string {
-  return `${journal}.copy`;
 }
 
 /** What is wrong with a copy; nobody else has it open, so that nothing of the look stays beside it. */
@@ -101,7 +98,7 @@ function unlessHeld<T>(journal: string, look: () => T): T {
     if (!/locked|busy/.test((cause as Error).message)) throw cause;
     throw new HostdError("already-running", `${journal}: hostd has it, and looks after it`, {
       cause,
-      hint: "hostd status tells when it was last verified",
+      hint: "it was verified when hostd started, and is again at each --care: hostd status tells when that was last",
     });
   }
 }

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Failure } from "../../manifests/failure.ts";
 import { HostdError } from "../error.ts";
-import { readMark } from "./mark.ts";
+import { markPath, readMark } from "./mark.ts";
 import { findDamage, readSeal } from "./seal.ts";
 
 /** SQLite's result codes that say nothing about what a file holds: no permission, busy, locked, no memory, read-only, I/O, full, cannot open, locking. */
@@ -27,13 +27,15 @@ export function damageOf(look: () => string | undefined): string | undefined {
 
 /**
  * What is wrong with the journal at a path, in words; undefined where it holds what was written, or where there never
- * was one. Changes nothing: not even what a crash left in its log is taken over. SQLite may leave an empty log and an
+ * was one: neither mark nor copy is beside it. Changes nothing: not even what a crash left in its log is taken over. SQLite may leave an empty log and an
  * index of it there; they are not removed, since whoever opens the journal meanwhile writes to them.
  */
 export function inspectJournal(path: string, mark = readMark(path)): string | undefined {
   const size = statSync(path, { throwIfNoEntry: false })?.size;
-  if (size === undefined || size === 0)
-    return mark === undefined ? undefined : `it is ${size === 0 ? "empty" : "gone"}`;
+  if (size === undefined || size === 0) {
+    const wasThere = mark !== undefined || isThere(copyPath(path));
+    return wasThere ? `it is ${size === 0 ? "empty" : "gone"}` : undefined;
+  }
   needRoomForIndex(path);
   const connection = new DatabaseSync(path, { readOnly: true });
   try {
@@ -45,6 +47,19 @@ export function inspectJournal(path: string, mark = readMark(path)): string | un
   } finally {
     connection.close();
   }
+}
+
+/** Refuses a state directory in which nothing tells of a journal: neither itself, nor its mark, nor its copy. */
+export function requireJournal(path: string): void {
+  if ([path, markPath(path), copyPath(path)].some(isThere)) return;
+  throw new HostdError("journal", `${path}: expected the journal of a node, found nothing`, {
+    hint: "name the directory that hostd serve was given as --state",
+  });
+}
+
+/** Throws where that cannot be known. */
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 /** Whoever only reads maps an index of the log into its memory: where the disk has no block for it, the process is killed. */
@@ -76,6 +91,11 @@ export function refuseDamaged(path: string, look: () => string | undefined): unk
 /** What a restore that did not come to its end leaves, in words: a journal without its log may look sound and is not. */
 export function cutShort(path: string): string | undefined {
   return existsSync(restoringPath(path)) ? "a restore of it was cut short, and is to be asked for again" : undefined;
+}
+
+/** The copy that hostd keeps of a journal (copy.ts). */
+export function copyPath(journal: string): string {
+  return `${journal}.copy`;
 }
 
 /** The copy on its way to a damaged journal's place; there until it has it. */

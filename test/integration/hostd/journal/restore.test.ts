@@ -28,6 +28,9 @@ const DAMAGES = {
     rmSync(join(directory, "hostd.db-mark"));
   },
   "in that it is gone": (directory: string) => rmSync(join(directory, "hostd.db")),
+  "in that it is gone, and its mark with it": (directory: string) => {
+    for (const name of ["hostd.db", "hostd.db-mark"]) rmSync(join(directory, name));
+  },
 };
 /** What changes anything on the disk. */
 const CALLS = ["copy_file_range", "link", "unlink", "rename"];
