@@ -43,6 +43,7 @@ export function limitCallers(server: Server, limits: CallerLimits): void {
     const { socket } = request;
     clearTimeout(open.get(socket)?.headers);
     request.once("close", () => clearTimeout(open.get(socket)?.request));
+    if (request.method === "GET") request.resume(); // else Node never says that it is whole, and a long wait would be cut
     asked.set(socket, { request, response });
     response.once("close", () => {
       if (asked.get(socket)?.request === request) asked.delete(socket);

@@ -1,9 +1,12 @@
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, statSync } from "node:fs";
-import { connect } from "node:net";
+import { createServer } from "node:http";
+import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { limitCallers } from "../../../hostd/api/callers.ts";
 import { openClient } from "../../../hostd/client.ts";
 import { brokenEvent } from "../../../hostd/journal/events.ts";
 import { eventsDocumentSchema } from "../../../manifests/node.ts";
@@ -62,6 +65,18 @@ describeWith(NEEDS, "callers of hostd's socket", () => {
       expect(status?.apps).toEqual([]);
       for (const socket of slow) socket.destroy();
     }));
+
+  test("a caller who asked in time waits for the answer as long as it takes", async () => {
+    const server = createServer((_, response) => void setTimeout(() => response.end("late"), 1_500));
+    limitCallers(server, { connections: 8, headersTimeout: 500, requestTimeout: 500 });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    try {
+      const { port } = server.address() as AddressInfo;
+      expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe("late");
+    } finally {
+      server.close();
+    }
+  });
 
   test("a user who does not own the socket is told so; hostd itself says that it needs root", () =>
     withRig(async (rig) => {
