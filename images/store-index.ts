@@ -1,12 +1,12 @@
-import { readFile, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { writeDurably } from "../effects/durable.ts";
 import { unlessMissing } from "../effects/errno.ts";
 import { withLock } from "../effects/lock.ts";
-import { type Digest, hexOf, isDigest } from "../manifests/digest.ts";
+import { type Digest, digestFromHex, hexOf, isDigest } from "../manifests/digest.ts";
 import { DOCUMENT_LIMITS, parseDocument } from "../manifests/document.ts";
-import { type Descriptor, descriptorSchema, MEDIA_TYPES } from "../manifests/image.ts";
+import { type Descriptor, descriptorSchema, MEDIA_TYPES, parseManifest } from "../manifests/image.ts";
 import type { Store } from "./store.ts";
 import { StoreError } from "./store-error.ts";
 
@@ -28,10 +28,7 @@ const indexSchema = z.looseObject({
 type Index = z.infer<typeof indexSchema>;
 
 /** The part of a store that keeps names: index.json, changed by one process at a time. */
-export function createIndex(
-  directory: string,
-  pathOf: (digest: Digest) => string,
-): Pick<Store, "tag" | "untag" | "tags" | "resolve"> {
+export function createIndex(directory: string, blobs: string): Pick<Store, "tag" | "untag" | "tags" | "resolve"> {
   const path = join(directory, "index.json");
   const change = (edit: (index: Index) => Index) =>
     withLock(path, async () => writeDurably(path, JSON.stringify(edit(await readIndex(path)))), LOCK_WAIT_MS);
@@ -56,12 +53,10 @@ export function createIndex(
 
     async resolve(reference) {
       const { manifests } = await readIndex(path);
-      const found = findNamed(manifests, reference) ?? findByDigest(manifests, reference);
+      const found = findNamed(manifests, reference) ?? onlyOne(startsWith(reference, manifests), reference);
       if (found !== undefined) return descriptorSchema.parse(found);
-      const loose = isDigest(reference) ? await unlessMissing(stat(pathOf(reference))) : undefined;
-      if (loose !== undefined && isDigest(reference)) {
-        return { mediaType: MEDIA_TYPES.manifest, digest: reference, size: loose.size };
-      }
+      const loose = onlyOne(await findLoose(blobs, reference), reference);
+      if (loose !== undefined) return loose;
       throw new StoreError("reference-unknown", `${directory}: expected an image named ${reference}, got none`, {
         hint: "ostler images lists what there is",
       });
@@ -85,15 +80,48 @@ function findNamed(manifests: Index["manifests"], reference: string) {
   return named(reference) ?? (reference.includes(":") ? undefined : named(`${reference}:latest`));
 }
 
-function findByDigest(manifests: Index["manifests"], reference: string) {
+/** The hex digits of a digest or of its start; undefined where a reference is neither. */
+function prefixOf(reference: string): string | undefined {
   const prefix = reference.replace(/^sha256:/, "");
-  if (prefix.length < SHORTEST_PREFIX || !/^[0-9a-f]+$/.test(prefix)) return undefined;
-  const found = manifests.filter((entry) => hexOf(entry.digest).startsWith(prefix));
-  const digests = [...new Set(found.map((entry) => entry.digest))];
+  return prefix.length >= SHORTEST_PREFIX && /^[0-9a-f]+$/.test(prefix) ? prefix : undefined;
+}
+
+function startsWith<T extends { digest: Digest }>(reference: string, manifests: readonly T[]): T[] {
+  const prefix = prefixOf(reference);
+  return prefix === undefined ? [] : manifests.filter(({ digest }) => hexOf(digest).startsWith(prefix));
+}
+
+/** Manifests that no name leads to any more, such as that of an image built before the one that has its tag now. */
+async function findLoose(directory: string, reference: string): Promise<Descriptor[]> {
+  const prefix = prefixOf(reference);
+  const names = prefix === undefined ? [] : ((await unlessMissing(readdir(directory))) ?? []);
+  const found: Descriptor[] = [];
+  for (const name of names.filter((one) => isDigest(`sha256:${one}`) && one.startsWith(prefix ?? ""))) {
+    const { size } = await stat(join(directory, name));
+    if (!isDigest(reference) && !(await isManifest(join(directory, name), size))) continue;
+    found.push({ mediaType: MEDIA_TYPES.manifest, digest: digestFromHex(name), size });
+  }
+  return found;
+}
+
+/** What it says is believed when it is read by its digest, not here. */
+async function isManifest(path: string, size: number): Promise<boolean> {
+  if (size > DOCUMENT_LIMITS.ociManifest) return false;
+  const bytes = await readFile(path);
+  try {
+    parseManifest(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function onlyOne<T extends { digest: Digest }>(found: readonly T[], reference: string): T | undefined {
+  const digests = [...new Set(found.map(({ digest }) => digest))];
   if (digests.length <= 1) return found[0];
   throw new StoreError(
     "reference-ambiguous",
-    `expected one image whose digest starts with ${prefix}, got ${digests.join(", ")}`,
+    `expected one image whose digest starts with ${prefixOf(reference)}, got ${digests.join(", ")}`,
     {
       hint: "give more digits of the one you mean",
     },

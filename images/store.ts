@@ -54,7 +54,7 @@ export async function openStore(directory: string): Promise<Store> {
   await writeLayoutFile(directory);
   await removeStale(blobs);
   const pathOf = (digest: Digest) => join(blobs, hexOf(digest));
-  const index = createIndex(directory, pathOf);
+  const index = createIndex(directory, blobs);
   const store: Store = {
     directory,
     pathOf,

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { run } from "../../../effects/process.ts";
 import { loadImage } from "../../../images/image.ts";
 import { openStore, type Store } from "../../../images/store.ts";
-import { type Digest, digestFromHex } from "../../../manifests/digest.ts";
+import { type Digest, digestFromHex, hexOf } from "../../../manifests/digest.ts";
 import { type Descriptor, MEDIA_TYPES } from "../../../manifests/image.ts";
 import { describeWith } from "../../needs.ts";
 import { startProgram } from "../../start-program.ts";
@@ -210,6 +210,19 @@ describe("names", () => {
     for (const reference of ["shop:v2", "sho", hex.slice(0, 5), digestOf(Buffer.from("unknown"))]) {
       await expect(store.resolve(reference)).rejects.toMatchObject({ code: "reference-unknown" });
     }
+  });
+
+  test("are not needed: a start of a digest means the one manifest among the blobs that begins so", async () => {
+    const document = {
+      schemaVersion: 2,
+      mediaType: MEDIA_TYPES.manifest,
+      config: { ...first, mediaType: MEDIA_TYPES.config },
+      layers: [],
+    };
+    const { digest } = await store.write(Buffer.from(JSON.stringify(document)));
+    const { digest: layer } = await store.write(Buffer.from("a layer"));
+    for (const length of [6, 12, 64]) expect((await store.resolve(hexOf(digest).slice(0, length))).digest).toBe(digest);
+    await expect(store.resolve(hexOf(layer).slice(0, 12))).rejects.toMatchObject({ code: "reference-unknown" });
   });
 
   test("are not guessed from a start that several digests share", async () => {
