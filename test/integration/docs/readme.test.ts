@@ -34,9 +34,7 @@ describeWith({ root: true, programs: ["mmdebstrap", "bwrap", "git"] }, "the READ
 async function script(): Promise<string> {
   const readme = await readFile(join(root, "README.md"), "utf8");
   const example = /## First image\n\n```\n([^`]+)```/.exec(readme)?.[1] ?? "";
-  const commands = example
-    .replace("PATH=$PWD/bin", `PATH=${join(root, "bin")}`)
-    .replace("\nostler deploy", "\nuntil [ -S /run/hostd/hostd.sock ]; do sleep 0.1; done\nostler deploy");
+  const commands = example.replace("PATH=$PWD/bin", `PATH=${join(root, "bin")}`);
   return `
     mkdir -p /var/lib/hostd /run/hostd state
     mount --bind state /var/lib/hostd
