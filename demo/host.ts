@@ -142,7 +142,7 @@ async function recovery(machine: Machine, node: Reach): Promise<void> {
     await machine.waitForSsh("true", 120_000);
   });
   say("version 3 is the newest release, and this node has it in quarantine: version 2 is released again");
-  await type(place, `ostler promote ${second} --product host --to production --version 2.0.1`, 0);
+  await type(place, `ostler promote ${second} --to production --version 2.0.1`, 0);
   const inbox = "/var/lib/hostd/repository";
   await demo.act("known good image pushed, verified, laid down", "default again", async () => {
     const unpack = `mkdir -p ${inbox} && tar -x -C ${inbox}`;

@@ -7,6 +7,9 @@ export function releasePath(channel: string, product: string): string {
   return `${channel}/${product}.json`;
 }
 
+/** What a release may call its version: a word that tables, paths of the API and terminals take as it is. */
+export const VERSION = /^[\w.+:~-]{1,128}$/;
+
 /** What a channel's release keys sign through TUF: which image a product runs, in which order (design section 5). */
 const releaseSchema = z.strictObject({
   schema: z.literal(1),

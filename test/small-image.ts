@@ -8,8 +8,13 @@ import { type Descriptor, MEDIA_TYPES } from "../manifests/image.ts";
 
 const SOME_DIGEST = digestFromHex("d".repeat(64));
 
-/** An image with one small layer, whose content makes its digest, in a store under `NAME:latest`. */
-export async function storeSmallImage(directory: string, name: string, content: string): Promise<Descriptor> {
+/** An image with one small layer, whose content makes its digest, in a store under `NAME:latest`; of the app of that name, of another, or of none where that is "". */
+export async function storeSmallImage(
+  directory: string,
+  name: string,
+  content: string,
+  app = name,
+): Promise<Descriptor> {
   const store = await openStore(directory);
   const layer = await store.write(Buffer.from(content));
   const config = await store.write(
@@ -17,7 +22,7 @@ export async function storeSmallImage(directory: string, name: string, content: 
       JSON.stringify({
         architecture: "amd64",
         os: "linux",
-        config: { Labels: { [APP_LABEL]: JSON.stringify({ schema: 1, name }) } },
+        config: { Labels: app === "" ? {} : { [APP_LABEL]: JSON.stringify({ schema: 1, name: app }) } },
         rootfs: { type: "layers", diff_ids: [layer.digest] },
       }),
     ),

@@ -1,15 +1,23 @@
 import type { Refusal } from "../../keys/judge.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import { shortDigest } from "../../manifests/digest.ts";
-import { Failure, type FailureOptions } from "../../manifests/failure.ts";
+import { Failure, type FailureOptions, type Outcome } from "../../manifests/failure.ts";
 
-export type PromoteErrorCode = "image-refused" | "product-missing" | "store-missing" | "repository-stale";
+const OUTCOMES = {
+  "image-refused": "refused",
+  "product-missing": "refused",
+  "bad-version": "usage",
+  "store-missing": "failed",
+  "repository-stale": "failed",
+} as const satisfies Record<string, Outcome>;
+
+export type PromoteErrorCode = keyof typeof OUTCOMES;
 
 /** An image that may not be promoted, or whose promotion cannot be decided. */
 export class PromoteError extends Failure {
   declare readonly code: PromoteErrorCode;
   constructor(code: PromoteErrorCode, message: string, options: FailureOptions = {}) {
-    super(code === "image-refused" ? "refused" : "failed", code, message, options);
+    super(OUTCOMES[code], code, message, options);
   }
 }
 

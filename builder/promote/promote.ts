@@ -27,8 +27,6 @@ export interface PromoteOptions {
   /** Tag, digest or start of a digest. */
   reference: string;
   channel: string;
-  /** Name of the product where it is not the image's own. */
-  product?: string | undefined;
   version?: string | undefined;
   values: Readonly<Record<string, string>>;
   sealer: Sealer | undefined;
@@ -52,7 +50,7 @@ export async function promote(options: PromoteOptions): Promise<Promotion> {
   const { home, channel, progress } = options;
   const store = await openBuiltStore(options.store);
   const image = await loadImage(store, options.reference);
-  const product = options.product ?? image.app?.name;
+  const product = image.app?.name; // nodes take an image under no other name
   if (product === undefined) throw namelessImage(options.reference, image.descriptor.digest);
   const signers = await openSigners(await readKeys(home.keys), [channel, "snapshot", "timestamp"], options.sealer);
   const publishing: Publishing = { directory: home.repository, signers, now: options.now };
@@ -137,11 +135,12 @@ async function copyImage(store: Store, repository: Store, image: Image, release:
 }
 
 function namelessImage(reference: string, image: Digest): PromoteError {
+  const what = `${reference} ${shortDigest(image)}`;
   return new PromoteError(
     "product-missing",
-    `${reference} ${shortDigest(image)}: expected an image with an app's name`,
+    `${what}: expected an image that runs something, got one that starts nothing`,
     {
-      hint: "name the product: `ostler promote IMAGE --to CHANNEL --product NAME`",
+      hint: "give its recipe an ENTRYPOINT or CMD, and build it again",
     },
   );
 }

@@ -1,6 +1,7 @@
 import type { Descriptor, ImageConfig } from "../../manifests/image.ts";
 import type { Policy } from "../../manifests/policy.ts";
-import type { Release } from "../../manifests/release.ts";
+import { type Release, VERSION } from "../../manifests/release.ts";
+import { PromoteError } from "./error.ts";
 
 const VERSION_LABEL = "org.opencontainers.image.version";
 
@@ -21,7 +22,8 @@ export interface ReleaseRequest {
 
 /**
  * The next release of a product, or undefined where the previous one already says the same. The sequence rises by one,
- * or to the policy's floor; the version is the one asked for, the image's own label, or the sequence.
+ * or to the policy's floor; the version is the one asked for, the image's own label, or the sequence. Throws PromoteError
+ * `bad-version`.
  */
 export function decideRelease(request: ReleaseRequest): Release | undefined {
   const { product, channel, image, previous, policy } = request;
@@ -37,11 +39,19 @@ export function decideRelease(request: ReleaseRequest): Release | undefined {
     product,
     channel,
     sequence,
-    version: request.version ?? request.config.config.Labels?.[VERSION_LABEL] ?? String(sequence),
+    version: checkVersion(request.version ?? request.config.config.Labels?.[VERSION_LABEL] ?? String(sequence)),
     image: { digest: image.digest, size: image.size },
     config,
     created: request.now.toISOString(),
   };
+}
+
+function checkVersion(version: string): string {
+  if (VERSION.test(version)) return version;
+  const found = JSON.stringify(version.slice(0, 200));
+  throw new PromoteError("bad-version", `version: expected 1 to 128 letters, digits and . + : ~ _ -, got ${found}`, {
+    hint: `name it with --version, or in the recipe: LABEL ${VERSION_LABEL}=1.2.0`,
+  });
 }
 
 function sameValues(one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>): boolean {

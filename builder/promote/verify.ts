@@ -6,7 +6,7 @@ import type { Trust } from "../../keys/trust.ts";
 import { bootBlobs, bootOf } from "../../manifests/boot.ts";
 import { type Digest, digestFromHex, hexOf } from "../../manifests/digest.ts";
 import { DOCUMENT_LIMITS } from "../../manifests/document.ts";
-import { parseManifest } from "../../manifests/image.ts";
+import { appOf, parseImageConfig, parseManifest } from "../../manifests/image.ts";
 import type { Release } from "../../manifests/release.ts";
 
 /** A blob of an image, read and hashed. */
@@ -49,7 +49,7 @@ export async function verifyImage({
 }: VerifyOptions): Promise<Verification> {
   const envelopes = await readEnvelopes(source, image);
   const verdict = judgeImage({ policy: trust.policy, channel, image, envelopes, release });
-  const checks = await checkBlobs(source, blobs, image);
+  const checks = await checkBlobs(source, blobs, image, release?.product);
   return {
     image,
     channel,
@@ -59,31 +59,44 @@ export async function verifyImage({
   };
 }
 
-async function checkBlobs(source: Source, blobs: string, image: Digest): Promise<BlobCheck[]> {
-  const manifest = await checkManifest(source, blobs, image);
+async function checkBlobs(source: Source, blobs: string, image: Digest, product?: string): Promise<BlobCheck[]> {
+  const pathOf = (digest: Digest) => `${blobs}/${hexOf(digest)}`;
+  const manifest = await checkDocument(source, pathOf(image), "manifest", image, DOCUMENT_LIMITS.ociManifest);
   if (manifest.bytes === undefined) return [manifest.check];
   const parsed = parseManifest(manifest.bytes);
-  const { config, layers } = parsed;
+  const { digest } = parsed.config;
+  const config = await checkDocument(source, pathOf(digest), "config", digest, DOCUMENT_LIMITS.ociConfig);
+  if (config.bytes !== undefined && product !== undefined) config.check.problem = findOtherName(config.bytes, product);
   const boot = bootOf(parsed);
   const rest = [
-    { what: "config" as const, ...config },
-    ...layers.map((layer) => ({ what: "layer" as const, ...layer })),
+    ...parsed.layers.map((layer) => ({ what: "layer" as const, ...layer })),
     ...(boot === undefined ? [] : bootBlobs(boot)).map((part) => ({ what: "boot part" as const, ...part })),
   ];
-  const checks: BlobCheck[] = [manifest.check];
+  const checks: BlobCheck[] = [manifest.check, config.check];
   for (const { what, digest, size } of rest) {
-    checks.push({ what, digest, size, problem: await findProblem(source, `${blobs}/${hexOf(digest)}`, digest, size) });
+    checks.push({ what, digest, size, problem: await findProblem(source, pathOf(digest), digest, size) });
   }
   return checks;
 }
 
-/** The manifest's bytes, given only when they are what the digest says. */
-async function checkManifest(source: Source, blobs: string, image: Digest) {
-  const path = `${blobs}/${hexOf(image)}`;
-  const bytes = await source.read(path, DOCUMENT_LIMITS.ociManifest);
+/** A node takes an image under its own name alone. */
+function findOtherName(config: Uint8Array, product: string): string | undefined {
+  const name = appOf(parseImageConfig(config))?.name;
+  return name === product ? undefined : `expected an image of ${product}, got ${name ?? "one that starts nothing"}`;
+}
+
+/** A document's bytes, given only when they are what the digest says. */
+async function checkDocument(
+  source: Source,
+  path: string,
+  what: BlobCheck["what"],
+  digest: Digest,
+  limit: number,
+): Promise<{ check: BlobCheck; bytes: Uint8Array | undefined }> {
+  const bytes = await source.read(path, limit);
   const found = bytes === undefined ? undefined : digestFromHex(createHash("sha256").update(bytes).digest("hex"));
-  const problem = describe(path, image, found);
-  const check: BlobCheck = { what: "manifest", digest: image, size: bytes?.length ?? 0, problem };
+  const problem = describe(path, digest, found);
+  const check: BlobCheck = { what, digest, size: bytes?.length ?? 0, problem };
   return { check, bytes: problem === undefined ? bytes : undefined };
 }
 

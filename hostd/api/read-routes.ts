@@ -12,6 +12,7 @@ import {
   operationDocumentSchema,
   statusDocumentSchema,
 } from "../../manifests/node.ts";
+import { VERSION } from "../../manifests/release.ts";
 import { HostdError } from "../error.ts";
 import { verdictOf } from "../health/verdict.ts";
 import { bundlePath } from "../rollback/bundle.ts";
@@ -51,10 +52,7 @@ export const READ_ROUTES = [
     body: nothing,
     query: z.strictObject({
       generation: z.coerce.number().int().positive().optional(),
-      slot: z
-        .string()
-        .regex(/^[\w.+:~-]{1,128}$/, "expected a version or a digest")
-        .optional(),
+      slot: z.string().regex(VERSION, "expected a version or a digest").optional(),
     }),
     answer: logDocumentSchema,
     run: ({ engine, parameters: { app }, query }) => readLogOf(engine, app, query),

@@ -65,7 +65,7 @@ export function refuseQuarantined(
     "quarantined",
     `${product} ${shortDigest(image)} is quarantined on this node: ${found["reason"]}`,
     {
-      hint: `release a version that ran here: ostler promote DIGEST --product ${product} --to CHANNEL; then push again`,
+      hint: `release a version that ran here: ostler promote DIGEST --to CHANNEL; then push again`,
       details: { app: product, image },
     },
   );

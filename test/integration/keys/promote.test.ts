@@ -3,12 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openSource } from "../../../effects/source.ts";
-import { homeOf, initHome, openSigner } from "../../../keys/authority.ts";
+import { homeOf, initHome, openSigner, openSigners, readKeys } from "../../../keys/authority.ts";
 import { appendEnvelopes, envelopesPath, readEnvelopes } from "../../../keys/envelopes.ts";
 import type { Signer } from "../../../keys/signer.ts";
 import { openTrust } from "../../../keys/trust.ts";
+import { publishRelease } from "../../../keys/tuf/repository.ts";
 import { type Digest, hexOf, shortDigest } from "../../../manifests/digest.ts";
 import type { Descriptor } from "../../../manifests/image.ts";
+import { releaseExample } from "../../../manifests/release.ts";
 import { signerOf } from "../../foundation.ts";
 import { runOstler } from "../../run-ostler.ts";
 import { markOf, provenanceOf, storeSmallImage } from "../../small-image.ts";
@@ -115,6 +117,30 @@ describe("ostler promote", () => {
     await expect(stat(join(home, "repository/oci"))).rejects.toMatchObject({ code: "ENOENT" });
   });
 
+  test("refuses an image that starts nothing, which no node takes, and publishes nothing", async () => {
+    const { digest } = await storeSmallImage(store, "shop", "empty", "");
+    await sign(digest, provenanceOf(digest, builder), markOf(digest, tester));
+    expect(await ostler("promote", "shop")).toMatchObject({
+      exitCode: 3,
+      json: { error: { code: "product-missing" } },
+    });
+    expect(await released()).toBeUndefined();
+  });
+
+  test.each(["", "a\nb", "\x1b[31mx", "a b"])("refuses %j as a version, and copies nothing", async (version) => {
+    await sign(image.digest, provenanceOf(image.digest, builder), markOf(image.digest, tester));
+    const refused = await ostler("promote", "shop", "--version", version);
+    expect(refused).toMatchObject({ exitCode: 2, json: { error: { code: "bad-version" } } });
+    await expect(stat(join(home, "repository/oci"))).rejects.toMatchObject({ code: "ENOENT" });
+  });
+
+  test("takes an image whose name another one has by now, by the start of its digest", async () => {
+    await sign(image.digest, provenanceOf(image.digest, builder), markOf(image.digest, tester));
+    await storeSmallImage(store, "shop", "two");
+    expect(await ostler("promote", shortDigest(image.digest))).toMatchObject({ exitCode: 0, json: { changed: true } });
+    expect(await released()).toMatchObject({ image: { digest: image.digest } });
+  });
+
   test("refuses a changed layer in the store, naming the file, and publishes nothing", async () => {
     await sign(image.digest, provenanceOf(image.digest, builder), markOf(image.digest, tester));
     const { layers } = JSON.parse(await readFile(join(store, "blobs/sha256", hexOf(image.digest)), "utf8"));
@@ -194,6 +220,22 @@ describe("ostler verify", () => {
     const offered = await ostler("verify", "shop", "--repository", join(home, "repository"));
     expect(offered).toMatchObject({ exitCode: 0, json: { allowed: true } });
     expect(offered.json).toMatchObject({ blobs: [{ what: "manifest" }, { what: "config" }, { what: "layer" }] });
+  });
+
+  test("refuses a release under another name than its image's, as nodes do", async () => {
+    await ostler("promote", "shop");
+    const { repository, keys } = homeOf(home);
+    const signers = await openSigners(await readKeys(keys), ["production", "snapshot", "timestamp"], undefined);
+    const release = {
+      ...releaseExample,
+      product: "blog",
+      sequence: 1,
+      image: { digest: image.digest, size: image.size },
+    };
+    await publishRelease({ directory: repository, signers, now: new Date() }, release);
+    const { exitCode, stdout } = await ostler("verify", "blog", "--repository", repository, "--no-json");
+    expect(exitCode).toBe(3);
+    expect(stdout).toContain("expected an image of blog, got shop");
   });
 
   test("names the damaged blob of the repository, with exit code 3", async () => {
