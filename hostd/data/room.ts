@@ -1,4 +1,5 @@
 import { type Context, launchable, switchOf } from "../operations/context.ts";
+import { hasData } from "../switch/launch.ts";
 import { requireApp } from "../switch/plan.ts";
 import { canRead, formatAfter, migrates } from "./compatible.ts";
 import { forgetSnapshots, leftAlone } from "./forget.ts";
@@ -12,7 +13,7 @@ import { chooseDisplaced, refuseFullPool } from "./keep.ts";
 export async function room(context: Context): Promise<string> {
   const { engine, app } = context;
   const { node, settings, journal } = engine;
-  if (switchOf(context).snapshot === undefined) return "no data yet";
+  if (switchOf(context).snapshot === undefined || !(await hasData(engine, app))) return "no data yet";
   refuseFullPool((await node.dataStore()).pool);
   const { snapshots: limits, reserve } = settings;
   const copies = copiesBack(context);

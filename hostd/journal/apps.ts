@@ -31,8 +31,8 @@ export interface Apps {
   /** The one pointer: which generation is current. Clears a hold. */
   point(operation: number, app: string, to: { current: number | undefined; previous: number | undefined }): void;
   hold(operation: number, app: string, reason: string | undefined): void;
-  /** What is in the live data now. */
-  setData(operation: number, app: string, data: { version?: string | undefined; format: number }): void;
+  /** What is in the live data now; no format where there is none. */
+  setData(operation: number, app: string, data: { version?: string | undefined; format: number | undefined }): void;
 }
 
 export function openApps(database: Database, events: Events, operations: Operations): Apps {
@@ -80,7 +80,8 @@ export function openApps(database: Database, events: Events, operations: Operati
       }),
     setData: (operation, app, { version, format }) =>
       change(operation, app, "switch", () => {
-        if (get(app)?.data_format !== format) events.append("data.format", { app, operation, detail: { format } });
+        const detail = format === undefined ? {} : { format };
+        if (get(app)?.data_format !== format) events.append("data.format", { app, operation, detail });
         database.run("UPDATE apps SET data_format = ?, data_version = coalesce(?, data_version) WHERE app = ?", [
           format,
           version,

@@ -2,6 +2,7 @@ import { canRead } from "../data/compatible.ts";
 import { ASKED_FOR } from "../data/keep.ts";
 import type { Engine } from "../engine.ts";
 import { type Context, launchable, switchOf } from "../operations/context.ts";
+import { hasData } from "./launch.ts";
 
 // Data on its own axis: snapshots before, restores when asked, and what a revert does with data written meanwhile.
 
@@ -9,7 +10,7 @@ export async function takeSnapshot(context: Context): Promise<string> {
   const { engine, app } = context;
   const plan = switchOf(context);
   const format = engine.journal.apps.get(app)?.data_format;
-  if (plan.snapshot === undefined || format === undefined) return "no data yet";
+  if (plan.snapshot === undefined || format === undefined || !(await hasData(engine, app))) return "no data yet";
   await take(context, plan.snapshot);
   const snapshot = {
     id: plan.snapshot,

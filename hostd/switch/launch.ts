@@ -58,10 +58,17 @@ export async function specOf(engine: Engine, target: Launchable, root: string): 
   };
 }
 
-/** The first version that has data begins with none; after a good one, none means that it is somewhere else. */
-async function dataOf({ node, journal, stateDirectory }: Engine, app: string): Promise<string> {
+/** The first version that has data begins with none. */
+async function dataOf(engine: Engine, app: string): Promise<string> {
+  await hasData(engine, app);
+  return await engine.node.dataPath(app);
+}
+
+/** Whether an app has live data. Refuses (`data-gone`) where a good generation had some and there is none: it is somewhere else. */
+export async function hasData({ node, journal, stateDirectory }: Engine, app: string): Promise<boolean> {
+  if ((await node.liveData(app)) !== undefined) return true;
   const had = journal.generations.ofSlots(app).find((one) => one.state === "good" && one.data_format !== undefined);
-  if (had === undefined || (await node.liveData(app)) !== undefined) return await node.dataPath(app);
+  if (had === undefined) return false;
   const place = join(stateDirectory, "data", app, "live");
   throw new HostdError("data-gone", `${place}: expected the data that generation ${had.number} had, found none`, {
     hint: `mount the disk that holds it, or put it back, then hostd activate ${app}`,

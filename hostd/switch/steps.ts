@@ -10,7 +10,7 @@ import type { Running } from "../system/node.ts";
 import { doorOf, openGapMeter } from "./gap.ts";
 import { runHook } from "./hooks.ts";
 import { awaitJob, isJob, startJob, stopJob } from "./job.ts";
-import { mountSlot, startGeneration, stopGeneration } from "./launch.ts";
+import { hasData, mountSlot, startGeneration, stopGeneration } from "./launch.ts";
 import { describeUnheld, limitsOf } from "./limits.ts";
 import { noteConfig } from "./note-config.ts";
 import { requireApp } from "./plan.ts";
@@ -204,8 +204,12 @@ export async function flip(context: Context): Promise<void> {
   });
 }
 
+/** A first version that was never started has left no data: its format binds nobody. */
 export async function flipBack(context: Context): Promise<void> {
+  const { engine, app } = context;
   pointBack(context);
+  if (switchOf(context).from !== undefined || (await hasData(engine, app))) return;
+  engine.journal.apps.setData(context.id, app, { format: undefined });
 }
 
 /** The pointer leads to the old generation again, where it led to the new one. */

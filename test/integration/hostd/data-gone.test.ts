@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { existsSync, renameSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { eventually, withRig } from "../../hostd/rig.ts";
@@ -27,5 +29,39 @@ describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "an app who
       await rig.start();
       expect(await rig.operate("activate")).toMatchObject({ state: "done" });
       expect(await rig.records()).toEqual(["0 by 1.0.0"]);
+    }));
+
+  test("costs no snapshot: the next one is refused before room is made for it", () =>
+    withRig(async (rig) => {
+      await rig.start({ options: ["--snapshots", "2"] });
+      for (const version of ["1.0.0", "1.1.0", "1.2.0"]) {
+        await rig.publish({ version });
+        expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      }
+      const before = (await rig.client.app("shop")).snapshots;
+      const [data, elsewhere] = [join(rig.state, "data/shop"), join(rig.directory, "elsewhere")];
+      renameSync(data, elsewhere);
+      const refused = await rig.operate("snapshot");
+      expect(refused).toMatchObject({ state: "failed", reason: { code: "data-gone" } });
+      expect(refused.reason?.message).toMatch(/live: expected the data that generation 3 had, found none$/);
+      expect((await rig.client.app("shop")).snapshots).toEqual(before);
+      renameSync(elsewhere, data);
+      expect(await rig.operate("snapshot")).toMatchObject({ state: "done" });
+    }));
+});
+
+describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "an app that never had data", () => {
+  test("because its first start failed before that, is installed by the next one, whatever format the first declared", () =>
+    withRig(async (rig) => {
+      await rig.publish({ version: "2.0.0", format: 2 });
+      await rig.start();
+      const occupant = createServer().listen(rig.port, "127.0.0.1");
+      await once(occupant, "listening");
+      expect(await rig.operate("deploy")).toMatchObject({ state: "failed", reverted: true });
+      occupant.close();
+      await once(occupant, "close");
+      await rig.publish({ version: "1.0.0", format: 1 });
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      expect(await rig.acknowledge()).toBe("0 by 1.0.0");
     }));
 });
