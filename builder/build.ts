@@ -70,8 +70,6 @@ export interface BuildInputs {
   /** DEPLOY's file times, seconds since 1970. */
   epoch: number;
   commit?: string;
-  /** Everything in the context is committed. */
-  clean: boolean;
   /** Text of the steps that had network. */
   network: string[];
 }
@@ -92,6 +90,8 @@ export interface BuildResult {
   layers: BuiltLayer[];
   steps: StepReport[];
   inputs: BuildInputs;
+  /** What the commit does not hold of all that was read so far, by a TEST of the result too; see GitState. */
+  uncommitted(): Promise<string[]>;
   app: App | undefined;
   /** How it is booted; undefined where it is no host image. */
   boot: Boot | undefined;
@@ -164,6 +164,7 @@ async function buildImage(options: BuildOptions): Promise<BuildResult> {
     layers: layers.map(describeLayer),
     steps: steps.reports,
     inputs: inputsOf(digest, bases, sources, plan),
+    uncommitted: () => sources.git.uncommitted(sources.context.taken),
     tests: bases.recipe.image.tests,
     warnings: bases.recipe.warnings.map(renderProblem),
     tree: { image: steps.image, epoch, shop: { ...shop, bootstrap: steps.bootstrap, onOutput: () => {} } },
@@ -182,13 +183,12 @@ function describeLayer({ section, descriptor, diffId, reused }: SectionLayer): B
 
 function inputsOf(recipe: Digest, bases: Bases, sources: Sources, plan: Plan): BuildInputs {
   const online = plan.steps.filter(({ step }) => step.kind === "run" && step.network === "default");
-  const { commit, clean } = sources.git;
+  const { commit } = sources.git;
   return {
     recipe,
     bases: bases.digests,
     epoch: sources.epoch,
     ...(commit === undefined ? {} : { commit }),
-    clean,
     network: online.map(({ step }) => step.text),
   };
 }

@@ -7,6 +7,7 @@ import type { Answer, Verb } from "../terminal/verb.ts";
 import { homeOption, passphraseOption, sealerOption, stringOption } from "./trust-options.ts";
 
 const LAST_LINES = 20;
+const SHOWN_PATHS = 5;
 
 export const verb: Verb = {
   name: "ci",
@@ -38,7 +39,7 @@ export const verb: Verb = {
   },
 };
 
-function answer({ built, suites, mark }: CiResult): Answer {
+function answer({ built, suites, mark, uncommitted }: CiResult): Answer {
   const { name, descriptor, inputs, took } = built;
   const failed = suites.filter(({ exitCode, timedOut }) => exitCode !== 0 || timedOut);
   const rows = suites.map((suite) => {
@@ -51,11 +52,11 @@ function answer({ built, suites, mark }: CiResult): Answer {
       `${Math.round(suite.took)} ms`,
     ];
   });
-  const dirty = inputs.clean && inputs.commit !== undefined ? [] : [describeDirty(inputs.commit)];
+  const clean = inputs.commit !== undefined && uncommitted.length === 0;
   const text = [
     ...(rows.length === 0 ? [] : [table(["SUITE", "VERDICT", "PASSED", "FAILED", "TOOK"], rows), ""]),
     ...failed.flatMap((suite) => [`${suite.name} failed: ${suite.failed.join(", ")}`, lastLines(suite.output), ""]),
-    ...dirty,
+    ...(clean ? [] : [describeDirty(inputs.commit, uncommitted)]),
     ...(mark === "none" ? ["no mark: the recipe declares no TEST; `ostler mark` records a person's verdict"] : []),
     `${name} ${shortDigest(descriptor.digest)}`,
     ...(mark === "none" ? [] : [mark]),
@@ -66,7 +67,8 @@ function answer({ built, suites, mark }: CiResult): Answer {
       name,
       image: descriptor.digest,
       mark,
-      clean: inputs.clean,
+      clean,
+      uncommitted,
       ...(inputs.commit === undefined ? {} : { commit: inputs.commit }),
       suites: suites.map(({ output, ...suite }) => ({ ...suite, output: lastLines(output) })),
       took,
@@ -76,9 +78,13 @@ function answer({ built, suites, mark }: CiResult): Answer {
   };
 }
 
-function describeDirty(commit: string | undefined): string {
+function describeDirty(commit: string | undefined, uncommitted: readonly string[]): string {
+  const shown = uncommitted.slice(0, SHOWN_PATHS).join(", ");
+  const more = uncommitted.length > SHOWN_PATHS ? ` and ${uncommitted.length - SHOWN_PATHS} more` : "";
   const found =
-    commit === undefined ? "the context is not a git commit" : "the context has changes that are not committed";
+    commit === undefined
+      ? "the context is not a git commit"
+      : `commit ${commit.slice(0, 12)} does not hold ${shown}${more}`;
   return `not promotable where the policy requires \`clean\`: ${found}`;
 }
 

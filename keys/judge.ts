@@ -115,7 +115,15 @@ function judgeClean(image: Digest, evidence: readonly Evidence[]): Refusal[] {
   if (builds.some(({ clean, commit }) => clean && commit !== undefined)) return [];
   const dirty = builds.length > 0 ? "only builds from a tree that is not committed" : describe(evidence, "builder");
   const message = `${shortDigest(image)}: expected provenance of a committed, clean tree, got ${dirty}`;
-  return [refuse("clean", "builder", image, message, "commit everything, then `ostler ci RECIPE`")];
+  return [
+    refuse(
+      "clean",
+      "builder",
+      image,
+      message,
+      "commit what `ostler ci RECIPE` names (often NAME.recipe.lock), then run it again",
+    ),
+  ];
 }
 
 function judgeRelease({ policy, channel, image, floor }: Case, release: Release): Refusal[] {

@@ -36,6 +36,8 @@ export interface CiResult {
   built: BuildResult;
   suites: SuiteResult[];
   mark: Mark;
+  /** What of the build's and the tests' sources the commit does not hold; provenance is clean without any. */
+  uncommitted: string[];
 }
 
 /**
@@ -57,16 +59,19 @@ export async function runCi(options: CiOptions): Promise<CiResult> {
     progress,
     signal,
   });
+  const finishedOn = new Date();
   const image = built.descriptor.digest;
-  const provenance = provenanceStatement(image, factsOf(options, built, startedOn, new Date()));
-  const envelopes: Envelope[] = [signStatement(provenance, builder)];
   const { suites } = await testImage(built, options);
+  const uncommitted = await built.uncommitted();
+  const clean = built.inputs.commit !== undefined && uncommitted.length === 0;
+  const provenance = provenanceStatement(image, { ...factsOf(options, built), clean, startedOn, finishedOn });
+  const envelopes: Envelope[] = [signStatement(provenance, builder)];
   const mark = markOf(suites);
   if (mark !== "none") {
     envelopes.push(signStatement(testResultStatement(image, testFactsOf(built.name, suites)), tester));
   }
   await appendEnvelopes(join(directory, "store"), image, envelopes);
-  return { built, suites, mark };
+  return { built, suites, mark, uncommitted };
 }
 
 /** An app's image is tested in its sandbox, a host's in a machine that it boots. */
@@ -83,18 +88,15 @@ async function testImage(built: BuildResult, { directory, home, progress, signal
   });
 }
 
-function factsOf(options: CiOptions, { name, inputs }: BuildResult, startedOn: Date, finishedOn: Date) {
+function factsOf(options: CiOptions, { name, inputs }: BuildResult) {
   return {
     name,
     recipe: { name: `${name}.recipe`, digest: inputs.recipe },
     commit: inputs.commit,
-    clean: inputs.clean,
     bases: inputs.bases,
     formatVersion: BUILD_FORMAT,
     epoch: inputs.epoch,
     network: inputs.network,
     builderVersion: options.version,
-    startedOn,
-    finishedOn,
   };
 }

@@ -21,7 +21,7 @@ export interface CopySource {
 /** Finds the sources of a COPY in the build context. A source that is missing, ignored or outside is an error. */
 export function contextSources(step: CopyStep, context: Context, epoch: number): CopySource[] {
   const listed = (entry: ContextEntry): ListedEntry => fromContext(entry, epoch);
-  return findAll(step, {
+  const sources = findAll(step, {
     where: `the context ${context.directory}`,
     hint: "check the path, and that .dockerignore does not leave it out",
     find: (path) => {
@@ -33,6 +33,10 @@ export function contextSources(step: CopyStep, context: Context, epoch: number):
     },
     below: (directory) => context.below(directory).map(listed),
   });
+  for (const { root, inside } of sources) {
+    for (const path of ["", ...inside.map((entry) => entry.path)]) context.taken.add(joinPath(root.path, path));
+  }
+  return sources;
 }
 
 /** Finds the sources of `COPY --from` in a tree; owners, times, xattrs and hard links come along. */

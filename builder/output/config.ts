@@ -78,6 +78,7 @@ function appDocument(recipe: Recipe, context: Context): App {
   const files = config.map((file) => {
     const entry = context.find(toBinary(file.template));
     if (entry?.type === "file") {
+      context.taken.add(entry.path);
       const template = checkTemplate(file.template, readFileSync(entry.file, "utf8"));
       const { path, reload, unit } = file;
       return { path, template, ...(reload === undefined ? {} : { reload }), ...(unit === undefined ? {} : { unit }) };

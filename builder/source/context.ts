@@ -3,6 +3,7 @@ import { hasErrno } from "../../effects/errno.ts";
 import { hostPath, parentOf } from "../../images/entry.ts";
 import { BuildError } from "../error.ts";
 import { compareBytes, fromBinary, joinPath } from "../tree/bytes.ts";
+import type { GitState } from "./git.ts";
 import type { FileHashes } from "./hashes.ts";
 import type { Ignore } from "./ignore.ts";
 
@@ -26,28 +27,31 @@ export interface Context {
   find(path: string): ContextEntry | undefined;
   /** Everything below a directory, sorted, parents first, ignored paths left out; without the directory itself. */
   below(directory: string): ContextEntry[];
+  /** What the build took of it, and the links that led there: what a commit must hold. */
+  readonly taken: Set<string>;
 }
 
 interface ContextOptions {
   ignore: Ignore;
   hashes: FileHashes;
-  /** Modes of the files git tracks: a checkout's umask must not change an image. */
-  tracked: ReadonlyMap<string, number>;
+  /** The modes of what git tracks hold: a checkout's umask must not change an image. */
+  git: Pick<GitState, "tracked" | "directories">;
 }
 
 const LINK_LIMIT = 40;
 
 /** Opens a build context. A path that leaves it, by `..` or by a symbolic link, is refused. */
 export function openContext(directory: string, options: ContextOptions): Context {
-  const trackedDirectories = new Set([...options.tracked.keys()].flatMap(ancestorsOf));
+  const { tracked, directories } = options.git;
+  const taken = new Set<string>();
   const read = (path: string): ContextEntry | undefined => {
     const stats = lstatOf(hostPath(directory, path));
     if (stats === undefined || (path !== "" && options.ignore.ignored(path))) return undefined;
     return describe(directory, path, stats, options.hashes, modeOf(path, stats));
   };
   const modeOf = (path: string, stats: BigIntStats) => {
-    if (stats.isDirectory() && trackedDirectories.has(path)) return 0o755;
-    return options.tracked.get(path) ?? Number(stats.mode & 0o7777n);
+    if (stats.isDirectory() && directories.has(path)) return 0o755;
+    return tracked.get(path)?.mode ?? Number(stats.mode & 0o7777n);
   };
   const below = (parent: string): ContextEntry[] => {
     const names = readdirSync(hostPath(directory, parent), { encoding: "latin1" }).sort(compareBytes);
@@ -65,11 +69,11 @@ export function openContext(directory: string, options: ContextOptions): Context
       return entry === undefined ? [] : [entry, ...inside];
     });
   };
-  return { directory, below, find: (path) => read(resolveInside(directory, path)) };
+  return { directory, below, taken, find: (path) => read(resolveInside(directory, path, taken)) };
 }
 
-/** Follows the links of a path; every one of them must stay inside the context. */
-function resolveInside(directory: string, path: string): string {
+/** Follows the links of a path, which go into `taken`; every one of them must stay inside the context. */
+function resolveInside(directory: string, path: string, taken: Set<string>): string {
   let here = "";
   let rest = path.split("/").filter((name) => name !== "" && name !== ".");
   for (let links = 0; rest.length > 0; ) {
@@ -85,6 +89,7 @@ function resolveInside(directory: string, path: string): string {
       here = place;
       continue;
     }
+    taken.add(place);
     const target = readlinkSync(hostPath(directory, place), "latin1");
     links += 1;
     if (target.startsWith("/") || links > LINK_LIMIT) throw leavesContext(path, directory);
@@ -123,9 +128,4 @@ function lstatOf(path: string | Buffer): BigIntStats | undefined {
     if (hasErrno(error, "ENOENT", "ENOTDIR")) return undefined;
     throw error;
   }
-}
-
-function ancestorsOf(path: string): string[] {
-  const parent = parentOf(path);
-  return parent === path || path === "" ? [] : [parent, ...ancestorsOf(parent)];
 }

@@ -34,13 +34,16 @@ export interface SourcesInput {
 export async function openSources(input: SourcesInput): Promise<Sources> {
   const directory = resolve(input.context ?? dirname(input.recipeFile));
   await expectDirectory(directory);
-  const [git, ignore, hashes] = await Promise.all([
-    readGit(directory),
-    readIgnore(directory, input),
+  const ignoring = await readIgnoreFile(directory, input.recipeFile);
+  const sources = [input.recipeFile, ...(ignoring === undefined ? [] : [ignoring.file])];
+  const lock = `${input.recipeFile}.lock`;
+  const [git, hashes] = await Promise.all([
+    readGit(directory, { sources, lock }),
     openFileHashes(input.cache, keyOf(directory), Date.now()),
   ]);
+  const ignore = parseIgnore(ignoring?.text ?? "", [".git", ...insideOf(directory, resolve(input.home), lock)]);
   return {
-    context: openContext(directory, { ignore, hashes, tracked: git.tracked }),
+    context: openContext(directory, { ignore, hashes, git }),
     git,
     epoch: input.epoch ?? epochFromEnvironment() ?? git.commitTime ?? NO_COMMIT_EPOCH,
     save: () => hashes.save(),
@@ -61,12 +64,18 @@ export async function readRecipeFile(file: string): Promise<{ text: string; dige
   return { text: bytes.toString(), digest: `sha256:${createHash("sha256").update(bytes).digest("hex")}` };
 }
 
-/** NAME.recipe.dockerignore first, else the context's .dockerignore. Git's own directory, our state and the lock stay out. */
-async function readIgnore(directory: string, input: SourcesInput) {
-  const own = await unlessMissing(readFile(`${input.recipeFile}.dockerignore`, "utf8"));
-  const text = own ?? (await unlessMissing(readFile(join(directory, ".dockerignore"), "utf8"))) ?? "";
-  const inside = [resolve(input.home), `${input.recipeFile}.lock`].map((path) => relative(directory, path));
-  return parseIgnore(text, [".git", ...inside.filter((path) => path !== "" && !path.startsWith(".."))]);
+/** NAME.recipe.dockerignore first, else the context's .dockerignore. */
+async function readIgnoreFile(directory: string, recipeFile: string) {
+  for (const file of [`${recipeFile}.dockerignore`, join(directory, ".dockerignore")]) {
+    const text = await unlessMissing(readFile(file, "utf8"));
+    if (text !== undefined) return { file, text };
+  }
+  return undefined;
+}
+
+/** Paths relative to a directory, of those that lie in it. */
+function insideOf(directory: string, ...paths: string[]): string[] {
+  return paths.map((path) => relative(directory, path)).filter((path) => path !== "" && !path.startsWith(".."));
 }
 
 async function expectDirectory(directory: string): Promise<void> {

@@ -24,6 +24,7 @@ function contextEntries(path: string, shop: StepShop, epoch: number): ListedEntr
   const root = shop.context.find(path);
   if (root === undefined) return [];
   const entries = root.type === "directory" ? [{ ...root, mode: 0o755 }, ...shop.context.below(root.path)] : [root];
+  for (const entry of entries) shop.context.taken.add(entry.path);
   return entries.map((entry) => listed(entry, epoch));
 }
 

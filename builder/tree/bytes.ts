@@ -22,3 +22,10 @@ export function comparePaths(a: string, b: string): number {
 export function joinPath(directory: string, name: string): string {
   return directory === "" || name === "" ? directory + name : `${directory}/${name}`;
 }
+
+/** The directories that a path lies in, innermost first, the root last. */
+export function ancestorsOf(path: string): string[] {
+  if (path === "") return [];
+  const parent = path.slice(0, Math.max(0, path.lastIndexOf("/")));
+  return [parent, ...ancestorsOf(parent)];
+}

@@ -68,11 +68,28 @@ describeWith({ root: true, programs: ["bwrap", "git", "tar"] }, "ostler ci", () 
     await writeFile(join(project, "app.sh"), `${APP}# a change\n`);
     const { exitCode, stdout } = await ci("--no-json");
     expect(exitCode).toBe(0);
-    expect(stdout).toContain("not promotable where the policy requires `clean`: the context has changes");
+    expect(stdout).toContain(
+      `not promotable where the policy requires \`clean\`: commit ${(await head()).slice(0, 12)}`,
+    );
+    expect(stdout).toContain("does not hold app.sh");
     const promoted = await ostler(["promote", "app"]);
     expect(promoted.exitCode).toBe(3);
     expect(promoted.stderr).toContain("clean (builder):");
     expect(await ostler(["promote", "app", "--to", "staging"])).toMatchObject({ exitCode: 0 });
+  });
+
+  test("a lock that it has just written, and an ignored file that a test reads, are named as not committed", async () => {
+    await rm(join(project, "app.recipe.lock"));
+    await writeFile(join(project, "expected.txt"), "ok\n");
+    await writeFile(join(project, ".gitignore"), "*.txt\n");
+    const mount = "TEST --mount=type=bind,source=expected.txt,target=/tmp/expected --name=unit";
+    await writeFile(join(project, "app.recipe"), RECIPE.replace("TEST --name=unit", mount));
+    await commit();
+    expect(await ci()).toMatchObject({
+      exitCode: 0,
+      json: { mark: "green", clean: false, uncommitted: ["app.recipe.lock", "expected.txt"] },
+    });
+    expect((await ostler(["promote", "app"])).stderr).toContain("commit what `ostler ci RECIPE` names");
   });
 
   test("a recipe without TEST gets no mark", async () => {

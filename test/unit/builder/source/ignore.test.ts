@@ -56,12 +56,21 @@ describe("parseIgnore", () => {
 });
 
 describe("parseTracked", () => {
-  test("gives files git tracks their mode, and nothing to links and submodules", () => {
-    const line = (mode: string, path: string) => `${mode} ${"0".repeat(40)} 0\t${path}\0`;
-    const text = line("100644", "a") + line("100755", "d/ü\nb") + line("120000", "link") + line("160000", "sub");
-    expect([...parseTracked(text)]).toEqual([
-      ["a", 0o644],
-      ["d/\u00c3\u00bc\nb", 0o755],
+  test("gives files the modes that git has, links and submodules none, and says what git does not look at", () => {
+    const line = (tag: string, mode: string, path: string) => `${tag} ${mode} ${"0".repeat(40)} 0\t${path}\n`;
+    const text = [
+      line("H", "100644", "a b"),
+      line("h", "100755", '"d/\\303\\274\\n\\"b"'),
+      line("S", "100644", "../away"),
+      line("H", "120000", "link"),
+      line("s", "160000", "sub"),
+    ];
+    expect([...parseTracked(text.join(""))]).toEqual([
+      ["a b", { mode: 0o644 }],
+      ['d/\u00c3\u00bc\n"b', { mode: 0o755, hidden: "assume-unchanged" }],
+      ["../away", { mode: 0o644, hidden: "skip-worktree" }],
+      ["link", {}],
+      ["sub", { hidden: "skip-worktree" }],
     ]);
   });
 });
