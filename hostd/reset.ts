@@ -2,6 +2,7 @@ import { readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { unlessMissing } from "../effects/errno.ts";
 import { refuseAnswered } from "./api/server.ts";
+import { KEPT_DATA, keepData } from "./data/kept.ts";
 import { HostdError } from "./error.ts";
 import { KEPT_OF_HOST, keepHost } from "./host/keep.ts";
 import { copyPath, requireJournal } from "./journal/inspect.ts";
@@ -24,31 +25,38 @@ export interface ResetReport {
   stopped: string[];
   unmounted: number;
   removed: string[];
+  /** Data snapshots that were forgotten. */
+  snapshots: number;
+  /** Data was kept whose format nobody knows any more, since the journal is damaged. */
+  formatsLost: boolean;
 }
 
 const JOURNAL = "hostd.db";
 const MARK = markPath(JOURNAL);
 const COPY = copyPath(JOURNAL);
-const KEPT_WITHOUT_WIPE = ["data", "data-driver", "users.json", "trust"];
+const KEPT_WITHOUT_WIPE = ["data", KEPT_DATA, "data-driver", "users.json", "trust"];
 
 /**
- * Stops every app and takes the node back to empty; the system that it runs on stays. Refuses while hostd runs; may be
- * repeated after a crash.
+ * Stops every app and takes the node back to empty; the system that it runs on stays. Data that is kept keeps its format;
+ * snapshots go, since only the journal knows what they hold. Refuses while hostd runs; may be repeated after a crash.
  */
 export async function reset(options: ResetOptions): Promise<ResetReport> {
   const [stateDirectory, runDirectory] = [resolve(options.stateDirectory), resolve(options.runDirectory)];
   const journal = await holdJournal(stateDirectory, runDirectory);
   try {
+    const host = await openHost({ root: options.machine, stateDirectory, runDirectory });
+    const readable = journal instanceof HostdError ? undefined : journal;
+    if (host !== undefined && readable === undefined) throw journal; // it says what the system that runs is
     const node = await openNode({ stateDirectory, runDirectory, launcher: "auto" });
     const stopped = (await unlessMissing(readdir(join(runDirectory, "apps")))) ?? [];
     for (const app of stopped) await node.removeHolder(app);
     const slots = await node.mountedSlots();
     for (const { app, image } of slots) await node.unmountSlot(app, image);
+    const snapshots = await node.forgetAll();
     if (options.wipe) await node.wipeData();
-    const host = await openHost({ root: options.machine, stateDirectory, runDirectory });
-    if (host !== undefined) {
-      if (journal instanceof HostdError) throw journal; // it says what the system that runs is
-      await keepHost(host, journal, { stateDirectory, wipe: options.wipe });
+    const formatsLost = !options.wipe && !(await keepData(stateDirectory, readable));
+    if (host !== undefined && readable !== undefined) {
+      await keepHost(host, readable, { stateDirectory, wipe: options.wipe });
     }
     const keptOfHost = host === undefined ? [] : KEPT_OF_HOST;
     const removed = await removeState(stateDirectory, [...keptOfHost, ...(options.wipe ? [] : KEPT_WITHOUT_WIPE)]);
@@ -56,7 +64,7 @@ export async function reset(options: ResetOptions): Promise<ResetReport> {
     for (const name of (await unlessMissing(readdir(runDirectory))) ?? []) {
       await rm(join(runDirectory, name), { recursive: true, force: true });
     }
-    return { stopped, unmounted: slots.length, removed };
+    return { stopped, unmounted: slots.length, removed, snapshots, formatsLost };
   } finally {
     if (!(journal instanceof HostdError)) journal.close();
   }

@@ -33,6 +33,8 @@ export interface Apps {
   hold(operation: number, app: string, reason: string | undefined): void;
   /** What is in the live data now; no format where there is none. */
   setData(operation: number, app: string, data: { version?: string | undefined; format: number | undefined }): void;
+  /** What data an app has that is not known otherwise, from before this journal. */
+  adoptData(app: string, data: { version?: string | undefined; format: number }): void;
 }
 
 export function openApps(database: Database, events: Events, operations: Operations): Apps {
@@ -88,6 +90,15 @@ export function openApps(database: Database, events: Events, operations: Operati
           app,
         ]);
       }),
+    adoptData(app, { version, format }) {
+      database.transaction(() => {
+        const { changes } = database.run(
+          "INSERT INTO apps (app, data_version, data_format) VALUES (?, ?, ?) ON CONFLICT (app) DO NOTHING",
+          [app, version, format],
+        );
+        if (changes > 0) events.append("data.format", { app, detail: { format } });
+      });
+    },
   };
 }
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { TEMPORARY_NAME } from "../../effects/durable.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import { finishForgetting } from "../data/forget.ts";
+import { adoptData } from "../data/kept.ts";
 import type { Engine } from "../engine.ts";
 import { hostApp } from "../host/host.ts";
 import { recoverHost, resumeUpgrade } from "../host/recover.ts";
@@ -27,6 +28,7 @@ const AT_ONCE = 4;
 export async function recover(engine: Engine): Promise<void> {
   const { journal } = engine;
   tell(engine, "hostd.started", { detail: { pid: process.pid } });
+  await adoptData(engine.stateDirectory, journal);
   await recoverHost(engine);
   await removeLeftovers(engine);
   await engine.ballast.hold();

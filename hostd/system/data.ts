@@ -27,6 +27,7 @@ type AppData = Pick<
   | "snapshotCost"
   | "restore"
   | "forget"
+  | "forgetAll"
   | "dataStore"
   | "wipeData"
 >;
@@ -101,6 +102,12 @@ export async function openData(
       }),
     restore: (app, id, version) => inTurn(app, () => restore(driver, paths, app, checkId(id), checkId(version))),
     forget: (app, id) => inTurn(app, () => forget({ app, kind: "snapshots", id: checkId(id) })),
+    async forgetAll() {
+      const apps = await readdir(paths.dataOfAll);
+      const trees = (await Promise.all(apps.map((app) => snapshotsOf(driver, app)))).flat();
+      for (const tree of trees) await inTurn(tree.app, () => forget(tree));
+      return trees.length;
+    },
     digestSnapshot: (app, id, pace) => withSnapshot(app, id, (directory) => digestTree(directory, pace)),
     snapshotSizes: (app) => sizesOf(driver, app),
     snapshotCost: (app, spare) => costOf(driver, paths, app, spare),

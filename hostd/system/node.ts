@@ -203,6 +203,8 @@ export interface NodeSystem {
   restore(app: string, snapshot: string, version: string): Promise<void>;
   /** Deletes a snapshot; no-op when it is gone. Refuses (`data-in-use`) while it is read. */
   forget(app: string, id: string): Promise<void>;
+  /** Deletes the snapshots of every app; answers how many there were. */
+  forgetAll(): Promise<number>;
   /** Reads a snapshot whole. */
   digestSnapshot(app: string, id: string, pace?: (bytes: number) => Promise<void>): Promise<TreeDigest>;
   /** What each snapshot takes, by id; plain copies are walked for it. */

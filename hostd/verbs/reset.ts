@@ -10,7 +10,10 @@ export const verb: Verb = {
   options: [
     { flags: "--state <dir>", summary: "what survives a reboot", default: "/var/lib/hostd" },
     { flags: "--run <dir>", summary: "socket, mounts and sockets held for apps", default: "/run/hostd" },
-    { flags: "--keep-data", summary: "keep the apps' data, their user ids and what the node trusts" },
+    {
+      flags: "--keep-data",
+      summary: "keep the apps' data, but no snapshot of it, their user ids and what the node trusts",
+    },
     { flags: "--wipe", summary: "keep nothing but, on a host, the system that runs and who may log in" },
     { flags: "--machine <dir>", summary: "where /proc and the ESP are, but in tests", default: "/" },
   ],
@@ -29,9 +32,10 @@ export const verb: Verb = {
       machine: resolve(text(options["machine"]) ?? "/"),
     });
     const stopped = report.stopped.length === 0 ? "no app ran" : `stopped ${report.stopped.join(", ")}`;
-    return {
-      json: { ...report, wipe },
-      text: `${stopped}; unmounted ${report.unmounted} slots; removed ${report.removed.join(", ") || "nothing"}`,
-    };
+    const { unmounted, snapshots, removed, formatsLost } = report;
+    const done = `${stopped}; unmounted ${unmounted} slots; forgot ${snapshots} data snapshots; removed ${removed.join(", ") || "nothing"}`;
+    const lost =
+      "the journal is damaged, so the formats of the data are not known any more: activate only what reads it";
+    return { json: { ...report, wipe }, text: formatsLost ? `${done}\n${lost}` : done };
   },
 };

@@ -167,18 +167,34 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       await rig.start();
       expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
       await rig.record();
+      await rig.publish({ version: "2.0.0", format: 2, reads: ">=1 <3" });
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
       const paths = ["--state", rig.state, "--run", rig.run];
       const reset = (...words: string[]) =>
         spawnSync(join(root, "bin/hostd"), ["reset", ...paths, ...words], { encoding: "utf8" });
       expect(reset("--wipe").stderr).toContain("another hostd holds this state directory");
-      expect(await rig.get("/version")).toBe("1.0.0");
+      expect(await rig.get("/version")).toBe("2.0.0");
       await rig.stop();
-      expect(reset("--keep-data").status).toBe(0);
+      const kept = reset("--keep-data");
+      expect([kept.status, JSON.parse(kept.stdout)]).toMatchObject([0, { stopped: ["shop"], snapshots: 1 }]);
       await expect(rig.get("/version")).rejects.toThrow();
-      expect(readdirSync(rig.state).sort()).toEqual(["data", "trust", "users.json"]);
+      expect(readdirSync(rig.state).sort()).toEqual(["data", "data.json", "trust", "users.json"]);
+      expect(readdirSync(join(rig.state, "data/shop/snapshots"))).toEqual([]);
       await rig.start();
+      expect(readdirSync(rig.state)).not.toContain("data.json");
+      await rig.publish({ version: "1.1.0" });
+      expect(await rig.operate("deploy")).toMatchObject({
+        state: "failed",
+        reason: { code: "data-format", message: "shop 1.1.0 reads format 1, the data is format 2" },
+      });
+      await rig.publish({ version: "2.1.0", format: 2 });
       expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
       expect(await rig.records()).toEqual(["0 by 1.0.0"]);
+      await rig.stop();
+      writeFileSync(join(rig.state, "hostd.db"), "damaged");
+      expect(JSON.parse(reset("--keep-data").stdout)).toMatchObject({ formatsLost: true });
+      expect(readdirSync(rig.state).sort()).toEqual(["data", "trust", "users.json"]);
+      await rig.start();
       await rig.stop();
       for (const name of ["hostd.db", "hostd.db-mark"]) rmSync(join(rig.state, name)); // the copy tells of it
       expect(reset("--wipe").status).toBe(0);
