@@ -13,6 +13,7 @@ import type { Signer } from "./boot/sign.ts";
 import { openCache } from "./cache/cache.ts";
 import { type Chain, openViews } from "./chain.ts";
 import { expectRoot, explained } from "./failure.ts";
+import { appOf } from "./output/app.ts";
 import { writeImage } from "./output/image.ts";
 import type { SectionLayer } from "./output/layers.ts";
 import { packSections } from "./output/sections.ts";
@@ -136,6 +137,8 @@ async function buildImage(options: BuildOptions): Promise<BuildResult> {
     shop: baseShop,
     progress,
   });
+  const inherited = bases.baseOf(bases.recipe.deploy?.from ?? bases.recipe.base)?.config;
+  const app = appOf(bases.recipe, inherited, sources.context);
   const plan = planBuild(bases.recipe);
   const shop = {
     ...{ cache, store, views, signal, context: sources.context, secrets: options.secrets ?? {} },
@@ -153,13 +156,13 @@ async function buildImage(options: BuildOptions): Promise<BuildResult> {
     declared === undefined || tree === undefined
       ? undefined
       : await makeBoot({ ...bootInput, declared, tree, signer: options.ukiSigner });
-  const inherited = bases.baseOf(bases.recipe.deploy?.from ?? bases.recipe.base)?.config;
-  const input = { recipe: bases.recipe, context: sources.context, inherited, layers, epoch, boot };
+  const input = { recipe: bases.recipe, app, inherited, layers, epoch, boot };
   const image = await writeImage(store, input, options.tag ?? true);
   await sources.save();
   return {
     name: bases.recipe.name,
     ...image,
+    app,
     boot,
     layers: layers.map(describeLayer),
     steps: steps.reports,

@@ -12,6 +12,7 @@ export type BuildErrorCode =
   | "source-missing"
   | "source-changed"
   | "template"
+  | "no-program"
   | "destination"
   | "user-unknown"
   | "path"

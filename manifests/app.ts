@@ -58,10 +58,13 @@ const dataSchema = z.strictObject({
 /** Signals that ask a program to read its files again. */
 export const RELOAD_SIGNALS = ["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH"] as const;
 
+/** Characters. */
+export const TEMPLATE_LIMIT = 65_536;
+
 const configFileSchema = z.strictObject({
   path: absolutePath,
   /** Template text (manifests/template.ts), taken into the image document at build time. */
-  template: z.string().max(65_536),
+  template: z.string().max(TEMPLATE_LIMIT),
   /** Where only such files change, the app is not started again: it gets this signal once they are there. */
   reload: z.enum(RELOAD_SIGNALS).optional(),
   /** Of a host: the systemd unit that is reloaded, or started again, once the file is there. */

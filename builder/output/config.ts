@@ -1,22 +1,16 @@
-import { readFileSync } from "node:fs";
-import { APP_LABEL, type App, appSchema } from "../../manifests/app.ts";
-import { canonicalJson, checkDocument } from "../../manifests/document.ts";
+import { APP_LABEL, type App } from "../../manifests/app.ts";
+import { canonicalJson } from "../../manifests/document.ts";
 import type { ImageConfig } from "../../manifests/image.ts";
-import { parseTemplate, TemplateProblem } from "../../manifests/template.ts";
-import { pointAt } from "../../terminal/excerpt.ts";
-import { BuildError } from "../error.ts";
 import { architecture } from "../format.ts";
 import type { AppDeclarations, Recipe } from "../recipe/recipe.ts";
 import { DEFAULT_PATH } from "../sandbox/sandbox.ts";
-import type { Context } from "../source/context.ts";
-import { toBinary } from "../tree/bytes.ts";
 import type { SectionLayer } from "./layers.ts";
 
-type Settings = ImageConfig["config"];
+export type Settings = ImageConfig["config"];
 
 export interface ConfigInput {
   recipe: Recipe;
-  context: Context;
+  app: App | undefined;
   /** What the image is built on says of itself. */
   inherited: Settings | undefined;
   layers: readonly SectionLayer[];
@@ -24,12 +18,10 @@ export interface ConfigInput {
   epoch: number;
 }
 
-/** An OCI image config (image-spec config.md), and the app document in it where the image runs something, or is a host. */
-export function imageConfig(input: ConfigInput): { config: Record<string, unknown>; app: App | undefined } {
-  const { recipe, layers } = input;
+/** An OCI image config (image-spec config.md) with the app document in it. */
+export function imageConfig(input: ConfigInput): Record<string, unknown> {
+  const { recipe, app, layers } = input;
   const settings = settingsOf(recipe.image, input.inherited);
-  const runs = (settings.Entrypoint ?? settings.Cmd ?? []).length > 0;
-  const app = runs || recipe.image.boot !== undefined ? appDocument(recipe, input.context) : undefined;
   const created = new Date(input.epoch * 1000).toISOString().replace(".000Z", "Z");
   const labels = { ...settings.Labels, ...(app === undefined ? {} : { [APP_LABEL]: canonicalJson(app) }) };
   const { image } = recipe;
@@ -37,7 +29,7 @@ export function imageConfig(input: ConfigInput): { config: Record<string, unknow
     ...(image.expose.length === 0 ? {} : { ExposedPorts: Object.fromEntries(image.expose.map((port) => [port, {}])) }),
     ...(image.stopSignal === undefined ? {} : { StopSignal: image.stopSignal }),
   };
-  const config = {
+  return {
     created,
     architecture: architecture(),
     os: "linux",
@@ -45,11 +37,10 @@ export function imageConfig(input: ConfigInput): { config: Record<string, unknow
     rootfs: { type: "layers", diff_ids: layers.map((layer) => layer.diffId) },
     history: layers.map((layer) => ({ created, created_by: `ostler ${layer.section} of ${recipe.name}` })),
   };
-  return { config, app };
 }
 
 /** The recipe's settings over those of the base image; labels of another image's app stay behind. */
-function settingsOf(image: AppDeclarations, inherited: Settings | undefined): Settings {
+export function settingsOf(image: AppDeclarations, inherited: Settings | undefined): Settings {
   const base = inherited ?? {};
   const env = { PATH: DEFAULT_PATH, ...parseEnv(base.Env), ...image.env };
   const labels = Object.entries({ ...base.Labels, ...image.labels }).filter(([name]) => name !== APP_LABEL);
@@ -71,50 +62,4 @@ export function parseEnv(env: readonly string[] | undefined): Record<string, str
   return Object.fromEntries(
     (env ?? []).map((pair) => [pair.split("=", 1)[0] ?? "", pair.slice(pair.indexOf("=") + 1)]),
   );
-}
-
-function appDocument(recipe: Recipe, context: Context): App {
-  const { listen, health, data, config, hooks, switch: order, job, limits } = recipe.image;
-  const files = config.map((file) => {
-    const entry = context.find(toBinary(file.template));
-    if (entry?.type === "file") {
-      context.taken.add(entry.path);
-      const template = checkTemplate(file.template, readFileSync(entry.file, "utf8"));
-      const { path, reload, unit } = file;
-      return { path, template, ...(reload === undefined ? {} : { reload }), ...(unit === undefined ? {} : { unit }) };
-    }
-    throw new BuildError(
-      "source-missing",
-      `${recipe.file}:${file.position.line}: CONFIG ${file.path}: expected the template ${file.template} in the context ${context.directory}, got none`,
-    );
-  });
-  const app = {
-    schema: 1,
-    name: recipe.name,
-    listen,
-    health,
-    data,
-    config: files,
-    hooks,
-    ...(order === undefined ? {} : { switch: order }),
-    ...(job === undefined ? {} : { job }),
-    ...(Object.keys(limits).length === 0 ? {} : { limits }),
-  };
-  return checkDocument(app, appSchema, `${recipe.file}: app document`);
-}
-
-/** What no node could ever render is no image. */
-function checkTemplate(file: string, text: string): string {
-  try {
-    parseTemplate(text);
-    return text;
-  } catch (error) {
-    if (!(error instanceof TemplateProblem)) throw error;
-    const { line, column, length, message } = error;
-    const place = { file, line, column, length, source: text.split("\n")[line - 1] ?? "" };
-    throw new BuildError("template", pointAt(place, message).join("\n"), {
-      hint: 'docs/recipe.md, CONFIG, says what may stand there; {{ "{{" }} writes two braces',
-      cause: error,
-    });
-  }
 }

@@ -1,5 +1,4 @@
 import type { Store } from "../../images/store.ts";
-import type { App } from "../../manifests/app.ts";
 import { BOOT_ANNOTATION, type Boot } from "../../manifests/boot.ts";
 import { canonicalJson } from "../../manifests/document.ts";
 import { type Descriptor, MEDIA_TYPES } from "../../manifests/image.ts";
@@ -9,7 +8,6 @@ export interface WrittenImage {
   descriptor: Descriptor;
   /** Its name in the store: `shop:latest`. */
   reference: string;
-  app: App | undefined;
 }
 
 /** Writes config and manifest (image-spec manifest.md) and, where `tag` says so, moves NAME:latest to it. One input gives one digest. */
@@ -18,8 +16,7 @@ export async function writeImage(
   input: ConfigInput & { boot: Boot | undefined },
   tag: boolean,
 ): Promise<WrittenImage> {
-  const { config, app } = imageConfig(input);
-  const written = await store.write(Buffer.from(canonicalJson(config)));
+  const written = await store.write(Buffer.from(canonicalJson(imageConfig(input))));
   const manifest = {
     schemaVersion: 2,
     mediaType: MEDIA_TYPES.manifest,
@@ -31,5 +28,5 @@ export async function writeImage(
   const descriptor: Descriptor = { mediaType: MEDIA_TYPES.manifest, digest, size };
   const reference = `${input.recipe.name}:latest`;
   if (tag) await store.tag(reference, descriptor);
-  return { descriptor, reference, app };
+  return { descriptor, reference };
 }

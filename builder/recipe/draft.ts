@@ -45,7 +45,7 @@ interface Base {
 }
 
 /** What is not in the scope: the scope's part is added when the recipe is finished. */
-export type Declarations = Omit<AppDeclarations, "env" | "workdir" | "user" | "labels" | "expose"> & {
+export type Declarations = Omit<AppDeclarations, "env" | "workdir" | "user" | "labels" | "expose" | "ofApp"> & {
   labels: Map<string, string>;
   expose: Set<string>;
   /** The last HEALTHCHECK; HEALTHs stand in `health`. */

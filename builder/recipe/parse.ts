@@ -10,7 +10,7 @@ import { isName, nameFromFile } from "./name.ts";
 import { collecting, type Problem, ProblemFound, quote } from "./problem.ts";
 import type { AppDeclarations, ParseOptions, Recipe } from "./recipe.ts";
 import { openScope, sorted } from "./scope.ts";
-import { mapLine, problemAt, readSource, type Source } from "./source.ts";
+import { mapLine, positionAt, problemAt, readSource, type Source } from "./source.ts";
 import { atKeyword, fail, type Instruction, splitInstructions } from "./split.ts";
 
 /** ARGs every build knows, and those of proxies: a value for one that the recipe does not declare is no mistake. */
@@ -87,7 +87,14 @@ function declarations(draft: Draft): AppDeclarations {
     user: scope.user,
     labels: sorted(labels),
     expose: [...expose],
+    ofApp: firstOfApp(draft),
   };
+}
+
+function firstOfApp({ declared, image }: Draft): AppDeclarations["ofApp"] {
+  const isTakenAway = (keyword: string) => keyword === "HEALTHCHECK" && image.healthcheck === undefined;
+  const first = declared.find(({ keyword }) => INSTRUCTIONS.get(keyword)?.declares === "app" && !isTakenAway(keyword));
+  return first && { keyword: first.keyword, position: positionAt(first.line, first.start) };
 }
 
 function unknownInstruction(instruction: Instruction): Problem {

@@ -198,6 +198,8 @@ export interface AppDeclarations {
   job: App["job"];
   limits: Limits;
   tests: TestDeclaration[];
+  /** The first of these instructions that says how a node runs an app. */
+  ofApp: { keyword: string; position: Position } | undefined;
 }
 
 export interface ConfigDeclaration {

@@ -19,8 +19,8 @@ export interface InstructionKind {
   read(instruction: Instruction, draft: Draft): void;
   /** May stand above FROM. */
   preamble?: true;
-  /** Says something about the image: DEPLOY FROM starts again without it. */
-  declares?: true;
+  /** Says something about the image, or how a node runs it: DEPLOY FROM starts again without it. */
+  declares?: "image" | "app";
   /** Takes heredocs. */
   heredocs?: true;
 }
@@ -38,28 +38,28 @@ export const INSTRUCTIONS: ReadonlyMap<string, InstructionKind> = new Map<string
   ["WORKDIR", { read: readWorkdir }],
   ["USER", { read: readUser }],
   ["SHELL", { read: readShell }],
-  ["LABEL", { read: readLabel, declares: true }],
-  ["MAINTAINER", { read: readMaintainer, declares: true }],
-  ["ENTRYPOINT", { read: readEntrypoint, declares: true, heredocs: true }],
-  ["CMD", { read: readCmd, declares: true, heredocs: true }],
-  ["EXPOSE", { read: readExpose, declares: true }],
-  ["STOPSIGNAL", { read: readStopSignal, declares: true }],
-  ["KIND", { read: readKind, declares: true }],
-  ["LISTEN", { read: readListen, declares: true }],
-  ["SWITCH", { read: readSwitch, declares: true }],
-  ["LIMIT", { read: readLimit, declares: true }],
-  ["HEALTH", { read: readHealth, declares: true }],
-  ["HEALTHCHECK", { read: readHealthcheck, declares: true, heredocs: true }],
-  ["DATA", { read: readData, declares: true }],
-  ["CONFIG", { read: readConfig, declares: true }],
-  ["BOOT", { read: readBoot, declares: true }],
-  ["DRAIN", { read: readHook, declares: true, heredocs: true }],
-  ["MIGRATE", { read: readHook, declares: true, heredocs: true }],
-  ["READY", { read: readHook, declares: true, heredocs: true }],
-  ["REVERTED", { read: readHook, declares: true, heredocs: true }],
-  ["QUIESCE", { read: readHook, declares: true, heredocs: true }],
-  ["RESUME", { read: readHook, declares: true, heredocs: true }],
-  ["TEST", { read: readTest, declares: true, heredocs: true }],
+  ["LABEL", { read: readLabel, declares: "image" }],
+  ["MAINTAINER", { read: readMaintainer, declares: "image" }],
+  ["ENTRYPOINT", { read: readEntrypoint, declares: "image", heredocs: true }],
+  ["CMD", { read: readCmd, declares: "image", heredocs: true }],
+  ["EXPOSE", { read: readExpose, declares: "image" }],
+  ["STOPSIGNAL", { read: readStopSignal, declares: "image" }],
+  ["KIND", { read: readKind, declares: "app" }],
+  ["LISTEN", { read: readListen, declares: "app" }],
+  ["SWITCH", { read: readSwitch, declares: "app" }],
+  ["LIMIT", { read: readLimit, declares: "app" }],
+  ["HEALTH", { read: readHealth, declares: "app" }],
+  ["HEALTHCHECK", { read: readHealthcheck, declares: "app", heredocs: true }],
+  ["DATA", { read: readData, declares: "app" }],
+  ["CONFIG", { read: readConfig, declares: "app" }],
+  ["BOOT", { read: readBoot, declares: "image" }],
+  ["DRAIN", { read: readHook, declares: "app", heredocs: true }],
+  ["MIGRATE", { read: readHook, declares: "app", heredocs: true }],
+  ["READY", { read: readHook, declares: "app", heredocs: true }],
+  ["REVERTED", { read: readHook, declares: "app", heredocs: true }],
+  ["QUIESCE", { read: readHook, declares: "app", heredocs: true }],
+  ["RESUME", { read: readHook, declares: "app", heredocs: true }],
+  ["TEST", { read: readTest, declares: "image", heredocs: true }],
   ["VOLUME", { read: refuse }],
   ["ONBUILD", { read: refuse }],
 ]);
