@@ -11,10 +11,12 @@ import { markPath } from "./journal/mark.ts";
 import { openHost } from "./system/host/open.ts";
 import { unmountBelow } from "./system/mount.ts";
 import { openNode } from "./system/open.ts";
+import { lastRunDirectory, PAIR } from "./system/pair.ts";
 
 export interface ResetOptions {
   stateDirectory: string;
-  runDirectory: string;
+  /** The one that hostd had last, unless it is named. */
+  runDirectory?: string | undefined;
   /** Also forget the apps' data and snapshots, their user ids, and what the node trusts. */
   wipe: boolean;
   /** Where /proc and the ESP are: `/` but in tests. */
@@ -34,14 +36,17 @@ export interface ResetReport {
 const JOURNAL = "hostd.db";
 const MARK = markPath(JOURNAL);
 const COPY = copyPath(JOURNAL);
+const DEFAULT_RUN = "/run/hostd";
 const KEPT_WITHOUT_WIPE = ["data", KEPT_DATA, "data-driver", "users.json", "trust"];
 
 /**
  * Stops every app and takes the node back to empty; the system that it runs on stays. Data that is kept keeps its format;
- * snapshots go, since only the journal knows what they hold. Refuses while hostd runs; may be repeated after a crash.
+ * snapshots go, since only the journal knows what they hold. Refuses while hostd runs, and a run directory that has not
+ * its apps; may be repeated after a crash.
  */
 export async function reset(options: ResetOptions): Promise<ResetReport> {
-  const [stateDirectory, runDirectory] = [resolve(options.stateDirectory), resolve(options.runDirectory)];
+  const stateDirectory = resolve(options.stateDirectory);
+  const runDirectory = resolve(options.runDirectory ?? (await lastRunDirectory(stateDirectory)) ?? DEFAULT_RUN);
   const journal = await holdJournal(stateDirectory, runDirectory);
   try {
     const host = await openHost({ root: options.machine, stateDirectory, runDirectory });
@@ -92,11 +97,12 @@ async function removeState(stateDirectory: string, kept: readonly string[]): Pro
 }
 
 /**
- * The journal last, and the copy that it could be restored from just before it. Its mark first: a journal whose log is
- * gone and whose mark is not counts as damaged, and a host that cannot read its journal is not reset.
+ * The journal last, just before it the copy that it could be restored from, and what names the run directory, of which
+ * mounts may be left. Its mark first: a journal whose log is gone and whose mark is not counts as damaged, and a host that
+ * cannot read its journal is not reset.
  */
 export function orderRemoval(names: readonly string[]): string[] {
-  const last = [COPY, JOURNAL];
+  const last = [PAIR, COPY, JOURNAL];
   const rank = (name: string) => (name === MARK ? -1 : last.indexOf(name) + 1);
   return names.toSorted((a, b) => rank(a) - rank(b));
 }

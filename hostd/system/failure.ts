@@ -12,6 +12,7 @@ export type NodeErrorCode =
   | "start-failed"
   | "already-running"
   | "other-launcher"
+  | "other-run-directory"
   | "path-too-long"
   | "wrong-name"
   | "no-user-id"

@@ -6,17 +6,22 @@ import { runHook } from "./hook.ts";
 import { openLauncher } from "./launcher.ts";
 import { openLayers } from "./layers.ts";
 import type { NodeOptions, NodeSystem } from "./node.ts";
+import { pairDirectories } from "./pair.ts";
 import { pathsOf } from "./paths.ts";
 import { sendSignal } from "./proc.ts";
 import { openSlots } from "./slots.ts";
 import { openUsers } from "./users.ts";
 import { openVerityDevices } from "./verity.ts";
 
-/** Opens a node's effects on two directories; removes what a killed daemon left half made, and starts nothing. */
+/**
+ * Opens a node's effects on two directories; removes what a killed daemon left half made, and starts nothing. Refuses
+ * two directories of which one has living apps with another one.
+ */
 export async function openNode(options: NodeOptions): Promise<NodeSystem> {
   const paths = pathsOf(options);
   await mkdir(options.stateDirectory, { recursive: true, mode: 0o700 });
   await mkdir(options.runDirectory, { recursive: true, mode: 0o755 });
+  await pairDirectories(options);
   const userOf = openUsers(paths);
   await removeHalfMadeConfig(paths);
   const devices = await openVerityDevices(options.runDirectory);

@@ -42,6 +42,7 @@ export function pathsOf({ stateDirectory, runDirectory }: NodeOptions) {
     dataOfAll: join(stateDirectory, "data"),
     /** What keeps the data, where that is not the state's own file system. */
     dataDriver: join(stateDirectory, "data-driver"),
+    appsInRun: join(runDirectory, "apps"),
     appRun,
     holderSocket: (app: string) => join(appRun(app), "holder.sock"),
     holderLog: (app: string) => join(appState(app), "log", "holder.log"),

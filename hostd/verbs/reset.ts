@@ -9,7 +9,7 @@ export const verb: Verb = {
   summary: "stop every app and take the node back to empty; hostd must not run",
   options: [
     { flags: "--state <dir>", summary: "what survives a reboot", default: "/var/lib/hostd" },
-    { flags: "--run <dir>", summary: "socket, mounts and sockets held for apps", default: "/run/hostd" },
+    { flags: "--run <dir>", summary: "what hostd serve was given as --run (default: the one that it had last)" },
     {
       flags: "--keep-data",
       summary: "keep the apps' data, but no snapshot of it, their user ids and what the node trusts",
@@ -27,7 +27,7 @@ export const verb: Verb = {
     }
     const report = await reset({
       stateDirectory: text(options["state"]) ?? "",
-      runDirectory: text(options["run"]) ?? "",
+      runDirectory: text(options["run"]),
       wipe,
       machine: resolve(text(options["machine"]) ?? "/"),
     });

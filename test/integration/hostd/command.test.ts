@@ -169,12 +169,15 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       await rig.record();
       await rig.publish({ version: "2.0.0", format: 2, reads: ">=1 <3" });
       expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
-      const paths = ["--state", rig.state, "--run", rig.run];
       const reset = (...words: string[]) =>
-        spawnSync(join(root, "bin/hostd"), ["reset", ...paths, ...words], { encoding: "utf8" });
+        spawnSync(join(root, "bin/hostd"), ["reset", "--state", rig.state, ...words], { encoding: "utf8" });
       expect(reset("--wipe").stderr).toContain("another hostd holds this state directory");
       expect(await rig.get("/version")).toBe("2.0.0");
       await rig.stop();
+      const elsewhere = reset("--wipe", "--run", join(rig.directory, "elsewhere"));
+      expect(elsewhere.status).toBe(1);
+      expect(elsewhere.stderr).toContain(`expected --state ${rig.state} --run ${rig.run}, where shop lives`);
+      expect(await rig.get("/version")).toBe("2.0.0");
       const kept = reset("--keep-data");
       expect([kept.status, JSON.parse(kept.stdout)]).toMatchObject([0, { stopped: ["shop"], snapshots: 1 }]);
       await expect(rig.get("/version")).rejects.toThrow();
