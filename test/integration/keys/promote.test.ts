@@ -290,6 +290,52 @@ describe("ostler keys init", () => {
   });
 });
 
+describe("ostler keys refresh", () => {
+  const daysAgo = (days: number) => new Date(Date.now() - days * 24 * 60 * 60 * 1000);
+  const timestamp = async () => await readFile(join(home, "repository/metadata/timestamp.json"), "utf8");
+
+  test("refuses a repository that offers less than this home has seen, and signs nothing", async () => {
+    await cp(join(home, "repository"), join(home, "backup"), { recursive: true });
+    expect((await ostler("keys", "refresh")).exitCode).toBe(0);
+    await rm(join(home, "repository"), { recursive: true });
+    await cp(join(home, "backup"), join(home, "repository"), { recursive: true });
+    const before = await timestamp();
+    const { exitCode, stderr } = await ostler("keys", "refresh");
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain("metadata/timestamp.json: role timestamp: new timestamp version 1 is less than");
+    expect(await timestamp()).toBe(before);
+  });
+
+  test.each([
+    [20, 0],
+    [40, 1],
+  ])(
+    "with the timestamp's key alone, after %i days, renews the timestamp and names what is due",
+    async (days, code) => {
+      await rm(home, { recursive: true });
+      await initHome(homeOf(home), undefined, daysAgo(days));
+      await rm(join(home, "trust"), { recursive: true });
+      for (const name of await readdir(join(home, "keys"))) {
+        if (name !== "timestamp.json") await rm(join(home, "keys", name));
+      }
+      const { exitCode, json } = await ostler("keys", "refresh");
+      expect(json).toMatchObject({
+        due: ["snapshot"],
+        roles: expect.arrayContaining([expect.objectContaining({ role: "timestamp", version: 2 })]),
+      });
+      expect(exitCode).toBe(code);
+    },
+  );
+
+  test("without a passphrase goes on without the sealed keys that lie beside it", async () => {
+    const file = join(home, "keys/root.json");
+    const box = { kdf: "scrypt", N: 131072, r: 8, p: 1, box: "nacl.secretbox" };
+    const secret = { kind: "sealed", ...box, salt: "AAAA", nonce: "AAAA", sealed: "AAAA" };
+    await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, "utf8")), secret }));
+    expect(await ostler("keys", "refresh")).toMatchObject({ exitCode: 0, json: { due: [] } });
+  });
+});
+
 describe("statements of an image", () => {
   test("added by many at once, all stay, and none is there twice", async () => {
     const envelopes = Array.from({ length: 12 }, (_, n) => markOf(image.digest, tester, { passed: [`test ${n}`] }));

@@ -132,6 +132,13 @@ describe("planRefresh", () => {
       "metadata/timestamp.json",
     ]);
   });
+
+  test("with the timestamp's key alone renews the timestamp, whatever else is due", async () => {
+    const online = (role: string) => (role === "timestamp" ? allSigners(role) : []);
+    for (const days of [3, 16, 91]) {
+      expect(names(planRefresh(await stateOf(init), online, daysLater(days)))).toEqual(["metadata/timestamp.json"]);
+    }
+  });
 });
 
 describe("planRotation", () => {
