@@ -33,7 +33,7 @@ export const verb: Verb = {
         ? await fromStore(join(directory, "store"), reference)
         : await fromRepository(offered, trust, channel, reference);
     const verification = await verifyImage({ trust, channel, ...place });
-    return answer(verification, trust, options["explain"] === true);
+    return answer(verification, trust, repository, options["explain"] === true);
   },
 };
 
@@ -60,7 +60,7 @@ async function fromRepository(source: Source, trust: Trust, channel: string, ref
   });
 }
 
-function answer(verification: Verification, trust: Trust, explain: boolean): Answer {
+function answer(verification: Verification, trust: Trust, repository: string, explain: boolean): Answer {
   const { image, channel, verdict, blobs, allowed } = verification;
   const refusals = verdict.allowed ? [] : verdict.refusals;
   const damaged = blobs.flatMap(({ problem }) => (problem === undefined ? [] : [problem]));
@@ -77,7 +77,7 @@ function answer(verification: Verification, trust: Trust, explain: boolean): Ans
     ...refusals.map(({ rule, message }) => ["REFUSED", rule, message]),
   ];
   const verdictLine = `${shortDigest(image)} in ${channel}: ${allowed ? "allowed" : "refused"}`;
-  const stale = trust.fresh ? [] : [`not fresh, nodes install nothing new: ${trust.staleReason}`];
+  const stale = trust.fresh ? [] : [`not fresh, nodes install nothing new: ${repository}: ${trust.staleReason}`];
   const hints = explain ? refusals.map(({ rule, role, hint }) => `to mend ${rule} (role ${role}): ${hint}`) : [];
   return {
     json: {

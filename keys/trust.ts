@@ -64,7 +64,7 @@ export async function openTrust({ source, directory, now }: TrustOptions): Promi
     });
   } catch (error) {
     if (!isStale(error)) throw error;
-    return await openHeld(state, error.message);
+    return await openHeld(state, error.message, source.location);
   } finally {
     await writeTrustState(directory, state);
   }
@@ -92,17 +92,20 @@ export async function seedTrust(directory: string, root: Uint8Array): Promise<vo
   await writeDurably(seedPath(directory), bytes);
 }
 
-async function openHeld(state: TrustState, reason: string): Promise<Trust> {
+async function openHeld(state: TrustState, reason: string, location = "the repository"): Promise<Trust> {
   const { walkMetadata } = await import("./tuf/client.ts");
-  if (state.complete === undefined) {
-    throw new TrustError("metadata-missing", `nothing was verified here before, and now: ${reason}`, {
-      hint: "make the repository reachable and fresh once",
+  const lacking = (what: string) => {
+    const message = `${location}: expected fresh metadata, as ${what} was never verified here, got: ${reason}`;
+    return new TrustError("metadata-missing", message, {
+      hint: "make it reachable and fresh once: `ostler keys refresh` where the timestamp's key is; --repository names another",
     });
-  }
+  };
+  if (state.complete === undefined) throw lacking("it");
   const held = new Map(state.complete);
   const fetch: Fetch = async (path) => (path === "metadata/timestamp.json" ? held.get("timestamp") : undefined);
   const walk = await walkMetadata(fetch, held, BEFORE_ANY_EXPIRY);
-  const read = async (target: TargetFile) => await readDocument(state.documents, async () => undefined, target);
+  const read = async (target: TargetFile) =>
+    await readDocument(state.documents, () => Promise.reject(lacking(target.path)), target);
   return makeTrust(walk, await readPolicy(walk, read), read, reason);
 }
 

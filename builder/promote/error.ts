@@ -5,6 +5,7 @@ import { Failure, type FailureOptions, type Outcome } from "../../manifests/fail
 
 const OUTCOMES = {
   "image-refused": "refused",
+  "channel-unknown": "failed",
   "product-missing": "refused",
   "bad-version": "usage",
   "store-missing": "failed",

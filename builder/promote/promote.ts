@@ -8,7 +8,7 @@ import { appendEnvelopes, readEnvelopes } from "../../keys/envelopes.ts";
 import { TrustError } from "../../keys/error.ts";
 import { judgeImage, latestMark, type Refusal } from "../../keys/judge.ts";
 import type { Sealer } from "../../keys/seal.ts";
-import { openTrust } from "../../keys/trust.ts";
+import { openTrust, type Trust } from "../../keys/trust.ts";
 import type { Publishing } from "../../keys/tuf/repository.ts";
 import { bootBlobs, bootOf } from "../../manifests/boot.ts";
 import { type Digest, shortDigest } from "../../manifests/digest.ts";
@@ -44,7 +44,8 @@ export interface Promotion {
 /**
  * Moves an image into a channel: judged first by the rules that nodes apply, then its blobs copied bit for bit into
  * the repository, then its statements, then the release published last. Refuses an image that is not green. Where the
- * channel has this release already, statements that are new and blobs that are missing still go there.
+ * channel has this release already, statements that are new and blobs that are missing still go there. What is
+ * published is held by the home's own trust from then on.
  */
 export async function promote(options: PromoteOptions): Promise<Promotion> {
   const { home, channel, progress } = options;
@@ -52,13 +53,15 @@ export async function promote(options: PromoteOptions): Promise<Promotion> {
   const image = await loadImage(store, options.reference);
   const product = image.app?.name; // nodes take an image under no other name
   if (product === undefined) throw namelessImage(options.reference, image.descriptor.digest);
-  const signers = await openSigners(await readKeys(home.keys), [channel, "snapshot", "timestamp"], options.sealer);
-  const publishing: Publishing = { directory: home.repository, signers, now: options.now };
   const { publishRelease, readFirstRoot } = await import("../../keys/tuf/repository.ts");
   await readFirstRoot(home.repository);
+  const open = () => openChannel(options, product);
 
   return await withLock(join(home.repository, "promote"), async () => {
-    const { trust, previous } = await openFreshTrust(home, publishing, channel, product);
+    const known = await open().catch(unlessExpired);
+    const signers = await openSigners(await readKeys(home.keys), [channel, "snapshot", "timestamp"], options.sealer);
+    const publishing: Publishing = { directory: home.repository, signers, now: options.now };
+    const { trust, previous } = known?.trust.fresh ? known : await refresh(publishing, open);
     const envelopes = await readEnvelopes(openSource(options.store), image.descriptor.digest);
     checkImage(trust.policy, channel, product, image.descriptor, envelopes);
     const { descriptor, config } = image;
@@ -68,25 +71,32 @@ export async function promote(options: PromoteOptions): Promise<Promotion> {
     await copyImage(store, await openStore(join(home.repository, "oci")), image, release, progress);
     await appendEnvelopes(home.repository, descriptor.digest, envelopes);
     if (decided !== undefined) await publishRelease(publishing, decided);
+    await open();
     return { changed: decided !== undefined, release, previous };
   });
 }
 
-/** The repository's trust and the channel's release; what has merely expired is refreshed first, as its publisher may. */
-async function openFreshTrust(home: Home, publishing: Publishing, channel: string, product: string) {
+interface Channel {
+  trust: Trust;
+  previous: Release | undefined;
+}
+
+/** The repository's trust and, where that is fresh, the channel's release so far. Refuses a channel that there is none of. */
+async function openChannel({ home, channel, now }: PromoteOptions, product: string): Promise<Channel> {
+  const trust = await openTrust({ source: openSource(home.repository), directory: home.trust, now: () => now });
+  if (!trust.fresh) return { trust, previous: undefined };
+  if (!trust.channels.includes(channel)) throw unknownChannel(channel, trust.channels);
+  return { trust, previous: await trust.release(channel, product) };
+}
+
+/** What has merely expired is refreshed, as its publisher may. */
+async function refresh(publishing: Publishing, open: () => Promise<Channel>): Promise<Channel> {
   const { refreshTimestamp } = await import("../../keys/tuf/repository.ts");
-  const source = openSource(home.repository);
-  const open = async () => {
-    const trust = await openTrust({ source, directory: home.trust, now: () => publishing.now });
-    return { trust, previous: await trust.release(channel, product) };
-  };
-  const found = await open().catch(unlessExpired);
-  if (found?.trust.fresh === true) return found;
   await refreshTimestamp(publishing);
   const refreshed = await open();
   if (refreshed.trust.fresh) return refreshed;
   const reason = `expected fresh metadata, got: ${refreshed.trust.staleReason}`;
-  throw new PromoteError("repository-stale", `${home.repository}: ${reason}`, {
+  throw new PromoteError("repository-stale", `${publishing.directory}: ${reason}`, {
     hint: "`ostler keys refresh` where the keys of the role that is named are",
   });
 }
@@ -132,6 +142,12 @@ async function copyImage(store: Store, repository: Store, image: Image, release:
     progress({ id, state: "done", text: `blob ${index + 1} of ${blobs.length}` });
   }
   await repository.tag(`${release.product}:${release.channel}-${release.sequence}`, descriptor);
+}
+
+function unknownChannel(channel: string, known: readonly string[]): PromoteError {
+  return new PromoteError("channel-unknown", `channel ${channel}: expected ${known.join(" or ") || "none"}`, {
+    hint: "name one with --to; the targets' key makes others",
+  });
 }
 
 function namelessImage(reference: string, image: Digest): PromoteError {

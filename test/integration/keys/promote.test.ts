@@ -6,12 +6,12 @@ import { openSource } from "../../../effects/source.ts";
 import { homeOf, initHome, openSigner, openSigners, readKeys } from "../../../keys/authority.ts";
 import { appendEnvelopes, envelopesPath, readEnvelopes } from "../../../keys/envelopes.ts";
 import type { Signer } from "../../../keys/signer.ts";
-import { openTrust } from "../../../keys/trust.ts";
-import { publishRelease } from "../../../keys/tuf/repository.ts";
+import { openHeldTrust, openTrust } from "../../../keys/trust.ts";
+import { publishRelease, refreshTimestamp } from "../../../keys/tuf/repository.ts";
 import { type Digest, hexOf, shortDigest } from "../../../manifests/digest.ts";
 import type { Descriptor } from "../../../manifests/image.ts";
 import { releaseExample } from "../../../manifests/release.ts";
-import { signerOf } from "../../foundation.ts";
+import { makeRelease, signerOf } from "../../foundation.ts";
 import { runOstler } from "../../run-ostler.ts";
 import { markOf, provenanceOf, storeSmallImage } from "../../small-image.ts";
 
@@ -175,9 +175,45 @@ describe("ostler promote", () => {
     expect(await ostler("promote", "shop", "--home", old)).toMatchObject({ exitCode: 0, json: { changed: true } });
   });
 
+  test("publishes in a channel that alone has expired", async () => {
+    const old = homeOf(join(home, "old"));
+    await initHome(old, undefined, new Date(Date.now() - 190 * 24 * 60 * 60 * 1000));
+    await cp(store, join(home, "old/store"), { recursive: true });
+    const statements = [
+      provenanceOf(image.digest, await openSigner(old, "builder", undefined)),
+      markOf(image.digest, await openSigner(old, "tester", undefined)),
+    ];
+    await appendEnvelopes(join(home, "old/store"), image.digest, statements);
+    const signers = await openSigners(await readKeys(old.keys), ["targets", "snapshot", "timestamp"], undefined);
+    await refreshTimestamp({ directory: old.repository, signers, now: new Date() });
+    const promoted = await ostler("promote", "shop", "--home", join(home, "old"));
+    expect(promoted).toMatchObject({ exitCode: 0, json: { changed: true } });
+  });
+
+  test("after half a year says which role has expired and what renews it, not that a file is missing", async () => {
+    const then = new Date(Date.now() - 190 * 24 * 60 * 60 * 1000);
+    const old = homeOf(join(home, "old"));
+    await initHome(old, undefined, then);
+    await cp(store, join(home, "old/store"), { recursive: true });
+    const signers = await openSigners(await readKeys(old.keys), ["production", "snapshot", "timestamp"], undefined);
+    await publishRelease({ directory: old.repository, signers, now: then }, makeRelease(1));
+    await openTrust({ source: openSource(old.repository), directory: old.trust, now: () => then });
+    const { exitCode, stderr } = await ostler("promote", "shop", "--home", join(home, "old"));
+    expect(stderr).toMatch(/expected fresh metadata, got: .*role targets: .*expired/);
+    expect(stderr).toContain("`ostler keys refresh`");
+    expect(exitCode).toBe(1);
+  });
+
+  test("leaves a home that holds what it published, whatever becomes of the repository", async () => {
+    await sign(image.digest, provenanceOf(image.digest, builder), markOf(image.digest, tester));
+    await ostler("promote", "shop");
+    const held = await openHeldTrust(homeOf(home).trust);
+    expect(await held.release("production", "shop")).toMatchObject({ image: { digest: image.digest } });
+  });
+
   test.each([
     [["promote", "nothing"], 1, "expected an image named nothing"],
-    [["promote", "shop", "--to", "moon"], 1, "role moon: expected a key file"],
+    [["promote", "shop", "--to", "moon"], 1, "channel moon: expected staging or production"],
     [["promote", "shop", "--set", "x"], 2, "expected name=value"],
     [["promote", "shop", "--repository", "/nonexistent"], 1, "expected a repository"],
     [["promote", "shop", "--home", "/nonexistent/home"], 1, "/nonexistent/home/store: expected images, got none"],

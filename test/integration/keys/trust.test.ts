@@ -175,6 +175,24 @@ describe("openTrust, when the repository is away or old", () => {
     await expect(open()).rejects.toMatchObject({ code: "metadata-missing", outcome: "failed" });
   });
 
+  test("a release that was never read is told by why the repository is not fresh, with where it is", async () => {
+    await publishRelease(publishing(), makeRelease(1));
+    await open();
+    const stale = await open(new Date(NOW.getTime() + 8 * DAY));
+    const away = await open(NOW, join(home, "nowhere"));
+    for (const [trust, where, reason] of [
+      [stale, repository, "role timestamp: expired"],
+      [away, join(home, "nowhere"), "metadata/timestamp.json: expected a file, got none"],
+    ] as const) {
+      await expect(trust.release("production", "shop")).rejects.toMatchObject({
+        code: "metadata-missing",
+        message: `${where}: expected fresh metadata, as production/shop.json was never verified here, got: ${trust.staleReason}`,
+        hint: expect.stringContaining("`ostler keys refresh`"),
+      });
+      expect(trust.staleReason).toContain(reason);
+    }
+  });
+
   test("held trust asks no repository", async () => {
     await open();
     await rm(repository, { recursive: true });
