@@ -30,7 +30,7 @@ export interface Store {
   read(digest: Digest, limit: number): Promise<Buffer>;
   /** A blob of any size: all of it is checked before the first byte comes. */
   stream(digest: Digest): AsyncIterable<Buffer>;
-  /** Copies a blob, checked, sharing its disk blocks where the file system can. Nothing to do where it is there. */
+  /** Copies a blob, checked, sharing its disk blocks where the file system can. Nothing to do where it is there and right. */
   copyTo(digest: Digest, other: Store): Promise<void>;
   /** Names a manifest; a name moves from what it named before. Safe under concurrent processes. */
   tag(name: string, manifest: Descriptor): Promise<void>;
@@ -167,6 +167,16 @@ async function checkWhole({ file, path }: Blob, digest: Digest): Promise<void> {
   checkDigest(path, digest, digestOf(hash));
 }
 
+async function isWhole(path: string, digest: Digest): Promise<boolean> {
+  try {
+    await withBlob(path, digest, (blob) => checkWhole(blob, digest));
+    return true;
+  } catch (error) {
+    if (error instanceof StoreError && (error.code === "blob-missing" || error.code === "blob-corrupt")) return false;
+    throw error;
+  }
+}
+
 /** The file from its start, with the next piece read while the last one is used. */
 async function* chunksOf(file: FileHandle): AsyncIterable<Buffer> {
   let position = 0;
@@ -188,8 +198,7 @@ async function readAt(file: FileHandle, position: number): Promise<Buffer> {
 async function copyBlob(store: Store, digest: Digest, other: Store): Promise<void> {
   const from = store.pathOf(digest);
   const to = other.pathOf(digest);
-  const [here, there] = await Promise.all([unlessMissing(stat(from)), unlessMissing(stat(to))]);
-  if (there !== undefined && (here === undefined || here.size === there.size)) return;
+  if (await isWhole(to, digest)) return;
   await withBlob(from, digest, async () => {
     const temporary = temporaryIn(join(other.directory, "blobs", "sha256"));
     try {

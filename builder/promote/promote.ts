@@ -128,7 +128,7 @@ function checkImage(
   throw refusedImage(product, digest, channel, [red]);
 }
 
-/** Layers, a host's boot parts and config first, then the manifest that names them, then the name. Each is read back and checked. */
+/** Layers, a host's boot parts and config first, then the manifest that names them, then the name. Each is checked there. */
 async function copyImage(store: Store, repository: Store, image: Image, release: Release, progress: Progress) {
   const { descriptor, manifest } = image;
   const boot = bootOf(manifest);
@@ -138,7 +138,6 @@ async function copyImage(store: Store, repository: Store, image: Image, release:
     const id = `copy ${shortDigest(digest)}`;
     progress({ id, state: "started", text: `blob ${index + 1} of ${blobs.length}`, fraction: index / blobs.length });
     await store.copyTo(digest, repository);
-    for await (const _ of repository.stream(digest)) break;
     progress({ id, state: "done", text: `blob ${index + 1} of ${blobs.length}` });
   }
   await repository.tag(`${release.product}:${release.channel}-${release.sequence}`, descriptor);

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, open, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -142,15 +142,22 @@ describe("a blob", () => {
     expect(await store.has(missing)).toBe(false);
   });
 
-  test("is copied once, and again where the other store's is cut short", async () => {
+  test("is copied once, and again where the other store's is cut short or damaged", async () => {
     const bytes = randomBytes(LARGE);
     const { digest } = await store.write(bytes);
     const other = await openStore(await mkdtemp(join(parent, "other-")));
     await store.copyTo(digest, other);
+    const { ino } = await stat(other.pathOf(digest));
     await store.copyTo(digest, other);
-    await writeFile(other.pathOf(digest), "short");
-    await store.copyTo(digest, other);
-    expect((await other.read(digest, LARGE)).equals(bytes)).toBe(true);
+    expect((await stat(other.pathOf(digest))).ino).toBe(ino);
+    for (const damage of [
+      () => writeFile(other.pathOf(digest), "short"),
+      () => flipByte(other.pathOf(digest), LARGE - 10),
+    ]) {
+      await damage();
+      await store.copyTo(digest, other);
+      expect((await other.read(digest, LARGE)).equals(bytes)).toBe(true);
+    }
     expect(await filesIn(other)).toHaveLength(1);
   });
 });

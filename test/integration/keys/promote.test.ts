@@ -65,6 +65,17 @@ describe("ostler promote", () => {
     expect(await readEnvelopes(openSource(join(home, "repository")), image.digest)).toHaveLength(3);
   });
 
+  test("mends a damaged blob of the repository, whatever its size, and a missing one", async () => {
+    await sign(image.digest, provenanceOf(image.digest, builder), markOf(image.digest, tester));
+    await ostler("promote", "shop");
+    const blobs = join(home, "repository/oci/blobs/sha256");
+    const [one = "", ...rest] = await readdir(blobs);
+    await rm(join(blobs, one));
+    for (const name of rest) await writeFile(join(blobs, name), Buffer.alloc((await stat(join(blobs, name))).size));
+    expect(await ostler("promote", "shop")).toMatchObject({ exitCode: 0, json: { changed: false } });
+    expect((await ostler("verify", "shop", "--repository", join(home, "repository"))).exitCode).toBe(0);
+  });
+
   test("raises the sequence, keeps values that were not set again, and takes the version from the sequence", async () => {
     await sign(image.digest, provenanceOf(image.digest, builder), markOf(image.digest, tester));
     await ostler("promote", "shop", "--set", "greeting=hello");
