@@ -3,7 +3,7 @@ import { dirname, join, normalize } from "node:path";
 import { unlessMissing } from "../../effects/errno.ts";
 import { NodeError } from "./failure.ts";
 import type { ConfigFileBytes, NodeSystem } from "./node.ts";
-import type { Paths } from "./paths.ts";
+import { appsIn, type Paths } from "./paths.ts";
 
 type Config = Pick<NodeSystem, "writeConfig" | "replaceConfig" | "generations" | "removeGeneration">;
 
@@ -103,7 +103,7 @@ async function holds(directory: string, files: readonly ConfigFileBytes[]): Prom
 
 /** Removes what a daemon that was killed had half made. */
 export async function removeHalfMadeConfig(paths: Paths): Promise<void> {
-  for (const app of (await unlessMissing(readdir(paths.appsOfAll))) ?? []) {
+  for (const app of await appsIn(paths.appsOfAll)) {
     const parent = dirname(paths.config(app, 0));
     const names = (await unlessMissing(readdir(parent))) ?? [];
     for (const name of names.filter((found) => found.startsWith(".making-"))) {

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, readlink, rename, rm, statfs, symlink } from "node:fs/promises";
+import { mkdir, readFile, readlink, rename, rm, statfs, symlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { syncDirectory, writeDurably } from "../../effects/durable.ts";
 import { unlessMissing } from "../../effects/errno.ts";
@@ -11,7 +11,7 @@ import { digestTree } from "./digest-tree.ts";
 import { NodeError } from "./failure.ts";
 import { parsePool } from "./lvm.ts";
 import type { NodeSystem } from "./node.ts";
-import { checkId, type Paths } from "./paths.ts";
+import { appsIn, checkId, type Paths } from "./paths.ts";
 import { createQueues } from "./queue.ts";
 
 type AppData = Pick<
@@ -52,7 +52,7 @@ export async function openData(
   const driver = await openDriver(paths, choice);
   const inTurn = createQueues();
   const readers = new Map<string, number>();
-  for (const app of await readdir(paths.dataOfAll)) await removeLeftovers(driver, paths, app);
+  for (const app of await appsIn(paths.dataOfAll)) await removeLeftovers(driver, paths, app);
 
   async function withSnapshot<T>(app: string, id: string, use: (directory: string) => Promise<T>): Promise<T> {
     const tree: Tree = { app, kind: "snapshots", id: checkId(id) };
@@ -116,7 +116,7 @@ export async function openData(
       return { driver: driver.name, ...(pool === undefined ? {} : { pool }) };
     },
     async wipeData() {
-      for (const app of await readdir(paths.dataOfAll)) await inTurn(app, () => wipe(driver, paths, app));
+      for (const app of await appsIn(paths.dataOfAll)) await inTurn(app, () => wipe(driver, paths, app));
     },
   };
 }
@@ -209,7 +209,7 @@ async function openDriver(paths: Paths, choice: string | undefined): Promise<Dat
   const kept = (await unlessMissing(readFile(paths.dataDriver, "utf8")))?.trim();
   const wanted = choice ?? "auto";
   const chosen = wanted === "auto" && kept !== undefined ? kept : wanted;
-  const held = (await readdir(paths.dataOfAll)).length > 0;
+  const held = (await appsIn(paths.dataOfAll)).length > 0;
   if (held && chosen !== "auto" && chosen !== (kept ?? "auto")) {
     throw new NodeError(
       "other-driver",

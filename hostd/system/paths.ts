@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { unlessMissing } from "../../effects/errno.ts";
 import { hexOf, shortDigest } from "../../manifests/digest.ts";
 import type { Digest } from "../../manifests/image.ts";
 import { NodeError } from "./failure.ts";
@@ -60,6 +62,12 @@ export function pathsOf({ stateDirectory, runDirectory }: NodeOptions) {
 /** What tells the cgroups and units of one run directory from those of another. */
 export function instanceOf(runDirectory: string): string {
   return createHash("sha256").update(runDirectory).digest("hex").slice(0, 8);
+}
+
+/** Apps that have a directory in a place; what else is there, such as lost+found, is somebody else's. */
+export async function appsIn(directory: string): Promise<string[]> {
+  const found = (await unlessMissing(readdir(directory, { withFileTypes: true }))) ?? [];
+  return found.filter((entry) => entry.isDirectory() && APP.test(entry.name)).map(({ name }) => name);
 }
 
 const APP = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;

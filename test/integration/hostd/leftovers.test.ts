@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { run } from "../../../effects/process.ts";
@@ -33,5 +33,19 @@ describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "what a sta
       await rig.start();
       const node = await openNode({ stateDirectory: rig.state, runDirectory: rig.run });
       expect((await node.mountedSlots()).map((mounted) => mounted.image)).not.toContain(image);
+    }));
+
+  test("what is no app's, such as the lost+found of a disk of its own: stays, and hinders nothing", () =>
+    withRig(async (rig) => {
+      const strange = ["data", "apps", "layers"].map((name) => join(rig.state, name, "lost+found"));
+      for (const directory of strange) mkdirSync(directory, { recursive: true });
+      writeFileSync(join(rig.state, "data", "readme"), "of whoever mounted this\n");
+      await rig.publish({ version: "1.0.0" });
+      for (const _ of ["first start", "second"]) {
+        await rig.start();
+        expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+        expect(await rig.stop()).toBe(0);
+      }
+      for (const directory of strange) expect(existsSync(directory)).toBe(true);
     }));
 });
