@@ -97,6 +97,7 @@ export const STEPS = {
     does: "bless slot and generation; quarantine what a rollback left; run green.d",
     afterCrash: "resume",
   },
+  sound: { does: "find out, while the app runs, that all it is started from is there and whole", afterCrash: "resume" },
   bounce: {
     does: "stop the current generation and start it again",
     undo: "stop the app and hold it; where somebody aborted the restart, let it run",
@@ -161,7 +162,7 @@ export const OPERATIONS = {
   rollback: [...ARM, "restore", "migrate", ...SWITCH],
   configure: ["plan", "mount", "beside", "prove", "drain", "stop", ...SWITCH],
   reload: ["plan", "mount", "config", "flip", "signal", "judge", "commit"],
-  restart: ["bounce", "judge"],
+  restart: ["sound", "bounce", "judge"],
   halt: ["halt"],
   prune: ["prune"],
   snapshot: ["room", "quiet", "snapshot", "again"],

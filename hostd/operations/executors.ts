@@ -47,6 +47,7 @@ export const EXECUTORS: Readonly<Record<StepName, Executor>> = {
   judge: { run: change.judge },
   ready: { run: change.ready },
   commit: { run: change.commit },
+  sound: { run: change.sound },
   bounce: { run: change.bounce, undo: change.endBounce },
   halt: { run: change.halt },
   again: { run: goOn },

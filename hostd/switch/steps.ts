@@ -302,6 +302,15 @@ export async function commit(context: Context): Promise<void> {
   await tellVerdict(context, "green");
 }
 
+/** What keeps an app from being started again keeps it from being stopped. */
+export async function sound(context: Context): Promise<void> {
+  const { engine, app } = context;
+  const { config, to } = switchOf(context);
+  const { slot, app: declared } = launchable(engine, app, to);
+  await realFiles(engine, app, declared.config, engine.journal.generations.config(app, config));
+  await mountSlot(engine, app, slot.image);
+}
+
 /** A restart is the second of the three tiers: an app that was good and turned sick gets one. */
 export async function bounce(context: Context): Promise<void> {
   const { engine, app } = context;

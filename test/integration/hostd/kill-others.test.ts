@@ -29,7 +29,7 @@ describeWith(NEEDS, "hostd killed with -9", () => {
     withRig(async (rig) => {
       const before = await live(rig);
       const written = [await write(rig)];
-      for (const name of ["bounce.before", "bounce.after", "judge.before", "judge.after"]) {
+      for (const name of ["sound.after", "bounce.before", "bounce.after", "judge.before", "judge.after"]) {
         await rig.kill();
         await rig.start({ fault: `restart.${name}` });
         process.kill(await appPid(rig), "SIGKILL");

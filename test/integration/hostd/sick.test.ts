@@ -1,3 +1,5 @@
+import { closeSync, openSync, readdirSync, writeSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { Engine } from "../../../hostd/engine.ts";
@@ -62,7 +64,7 @@ describeWith(NEEDS, "an app that is sick", () => {
       const begun = await rig.client.begin("shop", "restart", {});
       await eventually(
         () => rig.client.operation(begun.id),
-        ({ steps }) => steps[1]?.started !== undefined,
+        ({ steps }) => steps.some(({ name, started }) => name === "judge" && started !== undefined),
       );
       await rig.client.abort(begun.id);
       const ended = await rig.client.wait(begun, () => {}, AbortSignal.timeout(20_000));
@@ -70,6 +72,20 @@ describeWith(NEEDS, "an app that is sick", () => {
       const app = await rig.client.app("shop");
       expect(app).not.toHaveProperty("hold");
       expect(app.process).toBeDefined();
+      expect(await rig.get("/version")).toBe("1.0.0");
+    }));
+
+  test("or not, goes on where its restart finds a damaged layer: what cannot be started again is not stopped", () =>
+    withRig(async (rig) => {
+      await live(rig);
+      for (const name of readdirSync(join(rig.state, "layers")).filter((one) => one.endsWith(".erofs"))) {
+        const file = openSync(join(rig.state, "layers", name), "r+");
+        writeSync(file, "damage", 8192);
+        closeSync(file);
+      }
+      await rig.start();
+      expect(await rig.operate("restart")).toMatchObject({ state: "failed", reason: { code: "image-damaged" } });
+      expect(await rig.client.app("shop")).not.toHaveProperty("hold");
       expect(await rig.get("/version")).toBe("1.0.0");
     }));
 });
