@@ -27,7 +27,8 @@ export interface Watch {
 
 export function openWatch(engineOf: () => Engine): Watch {
   const loops = new Map<string, { controller: AbortController; done: Promise<void> }>();
-  const restarts = new Map<string, number[]>();
+  /** When a generation was started again: a version, and each time that somebody activates it, begins with none. */
+  const restarts = new Map<string, { generation: number; times: number[] }>();
 
   function leave(app: string): void {
     loops.get(app)?.controller.abort();
@@ -41,6 +42,7 @@ export function openWatch(engineOf: () => Engine): Watch {
       const engine = engineOf();
       const state = engine.journal.apps.get(app);
       if (state?.hold !== undefined) {
+        restarts.delete(app);
         engine.board.setHealth(app, "stopped");
         return goBackFromHold(engine, app, state.hold);
       }
@@ -48,11 +50,12 @@ export function openWatch(engineOf: () => Engine): Watch {
       if (isJob(engine, app, state.current)) return engine.board.setHealth(app, healthOfJob(engine, app));
       const isHost = hostApp(engine) === app;
       const controller = new AbortController();
-      const history = restarts.get(app) ?? [];
+      const before = restarts.get(app);
+      const history = before?.generation === state.current ? before : { generation: state.current, times: [] };
       restarts.set(app, history);
       const watching = isHost
         ? watchHost(engine, app, state.current, controller.signal)
-        : watchGeneration(engine, app, state.current, history, controller.signal);
+        : watchGeneration(engine, app, state.current, history.times, controller.signal);
       const done = watching.catch((error) => {
         engine.log("error", "watch stopped", { app, ...toFailureDocument(error) });
       });
@@ -177,18 +180,26 @@ const STOPS: ReadonlySet<string> = new Set(["restart", "halt"]);
 const BESIDE: ReadonlySet<string> = new Set(["stage", "prune", "snapshot"]);
 
 /**
- * Policy `rollback`: an app that was stopped since it stayed sick goes back to its last good version. Only right after
- * it was stopped: a rollback that failed is not tried again, and what somebody did since then stands.
+ * Policy `rollback`: an app that was stopped since it stayed sick goes back to its last good version, once. Only right
+ * after it was stopped: a rollback that failed is not tried again, and what somebody did since then stands.
  */
 function goBackFromHold(engine: Engine, app: string, hold: string): void {
   if (engine.settings.onSick !== "rollback" || engine.closing.aborted) return;
   const last = engine.journal.operations.list({ app, limit: 20 }).find(({ kind }) => !BESIDE.has(kind));
-  if (last === undefined || !STOPS.has(last.kind)) return;
+  if (last === undefined || !STOPS.has(last.kind) || cameBack(engine, app)) return;
   try {
     engine.submit.rollback({ app, by: "hostd", cause: hold });
   } catch (error) {
     engine.log("error", "no rollback of a sick app", { app, ...toFailureDocument(error) });
   }
+}
+
+/** Whether hostd itself went back to what is current. */
+function cameBack({ journal }: Engine, app: string): boolean {
+  const current = journal.apps.get(app)?.current;
+  const made = current === undefined ? undefined : journal.generations.get(app, current)?.operation;
+  const operation = made === undefined ? undefined : journal.operations.get(made);
+  return operation?.kind === "rollback" && operation.caller === "hostd";
 }
 
 /** One event for each time that an app turns sick. False: the journal takes none now, tell it later. */

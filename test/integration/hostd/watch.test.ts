@@ -67,6 +67,31 @@ describeWith(NEEDS, "hostd after the commit", () => {
       expect((await rig.client.status()).quarantine).toMatchObject([{ reason: expect.stringContaining("sick") }]);
     }));
 
+  test("gives each version its own restarts, and goes back by itself once", () =>
+    withRig(async (rig) => {
+      await rig.start({ options: ["--on-sick", "rollback"] });
+      for (const version of ["0.9.0", "1.0.0", "1.1.0"]) {
+        await rig.publish({ version, stable: 0, interval: 100 });
+        expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      }
+      for (const kind of ["restart", "restart", "restart", "rollback", "restart", "restart", "restart", "halt"]) {
+        const before = (await newest(rig))?.id ?? 0;
+        process.kill(await appPid(rig), "SIGKILL");
+        const ended = await eventually(
+          () => newest(rig),
+          (operation) => (operation?.id ?? 0) > before && operation?.kind === kind && operation.finished !== undefined,
+        );
+        expect(ended).toMatchObject({ state: "done", by: "hostd" });
+      }
+      await delay(1_000);
+      const held = await rig.client.app("shop");
+      expect(held).toMatchObject({
+        current: { version: "1.0.0" },
+        hold: expect.stringContaining("sick again and again"),
+      });
+      expect((await newest(rig))?.kind).toBe("halt");
+    }));
+
   test("told to report, leaves a sick app alone and says so", () =>
     withRig(async (rig) => {
       await rig.publish({ version: "1.0.0", how: "turns-sick" });
