@@ -103,7 +103,7 @@ export async function openData(
     restore: (app, id, version) => inTurn(app, () => restore(driver, paths, app, checkId(id), checkId(version))),
     forget: (app, id) => inTurn(app, () => forget({ app, kind: "snapshots", id: checkId(id) })),
     async forgetAll() {
-      const apps = await readdir(paths.dataOfAll);
+      const apps = await appsIn(paths.dataOfAll);
       const trees = (await Promise.all(apps.map((app) => snapshotsOf(driver, app)))).flat();
       for (const tree of trees) await inTurn(tree.app, () => forget(tree));
       return trees.length;
