@@ -105,7 +105,7 @@ function changeOfConfig(engine: Journaled, app: string, revision: number | undef
   const { number, image, config: version } = generations.require(app, state.current);
   const slot = slots.require(app, image);
   const before = generations.config(app, version);
-  const wanted = log.concerning(app, Math.min(revision ?? log.head(), log.head()));
+  const wanted = log.concerning(app, revision ?? log.head());
   const basis = { declared: before.declared, revision: wanted };
   const files = requireApp(slot).config;
   const changed = changedFiles(shownFiles(engine, app, files, before), shownFiles(engine, app, files, basis));

@@ -146,6 +146,7 @@ export function openSubmit(engineOf: () => Engine): Submit {
         knownOf(asked) !== undefined || isHost(asked) ? undefined : kindOfConfig(engineOf(), asked.app, revision);
       return begin(isHost(asked) ? "configure-host" : (kind ?? "configure"), asked, () => {
         samePlan(engineOf(), asked.app);
+        refuseUnknownRevision(engineOf(), revision);
         return { revision };
       });
     },
@@ -294,6 +295,14 @@ function restartPlan(engine: Engine, app: string): Plan {
     throw new HostdError("not-running", `${app} is kept stopped: ${hold}`, { hint: `hostd activate ${app} ends that` });
   }
   return samePlan(engine, app);
+}
+
+function refuseUnknownRevision({ journal }: Engine, revision: number): void {
+  const newest = journal.config.head();
+  if (revision <= newest) return;
+  throw new HostdError("unknown-config", `no config revision ${revision} on this node: the newest is ${newest}`, {
+    hint: "hostd config history lists them",
+  });
 }
 
 /** A plan that leads from the current generation to itself: what a restart and a snapshot need. */

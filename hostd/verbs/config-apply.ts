@@ -17,11 +17,15 @@ export const verb: Verb = {
     const client = clientOf(invocation);
     const [only, id] = [text(invocation.arguments[0]), text(invocation.options["requestId"])];
     const { revision, apps } = await client.config();
-    const wanted = revisionOf(text(invocation.options["revision"])) ?? revision;
-    const behind = apps.filter(({ config }) => (config?.drift.length ?? 0) > 0).map(({ app }) => app);
+    const given = revisionOf(text(invocation.options["revision"]));
+    const wanted = given ?? revision;
+    // Of now it is known whose files change; of another revision, each app that runs is asked.
+    const concerned = apps.filter(
+      ({ config }) => config !== undefined && (given !== undefined || config.drift.length > 0),
+    );
     // All are begun before the first is waited for: one change, and one revision for everybody.
     const begun: (OperationDocument | Refused)[] = [];
-    for (const app of only === undefined ? behind : [only]) {
+    for (const app of only === undefined ? concerned.map(({ app }) => app) : [only]) {
       const requestId = id === undefined ? {} : { requestId: only === undefined ? `${id}.${app}` : id };
       begun.push(await client.begin(app, "configure", { revision: wanted, ...requestId }).catch(refusedOf(app)));
     }

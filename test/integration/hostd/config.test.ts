@@ -239,6 +239,24 @@ describeWith(NEEDS, "config in layers", () => {
       for (const port of [rig.port, mail.port]) expect(await ask(port, "/config")).toBe("all");
       expect(hostd(rig, ["config", "apply"]).json).toMatchObject({ operations: [] });
       expect(await rig.client.metrics()).toContain(`hostd_app_config_revision{app="mail"} ${revision}`);
+
+      const back = hostd(rig, ["config", "apply", "--revision", "0"]);
+      expect(back.status).toBe(0);
+      expect(back.json).toMatchObject({
+        revision: 0,
+        operations: [
+          { app: "mail", kind: "reload", state: "done" },
+          { app: "news", state: "done", notes: ["runs with that config already"] },
+          { app: "shop", kind: "configure", state: "done" },
+        ],
+      });
+      for (const port of [rig.port, mail.port]) expect(await ask(port, "/config")).toBe("hello");
+      const { number } = (await rig.client.app("shop")).current ?? {};
+      expect(hostd(rig, ["config", "apply", "shop", "--revision", "99", "--no-json"])).toMatchObject({
+        status: 2,
+        text: `shop: no config revision 99 on this node: the newest is ${revision}\n  hint: hostd config history lists them\n`,
+      });
+      expect((await rig.client.app("shop")).current).toMatchObject({ number });
     }));
 
   test("where the image starts first, another config is proven beside the old one", () =>
