@@ -81,20 +81,23 @@ async function readWhole({ file, path }: Region, target: Buffer, offset: number)
 function unreadable(path: string, offset: number, cause?: unknown): ErofsError {
   const why = cause instanceof Error ? cause.message : "the file ends there";
   const message = `${path}: expected bytes at byte offset ${offset}, got none: ${why}`;
-  return new ErofsError("image-damaged", message, { hint: HINT, details: { file: path, offset }, cause });
+  return new ErofsError("image-damaged", message, { hint: REPAIR_HINT, details: { file: path, offset }, cause });
 }
 
 function damaged({ path, start, what }: Region, block: number): ErofsError {
   const offset = start + block * BLOCK_SIZE;
   const message = `${path}: expected the signed bytes in ${what} ${block} at byte offset ${offset}, got others`;
-  return new ErofsError("image-damaged", message, { hint: HINT, details: { file: path, part: what, block, offset } });
+  return new ErofsError("image-damaged", message, {
+    hint: REPAIR_HINT,
+    details: { file: path, part: what, block, offset },
+  });
 }
 
 async function checkSize(file: FileHandle, path: string, expected: number): Promise<void> {
   const { size } = await file.stat();
   if (size === expected) return;
   throw new ErofsError("image-damaged", `${path}: expected ${expected} bytes with the hash tree, got ${size}`, {
-    hint: HINT,
+    hint: REPAIR_HINT,
     details: { file: path },
   });
 }
@@ -102,7 +105,7 @@ async function checkSize(file: FileHandle, path: string, expected: number): Prom
 async function withLayerFile(path: string, use: (file: FileHandle) => Promise<void>): Promise<void> {
   const file = await open(path, "r").catch((error: unknown) => {
     if (!hasErrno(error, "ENOENT")) throw error;
-    throw new ErofsError("image-missing", `${path}: expected a laid-down layer, got no file`, { hint: HINT });
+    throw new ErofsError("image-missing", `${path}: expected a laid-down layer, got no file`, { hint: REPAIR_HINT });
   });
   try {
     await use(file);
@@ -115,4 +118,5 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-const HINT = "stage the image again: its layers are laid down anew from verified blobs";
+/** Mends the layer of any version on the node, whether the channel still releases that or not. */
+export const REPAIR_HINT = "hostd fsck --repair lays it down again from a verified blob";

@@ -6,7 +6,7 @@ import { showApp, showDiff, showNode } from "../config/show.ts";
 import { NAME } from "../config/tree.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
-import { findSlot } from "../operations/submit.ts";
+import { findSlot, noSuchImage } from "../operations/submit.ts";
 import { asked, empty, image, nothing, ofApp, printable } from "./parts.ts";
 import { route } from "./route.ts";
 
@@ -115,9 +115,7 @@ export const CONFIG_ROUTES = [
       if (query.image === undefined) return showDiff(engine, knownApp(engine, app), undefined);
       const slot = findSlot(engine.journal.slots.list(app), query.image);
       if (slot !== undefined) return showDiff(engine, app, slot);
-      throw new HostdError("not-staged", `${app} has no image ${query.image} on this node`, {
-        hint: `hostd stage ${app}`,
-      });
+      throw noSuchImage(app, query.image);
     },
   }),
 ];

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { appStatusSchema, statusDocumentSchema } from "../../manifests/node.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
-import { findSlot } from "../operations/submit.ts";
+import { findSlot, noSuchImage } from "../operations/submit.ts";
 import { toAppStatus, toStatus } from "./documents.ts";
 import { asked, image, nothing, ofApp, printable } from "./parts.ts";
 import { route } from "./route.ts";
@@ -19,7 +19,7 @@ export const MARK_ROUTES = [
     answer: appStatusSchema,
     run({ engine, parameters: { app }, body }) {
       const slot = findSlot(engine.journal.slots.list(app), body.image);
-      if (slot === undefined) throw new HostdError("not-staged", `${app} has no image ${body.image} on this node`);
+      if (slot === undefined) throw noSuchImage(app, body.image);
       engine.journal.slots.pin(app, slot.image, body.reason);
       return toAppStatus(engine, app);
     },

@@ -1,7 +1,8 @@
 import { syncFilesystem } from "../../effects/durable.ts";
+import { shortDigest } from "../../manifests/digest.ts";
 import { verityOf } from "../../manifests/image.ts";
 import { HostdError } from "../error.ts";
-import type { Context } from "../operations/context.ts";
+import { type Context, switchOf } from "../operations/context.ts";
 import { short } from "./entries.ts";
 import { hostOf, hostPlanOf, slotOfRoot } from "./host.ts";
 
@@ -46,8 +47,9 @@ async function ask(
   if (engine.closing.aborted) throw new HostdError("interrupted", "hostd ended for its exchange");
   // A guard that comes late finds nothing to do, but for the way back: that stays asked for, and the trial watched.
   if (to !== back) await machine.exchange({ to: back, back, until: 0 });
+  const wanted = `${context.app} ${shortDigest(switchOf(context).image)}`;
   throw new HostdError("exchange-failed", `hostd was not exchanged within ${BEGINS_WITHIN} s`, {
-    hint: `systemctl status hostd-exchange; hostd activate ${context.app} --reboot goes there by a reboot`,
+    hint: `systemctl status hostd-exchange; hostd activate ${wanted} --reboot goes there by a reboot`,
   });
 }
 

@@ -1,6 +1,7 @@
 import { syncFilesystem } from "../../effects/durable.ts";
 import { entryName, entryStem, findEntries, findEntry, nextNumber } from "../../images/boot/entries.ts";
 import { rootListOf } from "../../images/boot/roots.ts";
+import { shortDigest } from "../../manifests/digest.ts";
 import { verityOf } from "../../manifests/image.ts";
 import { tellVerdict } from "../checks/gate.ts";
 import { realFiles } from "../config/files.ts";
@@ -173,7 +174,7 @@ export async function arm(context: Context): Promise<string> {
   );
   if (entry === undefined) {
     throw new HostdError("no-esp", `the ESP lost the entry of ${short(plan.root)}`, {
-      hint: `hostd activate ${context.app}`,
+      hint: `hostd activate ${context.app} ${shortDigest(switchOf(context).image)} joins it again from its parts`,
     });
   }
   if (plan.live) return "hostd alone";

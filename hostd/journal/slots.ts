@@ -71,7 +71,7 @@ export function openSlots(database: Database, events: Events, operations: Operat
     const slot = get(app, image);
     if (slot !== undefined) return slot;
     throw new HostdError("not-staged", `${app} ${shortDigest(image)} is not on this node`, {
-      hint: `hostd stage ${app}`,
+      hint: `hostd stage ${app} brings what the channel releases`,
       details: { app, image },
     });
   }

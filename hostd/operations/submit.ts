@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Digest } from "../../manifests/digest.ts";
+import { type Digest, shortDigest } from "../../manifests/digest.ts";
 import { type FailureDocument, toFailureDocument } from "../../manifests/failure.ts";
 import type { OperationKind } from "../../manifests/node.ts";
 import { kindOfConfig } from "../config/choose.ts";
@@ -271,8 +271,10 @@ function chooseSlot(engine: Engine, app: string, image: string | undefined): Slo
     slot.state !== "failed" && engine.journal.quarantine.of(app, slot.image) === undefined;
   const found = image === undefined ? slots.find(allowed) : findSlot(slots, image);
   if (found !== undefined) return found;
-  const wanted = image === undefined ? "no version that may run" : `no image ${image}`;
-  throw new HostdError("not-staged", `${app} has ${wanted} on this node`, { hint: `hostd stage ${app}` });
+  if (image !== undefined) throw noSuchImage(app, image);
+  throw new HostdError("not-staged", `${app} has no version that may run on this node`, {
+    hint: `hostd stage ${app} brings what the channel releases`,
+  });
 }
 
 /** The one slot whose digest begins so; six hex digits at least. */
@@ -280,6 +282,13 @@ export function findSlot(slots: readonly SlotRow[], image: string): SlotRow | un
   const hex = image.replace(/^sha256:/, "");
   const matches = slots.filter((slot) => hex.length >= 6 && slot.image.startsWith(`sha256:${hex}`));
   return matches.length === 1 ? matches[0] : undefined;
+}
+
+/** The refusal of an image that is named and not here. */
+export function noSuchImage(app: string, image: string): HostdError {
+  return new HostdError("not-staged", `${app} has no image ${image} on this node`, {
+    hint: `hostd status ${app} lists what is here, hostd stage ${app} brings what the channel releases`,
+  });
 }
 
 /** Refuses what does not run by itself, or not now. */
@@ -292,7 +301,11 @@ function restartPlan(engine: Engine, app: string): Plan {
     });
   }
   if (hold !== undefined) {
-    throw new HostdError("not-running", `${app} is kept stopped: ${hold}`, { hint: `hostd activate ${app} ends that` });
+    const image =
+      current === undefined ? "" : ` ${shortDigest(engine.journal.generations.require(app, current).image)}`;
+    throw new HostdError("not-running", `${app} is kept stopped: ${hold}`, {
+      hint: `hostd activate ${app}${image} ends that`,
+    });
   }
   return samePlan(engine, app);
 }

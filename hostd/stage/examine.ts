@@ -24,7 +24,7 @@ export function openExaminer(options: { source: Source; trustDirectory: string; 
     const release = await trust.release(channel, app);
     if (release === undefined) {
       throw new HostdError("no-release", `channel ${channel} releases no ${app}`, {
-        hint: `ostler promote IMAGE --channel ${channel}`,
+        hint: `ostler promote ${app} --to ${channel} releases it`,
       });
     }
     const image = release.image.digest;

@@ -1,3 +1,4 @@
+import { shortDigest } from "../../manifests/digest.ts";
 import { appOf } from "../../manifests/image.ts";
 import type { AppStatus, JobRun, OperationKind } from "../../manifests/node.ts";
 import type { Engine } from "../engine.ts";
@@ -119,8 +120,9 @@ function judgeRun(context: Context, run: Partial<JobRun>): string {
 /** It may have done anything up to all of its work; whether it is to run again is for somebody who knows that work. */
 function interrupted(context: Context, why: string): HostdError {
   const { app, kind, id } = context;
-  const again = kind === "run" ? `hostd run ${app}` : `hostd activate ${app}`;
-  return new HostdError("job-interrupted", `${app} ${switchOf(context).version} did not end by itself: ${why}`, {
+  const { image, version } = switchOf(context);
+  const again = kind === "run" ? `hostd run ${app}` : `hostd activate ${app} ${shortDigest(image)}`;
+  return new HostdError("job-interrupted", `${app} ${version} did not end by itself: ${why}`, {
     hint: `how far it came is not known, and it is not run again by itself: hostd changes ${id}, then ${again}`,
   });
 }

@@ -1,3 +1,4 @@
+import { REPAIR_HINT } from "../../images/verity.ts";
 import { Failure, type FailureOptions } from "../../manifests/failure.ts";
 
 export type NodeErrorCode =
@@ -32,6 +33,6 @@ export class NodeError extends Failure {
 
 export function missingLayer(file: string): NodeError {
   return new NodeError("layer-missing", `${file}: expected a laid-down layer, got no file`, {
-    hint: "hostd stage IMAGE lays it down again",
+    hint: REPAIR_HINT,
   });
 }

@@ -155,7 +155,7 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       });
       expect(command(rig, "hostd", "stage", "web")).toMatchObject({
         status: 3,
-        json: { reason: { code: "no-release" } },
+        json: { reason: { code: "no-release", hint: "ostler promote web --to production releases it" } },
       });
       expect(command(rig, "hostd", "changes", "99")).toMatchObject({ status: 2 });
       expect(command(rig, "hostd", "rolback", "shop").error).toContain("did you mean hostd rollback?");

@@ -13,6 +13,8 @@ describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "an app who
       await rig.start();
       expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
       await rig.record();
+      await rig.publish({ version: "1.1.0" });
+      await rig.operate("stage");
       await rig.reboot();
       const [data, elsewhere] = [join(rig.state, "data/shop"), join(rig.directory, "elsewhere")];
       renameSync(data, elsewhere);
@@ -23,11 +25,16 @@ describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "an app who
       );
       expect(app.hold).toMatch(/live: expected the data that generation 1 had, found none$/);
       expect(existsSync(data)).toBe(false);
+      const started = (await rig.client.changes({ app: "shop" })).changes.find(({ reason }) => reason !== undefined);
+      const again = /then hostd activate shop (\w+)$/.exec(started?.reason?.hint ?? "")?.[1];
+      await expect(rig.client.begin("shop", "restart", {})).rejects.toMatchObject({
+        hint: `hostd activate shop ${again} ends that`,
+      });
       await rig.stop();
 
       renameSync(elsewhere, data);
       await rig.start();
-      expect(await rig.operate("activate")).toMatchObject({ state: "done" });
+      expect(await rig.operate("activate", { image: again })).toMatchObject({ state: "done", version: "1.0.0" });
       expect(await rig.records()).toEqual(["0 by 1.0.0"]);
     }));
 

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { OPERATIONS, type StepName, stepRule } from "../../../hostd/states.ts";
+import { type Digest, shortDigest } from "../../../manifests/digest.ts";
 import { Failure } from "../../../manifests/failure.ts";
 import { restartAndWait, versionOf } from "../../hostd/crash.ts";
 import { eventually, type Rig, unlessRefused, withRig } from "../../hostd/rig.ts";
@@ -90,7 +91,8 @@ describeWith(NEEDS, "a job", () => {
       await rig.reboot();
       const told = await restartAndWait(rig);
       expect(told).toMatchObject({ state: "failed", reverted: true, reason: { code: "job-interrupted" } });
-      expect(told.reason?.hint).toContain("hostd activate shop");
+      const [{ image = "" } = {}] = (await rig.client.app("shop")).slots;
+      expect(told.reason?.hint).toMatch(new RegExp(`then hostd activate shop ${shortDigest(image as Digest)}$`));
       expect(runs(rig)).toEqual(["began 1"]);
       const { quarantine } = await rig.client.status();
       expect(quarantine).toEqual([]);

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { hexOf } from "../../../manifests/digest.ts";
@@ -63,9 +63,9 @@ describeWith(NEEDS, "what hostd refuses, while the running version goes on", () 
       expect(await rig.get("/version")).toBe("1.0.0");
     }));
 
-  test("a laid-down layer with one byte changed, naming file and block; the running version goes on, staging mends it", () =>
+  test("a laid-down layer with one byte changed, naming file and block; the running version goes on, and what the hint names mends it", () =>
     withRig(async (rig) => {
-      await live(rig);
+      const before = await live(rig);
       const { layers } = await rig.publish({ version: "1.1.0" });
       expect(await rig.operate("stage")).toMatchObject({ state: "done" });
       const [, layer] = layers;
@@ -76,11 +76,19 @@ describeWith(NEEDS, "what hostd refuses, while the running version goes on", () 
       expect(refused).toMatchObject({ state: "failed", reverted: true });
       expect(refused.reason?.message).toContain(file);
       expect(refused.reason?.message).toMatch(/block 1\b/);
+      expect(refused.reason?.hint).toMatch(/^hostd fsck --repair /);
       expect(await rig.get("/version")).toBe("1.0.0");
       expect((await rig.client.status()).quarantine).toEqual([]);
-      expect(await rig.operate("stage")).toMatchObject({ state: "done" });
+      expect((await rig.client.fsck(true)).damaged).toMatchObject([{ repaired: true }]);
       expect(await rig.operate("activate")).toMatchObject({ state: "done" });
       expect(await rig.get("/version")).toBe("1.1.0");
+
+      const older = verityOf(before.layers[1] ?? layer);
+      rmSync(join(rig.state, "layers", `${older.root}.erofs`));
+      const back = await rig.operate("rollback");
+      expect(back).toMatchObject({ state: "failed", reason: { hint: expect.stringMatching(/^hostd fsck --repair /) } });
+      expect((await rig.client.fsck(true)).damaged).toMatchObject([{ repaired: true }]);
+      expect(await rig.operate("rollback")).toMatchObject({ state: "done", version: "1.0.0" });
     }));
 
   test("new versions while the repository cannot be reached; a rollback needs none", () =>
