@@ -103,7 +103,8 @@ function chooseTarget(situation: RollbackSituation, to: string | undefined) {
     });
   }
   if (to === CURRENT) return currentOf(situation);
-  const found = /^\d{1,9}$/.test(to) ? situation.generation(Number(to)) : byDigest(situation, to);
+  const numbered = /^\d{1,9}$/.test(to) ? situation.generation(Number(to)) : undefined;
+  const found = numbered ?? byDigest(situation, to); // a digest may begin with digits alone
   if (found !== undefined) return found;
   throw new HostdError("unknown-image", `${situation.app} has no generation or image ${JSON.stringify(to)}`, {
     hint: `hostd status ${situation.app} lists what is here`,

@@ -115,6 +115,14 @@ describe("planRollback", () => {
     expect(planRollback(situation(), { to }).image).toBe(A);
   });
 
+  test("takes digits for a generation, and where there is no such one for the beginning of a digest", () => {
+    const image: Digest = `sha256:${"2".repeat(64)}`;
+    const given = situation({ slots: [slot(B, "1.1"), slot(A, "1.0"), slot(image, "0.9")] });
+    expect(planRollback(given, { to: "222222" }).image).toBe(image);
+    const generations = [{ number: 222_222, image: A, config: 1, state: "good" }];
+    expect(planRollback({ ...given, generation: () => generations[0] }, { to: "222222" }).image).toBe(A);
+  });
+
   test.each<[string, Partial<RollbackSituation>, Parameters<typeof planRollback>[1], string]>([
     [
       "there is no earlier good version",
