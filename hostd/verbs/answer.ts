@@ -7,7 +7,7 @@ import { type Client, openClient } from "../client.ts";
 import { howRunEnded } from "../exit.ts";
 import { isUpgrade } from "../states.ts";
 
-/** Lines of what a job printed that are shown with its end. */
+/** Lines of what a job or a hook printed that are shown with its end. */
 const LINES_SHOWN = 10;
 
 /** How long hostd may be away while an operation is followed, and the pause between two looks, milliseconds. */
@@ -135,6 +135,7 @@ function reasonLines({ reason }: OperationDocument): string[] {
   if (reason === undefined) return [];
   return [
     `  why: ${reason.message.replaceAll("\n", "\n    ")}`,
+    ...printedLines(text(reason.details?.["output"])),
     ...(reason.hint === undefined ? [] : [`  hint: ${reason.hint}`]),
   ];
 }
@@ -142,8 +143,12 @@ function reasonLines({ reason }: OperationDocument): string[] {
 /** How the job ended that it ran, and the last of what that printed. */
 function runLines({ run, finished }: OperationDocument): string[] {
   if (run === undefined || (finished === undefined && run.ended === undefined)) return []; // it is under way
-  const printed = (run.log ?? "").trimEnd().split("\n").slice(-LINES_SHOWN);
-  return [`  run: ${howRunEnded(run)}`, ...printed.filter((line) => line !== "").map((line) => `    | ${line}`)];
+  return [`  run: ${howRunEnded(run)}`, ...printedLines(run.log)];
+}
+
+function printedLines(output = ""): string[] {
+  const printed = output.trimEnd().split("\n").slice(-LINES_SHOWN);
+  return printed.filter((line) => line !== "").map((line) => `    | ${line}`);
 }
 
 function afterwardsLines({ afterwards, from }: OperationDocument): string[] {

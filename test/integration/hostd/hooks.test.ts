@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { answerOf } from "../../../hostd/verbs/answer.ts";
 import type { App } from "../../../manifests/app.ts";
 import { type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
@@ -46,9 +47,14 @@ describeWith(NEEDS, "the hooks of a switch", () => {
     (startFirst) =>
       withRig(async (rig) => {
         await live(rig, { version: "1.0.0", startFirst, hooks: said("1") });
-        await rig.publish({ version: "1.1.0", startFirst, hooks: { ready: hook(`echo no >>${DATA}/hooks; exit 3`) } });
+        await rig.publish({
+          version: "1.1.0",
+          startFirst,
+          hooks: { ready: hook(`echo no >>${DATA}/hooks; echo no; exit 3`) },
+        });
         const failed = await rig.operate("deploy");
         expect(failed).toMatchObject({ state: "failed", reverted: true, reason: { code: "hook-failed" } });
+        expect(answerOf(failed).text).toMatch(/exit code 3\n {4}\| no\n/);
         expect(log(rig)).toEqual(["ready 1", "drain 1", "no", "ready 1"]);
         expect(await rig.get("/version")).toBe("1.0.0");
       }),

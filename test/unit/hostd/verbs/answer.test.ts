@@ -33,6 +33,14 @@ test("the text of a revert says that it failed, why, what was kept, and how the 
   expect(json).toBe(operationExample);
 });
 
+test("the text of a failure says what the hook printed that failed, its last lines", () => {
+  const output = Array.from({ length: 30 }, (_, number) => `line ${number}\n`).join("");
+  const reason = { outcome: "failed", code: "hook-failed", message: "exit code 3", details: { output } } as const;
+  const { text } = answerOf({ ...operationExample, reason });
+  expect(text).toContain("  why: exit code 3\n    | line 20\n");
+  expect(text).toContain("    | line 29\n");
+});
+
 test("the text of a run says how the job ended, how long it took, and the last of what it printed", () => {
   const log = Array.from({ length: 30 }, (_, number) => `line ${number}\n`).join("");
   const run = { started: "2026-11-21T03:00:00.000Z", ended: "2026-11-21T03:00:02.500Z", exitCode: 0, log };
