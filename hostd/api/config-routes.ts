@@ -101,7 +101,7 @@ export const CONFIG_ROUTES = [
     summary: "Every value that holds for an app, with the layer, file and line it comes from",
     body: nothing,
     answer: appConfigSchema,
-    run: ({ engine, parameters: { app } }) => showApp(engine, knownApp(engine, app)),
+    run: ({ engine, parameters: { app } }) => showApp(engine, engine.journal.apps.require(app).app),
   }),
   route({
     ...reads,
@@ -112,7 +112,7 @@ export const CONFIG_ROUTES = [
     body: nothing,
     answer: configDiffSchema,
     run({ engine, parameters: { app }, query }) {
-      if (query.image === undefined) return showDiff(engine, knownApp(engine, app), undefined);
+      if (query.image === undefined) return showDiff(engine, engine.journal.apps.require(app).app, undefined);
       const slot = findSlot(engine.journal.slots.list(app), query.image);
       if (slot !== undefined) return showDiff(engine, app, slot);
       throw noSuchImage(app, query.image);
@@ -125,12 +125,5 @@ function requireSecret({ journal }: Engine, subject: string): void {
   if (known.includes(subject)) return;
   throw new HostdError("unknown-secret", `no secret ${subject} on this node`, {
     hint: known.length === 0 ? "hostd secret set NAME sets one" : `it has ${known.join(", ")}`,
-  });
-}
-
-function knownApp({ journal }: Engine, app: string): string {
-  if (journal.apps.get(app) !== undefined) return app;
-  throw new HostdError("unknown-app", `no app ${JSON.stringify(app)} on this node`, {
-    hint: `hostd stage ${app} brings what the channel releases`,
   });
 }

@@ -57,12 +57,7 @@ export function toOperationDocument(engine: Engine, operation: OperationRow | un
 /** Everything about one app; takes no lock, so it answers during any operation. */
 export async function toAppStatus(engine: Engine, app: string): Promise<AppStatus> {
   const { apps, generations, slots, snapshots, operations } = engine.journal;
-  const state = apps.get(app);
-  if (state === undefined) {
-    throw new HostdError("unknown-app", `no app ${JSON.stringify(app)} on this node`, {
-      hint: `hostd stage ${app} brings what the channel releases`,
-    });
-  }
+  const state = apps.require(app);
   const target = rollbackTarget(situationOf(engine, app));
   const targetGeneration = target === undefined ? undefined : generations.get(app, target.number);
   const underWay = operations.unfinished(app).map((operation) => toUnderWay(engine, operation));
@@ -93,6 +88,7 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
 
 /** Snapshots of an app with their sizes, which are measured for this answer. */
 export async function toSnapshots(engine: Engine, app: string): Promise<SnapshotsDocument> {
+  engine.journal.apps.require(app);
   const sizes = await engine.node.snapshotSizes(app);
   const alone = leftAlone(engine, app);
   const snapshots = engine.journal.snapshots.list(app).map((snapshot) => {

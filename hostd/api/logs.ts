@@ -1,6 +1,7 @@
 import type { LogDocument } from "../../manifests/node.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
+import type { GenerationRow } from "../journal/generations.ts";
 import { lastRunOf } from "../switch/job.ts";
 import { processNumber } from "../switch/process.ts";
 
@@ -11,10 +12,7 @@ export async function readLogOf(
   wanted: { generation?: number | undefined; slot?: string | undefined },
 ): Promise<LogDocument> {
   const { apps, generations } = engine.journal;
-  const state = apps.get(app);
-  if (state === undefined) {
-    throw new HostdError("unknown-app", `no app ${JSON.stringify(app)} on this node`, { hint: "hostd status" });
-  }
+  const state = apps.require(app);
   const { slot } = wanted;
   if (wanted.generation !== undefined) generations.require(app, wanted.generation);
   const ofSlot = slot === undefined ? undefined : generations.newestOf(app, slot, digestIn(slot));
@@ -24,17 +22,30 @@ export async function readLogOf(
     });
   }
   const generation = wanted.generation ?? ofSlot?.number ?? lastOf(engine, app) ?? state.current;
-  const version = generation === undefined ? undefined : generations.get(app, generation)?.version;
+  const row = generation === undefined ? undefined : generations.get(app, generation);
+  const process = generation === undefined ? undefined : await processNumber(engine, app, generation);
+  const log = await engine.node.logs(app, process);
+  if (log === "" && row !== undefined && row.number !== state.current) await refuseForgotten(engine, row, process);
   return {
     schema: 1,
     app,
     ...(generation === undefined ? {} : { generation }),
-    ...(version === undefined ? {} : { version }),
-    log: await engine.node.logs(
-      app,
-      generation === undefined ? undefined : await processNumber(engine, app, generation),
-    ),
+    ...(row === undefined ? {} : { version: row.version }),
+    log,
   };
+}
+
+/** An empty log is of an app that wrote nothing; one that went with its version is said to be gone. */
+async function refuseForgotten(
+  { node }: Engine,
+  { app, number, version, state, operation }: GenerationRow,
+  process = number,
+): Promise<void> {
+  if ((await node.generations(app)).includes(process)) return;
+  const verb = state === "failed" ? "failure" : "changes";
+  throw new HostdError("unknown-image", `${app} ${version}: the log of generation ${number} is not kept any more`, {
+    hint: `hostd ${verb} ${operation} shows what is kept of it`,
+  });
 }
 
 /** A job's last run, where it has not become the current generation since it failed. */

@@ -97,10 +97,12 @@ export const READ_ROUTES = [
     query: z.strictObject({ app: appSchema.shape.name.optional(), limit }),
     body: nothing,
     answer: changesDocumentSchema,
-    run: ({ engine, query }) => ({
-      schema: 1,
-      changes: engine.journal.operations.list(query).map((operation) => toOperationDocument(engine, operation)),
-    }),
+    run({ engine, query }) {
+      const operations = engine.journal.operations.list(query);
+      // One that was never brought has no row of its own, and a history all the same.
+      if (query.app !== undefined && operations.length === 0) engine.journal.apps.require(query.app);
+      return { schema: 1, changes: operations.map((operation) => toOperationDocument(engine, operation)) };
+    },
   }),
   route({
     ...reads,

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { digestSchema } from "../../manifests/digest.ts";
+import { HostdError } from "../error.ts";
 import { type Database, json } from "./database.ts";
 import type { Events } from "./events.ts";
 import type { Operations } from "./operations.ts";
@@ -24,6 +25,8 @@ export type Target = z.infer<typeof targetSchema>;
 /** What each app runs, should run and may not run; holds and floors live here, outside anything that is rolled back. */
 export interface Apps {
   get(app: string): AppRow | undefined;
+  /** Refuses one that this node does not have. */
+  require(app: string): AppRow;
   list(): AppRow[];
   /** Records the release accepted: no lower sequence is ever taken again, nor another image with the same one. */
   accept(operation: number, app: string, target: Target): void;
@@ -48,9 +51,21 @@ export function openApps(database: Database, events: Events, operations: Operati
     });
   }
 
+  const list = () => database.all(row, "SELECT * FROM apps ORDER BY app");
+
+  function require(app: string): AppRow {
+    const found = get(app);
+    if (found !== undefined) return found;
+    const known = list().map((entry) => entry.app);
+    throw new HostdError("unknown-app", `no app ${JSON.stringify(app)} on this node`, {
+      hint: `${known.length === 0 ? "" : `it has ${known.join(", ")}; `}hostd stage ${app} brings what the channel releases`,
+    });
+  }
+
   return {
     get,
-    list: () => database.all(row, "SELECT * FROM apps ORDER BY app"),
+    require,
+    list,
     accept: (operation, app, target) =>
       change(operation, app, "stage", () => {
         database.run("UPDATE apps SET floor = max(floor, ?), floor_image = ?, target = ? WHERE app = ?", [

@@ -128,7 +128,7 @@ export function openSubmit(engineOf: () => Engine): Submit {
       const revision = known === undefined && isHost(asked) ? revisionBefore(engineOf(), asked) : undefined;
       if (revision !== undefined) return begin("configure-host", asked, () => ({ revision }));
       return begin(isHost(asked) ? "upgrade" : "rollback", asked, () => {
-        requireApp(engineOf(), asked.app);
+        engineOf().journal.apps.require(asked.app);
         const { cause } = asked;
         if (typeof asked.withConfig === "number") engineOf().journal.generations.config(asked.app, asked.withConfig);
         const planned = planRollback(situationOf(engineOf(), asked.app), asked);
@@ -160,13 +160,13 @@ export function openSubmit(engineOf: () => Engine): Submit {
     forget: (asked) =>
       begin("forget", asked, () => {
         const { app, snapshots, force = false, cause } = asked;
-        requireApp(engineOf(), app);
+        engineOf().journal.apps.require(app);
         for (const id of snapshots) refuseForgetting(engineOf(), app, id, force);
         return { forget: [...snapshots], ...(cause === undefined ? {} : { cause }) };
       }),
     prune: (asked) =>
       begin("prune", asked, () => {
-        requireApp(engineOf(), asked.app);
+        engineOf().journal.apps.require(asked.app);
         return asked.keep === undefined ? {} : { keep: asked.keep };
       }),
     abort(id, by) {
@@ -229,7 +229,7 @@ function upgradePlan({ confirmWithin, breakGlass, reboot }: UpgradeRequest, isHo
 
 /** Where the host is to go back to another config and stay what it is: the revision that was made from. */
 function revisionBefore(engine: Engine, asked: Asked & RollbackRequest): number | undefined {
-  requireApp(engine, asked.app);
+  engine.journal.apps.require(asked.app);
   const situation = situationOf(engine, asked.app);
   const { image, config } = planRollback(situation, asked);
   if (situation.current === undefined || image !== situation.current.image) return undefined;
@@ -247,7 +247,7 @@ function activationPlan(engine: Engine, app: string, wanted: string | undefined)
 
 /** Refuses what is no job, or never ran to its end here: that is to be activated. */
 function runPlan(engine: Engine, app: string): Plan {
-  const { current } = requireApp(engine, app);
+  const { current } = engine.journal.apps.require(app);
   if (current === undefined) {
     throw new HostdError("not-staged", `${app} was never activated on this node`, { hint: `hostd activate ${app}` });
   }
@@ -293,7 +293,7 @@ export function noSuchImage(app: string, image: string): HostdError {
 
 /** Refuses what does not run by itself, or not now. */
 function restartPlan(engine: Engine, app: string): Plan {
-  const { current, hold } = requireApp(engine, app);
+  const { current, hold } = engine.journal.apps.require(app);
   const host = hostApp(engine) === app;
   if (host || (current !== undefined && launchable(engine, app, current).app.job !== undefined)) {
     throw new HostdError("bad-request", `${app} is ${host ? "the host" : "a job"}: expected a service`, {
@@ -320,7 +320,7 @@ function refuseUnknownRevision({ journal }: Engine, revision: number): void {
 
 /** A plan that leads from the current generation to itself: what a restart and a snapshot need. */
 function samePlan(engine: Engine, app: string): Plan & { switch: NonNullable<Plan["switch"]> } {
-  const { current } = requireApp(engine, app);
+  const { current } = engine.journal.apps.require(app);
   if (current === undefined) throw new HostdError("not-staged", `${app} runs nothing on this node`);
   const generation = engine.journal.generations.require(app, current);
   const { image, version, config } = generation;
@@ -347,13 +347,4 @@ function snapshotPlan(engine: Engine, app: string, wanted = "never"): Plan {
   const count = engine.journal.snapshots.list(app).length + engine.journal.operations.list({ app, limit: 1 }).length;
   const snapshot = `asked-${engine.clock.date().getTime().toString(36)}-${count}`;
   return { switch: { ...plan.switch, snapshot, ...(ttl === undefined ? {} : { ttl }) } };
-}
-
-function requireApp(engine: Engine, app: string) {
-  const found = engine.journal.apps.get(app);
-  if (found !== undefined) return found;
-  const known = engine.journal.apps.list().map((entry) => entry.app);
-  throw new HostdError("unknown-app", `no app ${JSON.stringify(app)} on this node`, {
-    hint: known.length === 0 ? "hostd stage APP brings one" : `it has ${known.join(", ")}`,
-  });
 }

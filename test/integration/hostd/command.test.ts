@@ -120,6 +120,11 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
         status: 2,
         json: { error: { code: "unknown-image", message: "shop has no generation 99" } },
       });
+      expect(command(rig, "hostd", "logs", "shop", "--generation", "1")).toMatchObject({
+        status: 2,
+        json: { error: { code: "unknown-image", message: expect.stringContaining("1 is not kept any more") } },
+      });
+      expect(command(rig, "hostd", "logs", "shop", "--generation", "3").status).toBe(0);
     }));
 
   test("config diff changes nothing: no config version is made by looking", () =>
@@ -157,6 +162,14 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
         status: 3,
         json: { reason: { code: "no-release", hint: "ostler promote web --to production releases it" } },
       });
+      expect(command(rig, "hostd", "changes", "web", "--no-json").text).toContain("stage web");
+      for (const words of [
+        ["snapshot", "list", "shop"],
+        ["changes", "shop"],
+        ["logs", "shop"],
+      ]) {
+        expect(command(rig, "hostd", ...words)).toMatchObject({ status: 2, json: { error: { code: "unknown-app" } } });
+      }
       expect(command(rig, "hostd", "changes", "99")).toMatchObject({ status: 2 });
       expect(command(rig, "hostd", "rolback", "shop").error).toContain("did you mean hostd rollback?");
     }));
