@@ -304,7 +304,9 @@ export const healthDocumentSchema = z.object({
   healthy: z.boolean(),
   /** Green: all well. Red: one is sick or kept stopped. Unknown: one is being judged, or was not looked at yet. */
   verdict: z.enum(HEALTH_VERDICTS),
-  apps: z.array(appStatusSchema.pick({ app: true, health: true, checks: true, hostChecks: true, hold: true })),
+  apps: z.array(
+    appStatusSchema.pick({ app: true, health: true, checks: true, hostChecks: true, hold: true, lastRun: true }),
+  ),
 });
 
 export const logDocumentSchema = z.object({

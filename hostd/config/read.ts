@@ -9,6 +9,8 @@ export const LAYER_LIMITS = { text: 64 * 1024, depth: 16, values: 2_000, name: 1
 
 const TOO_DEEP = `expected at most ${LAYER_LIMITS.depth} levels`;
 
+const ONE_DOCUMENT = "expected one document, another one begins here";
+
 /** Offset and length in the text, and what is wrong there. */
 type Report = (range: readonly [number, number], message: string) => void;
 
@@ -49,8 +51,10 @@ function parse(text: string, lines: LineCounter, reading: Reading): Tree | undef
       schema: "core",
       prettyErrors: false,
     });
-    for (const { pos, message } of [...document.errors, ...document.warnings])
-      reading.report(pos, isDeep(message) ? TOO_DEEP : lower(message));
+    for (const { code, pos, message } of [...document.errors, ...document.warnings]) {
+      const isSecond = code === "MULTIPLE_DOCS";
+      reading.report(pos, isSecond ? ONE_DOCUMENT : isDeep(message) ? TOO_DEEP : lower(message));
+    }
     if (document.errors.length > 0) return undefined;
     const { contents } = document;
     if (contents === null || (isScalar(contents) && contents.value === null)) return { line: 1, members: {} };
@@ -121,14 +125,18 @@ function within(node: ParsedNode, reading: Reading, depth: number): boolean {
 }
 
 function scalarOf(node: Scalar.Parsed, { report }: Reading): Json {
-  const { value, source } = node;
+  const { value, source, tag } = node;
+  if (tag !== undefined) {
+    report(rangeOf(node), "tags are not taken: write the value itself, text in quotes");
+    return null;
+  }
   if (typeof value === "string") {
     if (value.includes("\0")) report(rangeOf(node), "expected text without NUL");
     return value;
   }
   if (value === null) return null;
   if (typeof value !== "number" && typeof value !== "boolean") {
-    report(rangeOf(node), "tags are not taken: expected text, a number, true or false");
+    report(rangeOf(node), "expected text, a number, true or false");
     return null;
   }
   const written = JSON.stringify(value);

@@ -2,6 +2,7 @@ import { Failure, toFailureDocument } from "../../manifests/failure.ts";
 import type { HealthDocument, HealthVerdict } from "../../manifests/node.ts";
 import { table } from "../../terminal/table.ts";
 import type { Verb } from "../../terminal/verb.ts";
+import { howRunEnded } from "../exit.ts";
 import { clientOf, SOCKET_OPTION } from "./answer.ts";
 
 export const verb: Verb = {
@@ -25,8 +26,8 @@ const EXITS: Record<HealthVerdict, number> = { green: 0, red: 1, unknown: 2 };
 
 function show({ verdict, apps }: HealthDocument): string {
   if (apps.length === 0) return `${verdict}: no apps`;
-  const rows = apps.flatMap(({ app, health, checks, hostChecks, hold }) => [
-    [app, health, hold ?? ""],
+  const rows = apps.flatMap(({ app, health, checks, hostChecks, hold, lastRun }) => [
+    [app, health, hold ?? (lastRun === undefined ? "" : `last run: ${howRunEnded(lastRun)}`)],
     ...checks.map(({ check, ok, detail }) => [`  ${check}`, ok ? "ok" : "bad", detail]),
     ...hostChecks.map(({ check, outcome, detail }) => [`  ${check}`, outcome, detail]),
   ]);

@@ -18,6 +18,11 @@ export const verb: Verb = {
       });
     }
     const value = (await readInput()).replace(/\r?\n$/, "");
+    if (value === "") {
+      throw new Failure("usage", "bad-input", "standard input: expected the secret, found nothing", {
+        hint: `hostd secret set ${secret} < FILE, hostd secret forget ${secret} ends the name`,
+      });
+    }
     const config = await clientOf(invocation).setSecret(secret, value);
     return { json: config, text: [`set ${secret}: revision ${config.revision}`, ...driftLines(config)].join("\n") };
   },

@@ -290,6 +290,10 @@ describeWith(NEEDS, "config in layers", () => {
         "no template on this node reads smtp.port",
       );
       expect(hostd(rig, ["config", "set", "site", join(rig.directory, "none")]).status).toBe(2);
+      expect(hostd(rig, ["secret", "set", "key"], "")).toMatchObject({
+        status: 2,
+        error: expect.stringMatching(/^error: standard input: expected the secret, found nothing\nhint: /),
+      });
       expect(hostd(rig, ["secret", "set", "key", "--no-json"], `${SECRET}\n`).text).toContain("set key: revision 2");
       expect(hostd(rig, ["activate", "shop"]).status).toBe(0);
       expect(await rig.get("/config")).toBe(`good day: ${SECRET}`);

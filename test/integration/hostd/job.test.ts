@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -9,6 +10,7 @@ import { eventually, type Rig, unlessRefused, withRig } from "../../hostd/rig.ts
 import { wrongJournal } from "../../hostd/whole.ts";
 import { describeWith } from "../../needs.ts";
 
+const root = join(import.meta.dirname, "../../..");
 const NEEDS = { root: true, programs: ["bwrap", "perl", "mkfs.ext4", "losetup"] };
 const QUICK = { seconds: 0.05, exit: 0 };
 
@@ -59,6 +61,14 @@ describeWith(NEEDS, "a job", () => {
       });
       expect(failed.notes.join()).toMatch(/kept the data written meanwhile.*before-g2.*quarantined 2/s);
       expect((await rig.client.health()).verdict).toBe("red");
+      const health = spawnSync(join(root, "bin/hostd"), [
+        "health",
+        "--no-json",
+        "--socket",
+        join(rig.run, "hostd.sock"),
+      ]);
+      expect(health.status).toBe(1);
+      expect(String(health.stdout)).toMatch(/shop +unhealthy +last run: exit code 3 after \d/);
       expect((await rig.client.logs("shop")).log).toContain("ends with 3");
 
       expect(await rig.operate("run")).toMatchObject({ state: "done", to: 3 });

@@ -74,8 +74,10 @@ describe("readLayer", () => {
 
   test.each([
     ["a: [", "site.yaml:1:"],
-    ["a: 1\n---\nb: 2", "site.yaml:2:1: source contains multiple documents"],
+    ["a: 1\n---\nb: 2", "site.yaml:2:1: expected one document, another one begins here\n"],
     ["a: !!binary aGk=", "tags are not taken"],
+    ['a: !!int "5"', "tags are not taken"],
+    ["a: !!str 5", "tags are not taken"],
     ["__proto__: 1", "expected a name"],
     ["? [a]\n: 1", "expected a name"],
     ["<<: {a: 1}", "expected a name"],
