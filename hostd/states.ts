@@ -92,7 +92,7 @@ export const STEPS = {
     does: "wait until its checks are good and stay good (a job: for its end), then required.d; proven beside, once more good alone",
     afterCrash: "resume",
   },
-  ready: { does: "run the new version's READY hook", afterCrash: "resume" },
+  ready: { does: "run the new version's READY hook; in a rollback then its REVERTED hook", afterCrash: "resume" },
   commit: {
     does: "bless slot and generation; quarantine what a rollback left; run green.d",
     afterCrash: "resume",
