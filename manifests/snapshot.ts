@@ -15,6 +15,8 @@ export const recordedDigestSchema = z.object({
   bytes: z.int(),
   /** When it was read, which is after it was taken. */
   at: time,
+  /** Since when readings find something else; absent where the last one was as recorded. */
+  damaged: time.optional(),
 });
 
 export const snapshotDocumentSchema = z.object({

@@ -29,9 +29,9 @@ export function migrates(app: App, present: number | undefined, kind: OperationK
   return (kind !== "rollback" && kind !== "run") || isBehind(app, present);
 }
 
-/** Snapshots, newest first, that the image could read: what a refused rollback names. */
+/** Sound snapshots, newest first, that the image could read: what a refused rollback names. */
 export function readableSnapshots(app: App, snapshots: readonly SnapshotDocument[]): SnapshotDocument[] {
-  return snapshots.filter((snapshot) => canRead(app, snapshot.format));
+  return snapshots.filter(({ format, digest }) => canRead(app, format) && digest?.damaged === undefined);
 }
 
 /** What an image reads, in words: `format 2`, `formats >=1 <3`. */

@@ -32,6 +32,8 @@ export interface Snapshots {
   add(snapshot: Omit<SnapshotDocument, "taken" | "digest" | "expires"> & { expires: string | undefined }): void;
   /** What a first whole reading found; later ones never change it. */
   record(app: string, id: string, digest: RecordedDigest): void;
+  /** Since when it is not what was recorded; undefined: it is. */
+  damage(app: string, id: string, since: string | undefined): void;
   /** From now on it is not there any more, whatever happens to its bytes; `stay` takes that back. */
   leave(operation: number, app: string, id: string): void;
   stay(app: string, id: string): void;
@@ -92,6 +94,11 @@ export function openSnapshots(database: Database, events: Events, operations: Op
         app,
         id,
       ]),
+    damage: (app, id, since) =>
+      void database.run(
+        "UPDATE snapshots SET digest = json_patch(digest, json_object('damaged', ?)) WHERE app = ? AND id = ?",
+        [since, app, id],
+      ),
     leave(operation, app, id) {
       database.transaction(() => {
         operations.requireLock(operation, app, "switch");

@@ -1,4 +1,5 @@
 import { type Digest, shortDigest } from "../../manifests/digest.ts";
+import type { SnapshotDocument } from "../../manifests/snapshot.ts";
 import { HostdError } from "../error.ts";
 import {
   type Candidate,
@@ -143,9 +144,20 @@ function slotOf(situation: RollbackSituation, image: Digest) {
 
 function snapshotOf(situation: RollbackSituation, id: string) {
   const found = situation.snapshots.find((snapshot) => snapshot.id === id);
+  if (found?.digest?.damaged !== undefined) throw damaged(found, found.digest.damaged);
   if (found !== undefined) return found;
   const known = situation.snapshots.map((snapshot) => snapshot.id);
   throw new HostdError("unknown-snapshot", `${situation.app} has no snapshot ${JSON.stringify(id)}`, {
     hint: known.length === 0 ? `${situation.app} has no snapshots` : `it has ${known.join(", ")}`,
   });
+}
+
+function damaged({ app, id }: SnapshotDocument, since: string): HostdError {
+  return new HostdError(
+    "snapshot-damaged",
+    `snapshot ${id} of ${app}: expected what was recorded, found other since ${since}`,
+    {
+      hint: `hostd snapshot list ${app} shows others; hostd snapshot verify ${app} ${id} reads it again`,
+    },
+  );
 }

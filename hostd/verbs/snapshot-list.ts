@@ -26,7 +26,7 @@ function showSnapshots({ snapshots }: SnapshotsDocument): string {
     size === undefined ? "" : bytes(size.bytes),
     size?.exclusive === undefined ? "" : bytes(size.exclusive),
     expires === undefined ? "forgotten" : when(expires),
-    digest === undefined ? "not yet" : when(digest.at),
+    digest === undefined ? "not yet" : digest.damaged === undefined ? when(digest.at) : `BAD ${when(digest.damaged)}`,
     reason,
   ]);
   const below = snapshots.map(({ kept }) => (kept === undefined ? [] : [`kept: ${kept}`]));

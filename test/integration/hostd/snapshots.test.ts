@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { cpSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -89,8 +90,17 @@ describeWith(NEEDS, "snapshots", () => {
       expect(first.recorded).toBeUndefined();
       const second = await rig.client.verifySnapshot("shop", id);
       expect(second).toMatchObject({ outcome: "same", recorded: first.found, found: { value: first.found.value } });
-      writeFileSync(join(rig.state, "data/shop/snapshots", id, "records"), "0 by 9.9.9\n");
-      expect(await rig.client.verifySnapshot("shop", id)).toMatchObject({ outcome: "differs", recorded: first.found });
+      const [file, whole] = [join(rig.state, "data/shop/snapshots", id, "records"), join(rig.directory, "records")];
+      const back = { to: "current", withData: id };
+      execFileSync("cp", ["--archive", file, whole]);
+      writeFileSync(file, "0 by 9.9.9\n");
+      const bad = await rig.client.verifySnapshot("shop", id);
+      expect(bad).toMatchObject({ outcome: "differs", recorded: first.found });
+      expect(await rig.client.snapshots("shop")).toMatchObject({ snapshots: [{ digest: { damaged: bad.at } }] });
+      await expect(rig.client.begin("shop", "rollback", back)).rejects.toMatchObject({ code: "snapshot-damaged" });
+      execFileSync("cp", ["--archive", whole, file]);
+      expect(await rig.client.verifySnapshot("shop", id)).toMatchObject({ outcome: "same" });
+      expect(await rig.operate("rollback", back)).toMatchObject({ state: "done" });
       await expect(rig.client.verifySnapshot("shop", "none")).rejects.toMatchObject({ code: "unknown-snapshot" });
     }));
 

@@ -44,10 +44,12 @@ test("migrates: with a hook; in a rollback or a run only data of an older format
   expect(migrates({ ...hooked, data: [] }, 1, "run")).toBe(false);
 });
 
-test("readableSnapshots: those the image could work with, newest first", () => {
+test("readableSnapshots: those the image could work with that are not damaged, newest first", () => {
   const about = { app: "shop", operation: 1, reason: "", taken: "", consistency: "stopped" } as const;
   const snapshot = (id: string, format: number) => ({ ...about, id, format });
-  const snapshots = [snapshot("c", 3), snapshot("b", 2), snapshot("a", 1)];
+  const digest = { value: "1", files: 1, bytes: 1, at: "", damaged: "2026-11-28T12:00:00.000Z" };
+  const bad = { ...snapshot("bad", 2), digest };
+  const snapshots = [bad, snapshot("c", 3), snapshot("b", 2), snapshot("a", 1)];
   expect(readableSnapshots(app([{ path, format: 2, reads: "1 || 2" }]), snapshots).map(({ id }) => id)).toEqual([
     "b",
     "a",

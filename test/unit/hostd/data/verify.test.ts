@@ -30,6 +30,7 @@ function engineOf(onRead: (reading: Reading) => unknown) {
           return found;
         },
         record: (_app: string, id: string, digest: RecordedDigest) => known.set(id, { digest }),
+        damage: (_app: string, _id: string, since: string | undefined) => told.push(`damaged since ${since}`),
       },
       events: { append: (kind: string) => told.push(kind) },
     },
@@ -57,7 +58,7 @@ test("what another reading recorded meanwhile is what this one is compared with"
   const { engine, told, known } = engineOf(({ known }) => known.set("one", { digest: other }));
   expect(await verifySnapshot(engine, "shop", "one")).toMatchObject({ outcome: "differs", recorded: other });
   expect(known.get("one")?.digest).toBe(other);
-  expect(told).toEqual(["snapshot.damaged"]);
+  expect(told).toEqual(["damaged since 1970-01-01T00:00:00.000Z", "snapshot.damaged"]);
 });
 
 test("nothing is recorded of one that was forgotten meanwhile", async () => {

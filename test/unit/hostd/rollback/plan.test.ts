@@ -70,6 +70,14 @@ describe("planRollback", () => {
     expect(planRollback(situation(), { withData: "before-g2" }).restore).toBe("before-g2");
   });
 
+  test("refuses data that is not what was recorded of it", () => {
+    const digest = { value: "1", files: 1, bytes: 1, at: "", damaged: "2026-11-28T12:00:00.000Z" };
+    const snapshots = situation().snapshots.map((snapshot) => ({ ...snapshot, digest }));
+    expect(() => planRollback(situation({ snapshots }), { withData: "before-g2" })).toThrow(
+      "snapshot before-g2 of shop: expected what was recorded, found other since 2026-11-28T12:00:00.000Z",
+    );
+  });
+
   test("config alone goes back to the one before, or to a version, and the image stays", () => {
     const given = situation({
       current: { number: 3, image: B, config: 3 },
