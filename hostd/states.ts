@@ -51,7 +51,10 @@ export const STEPS = {
     does: "judge the new generation beside the old one, by answers that the old one cannot give, then required.d",
     afterCrash: "undo",
   },
-  drain: { does: "run the old version's DRAIN hook", afterCrash: "undo" },
+  drain: {
+    does: "run the old version's DRAIN hook; that it fails ends the switch, and is noted alone in a rollback",
+    afterCrash: "undo",
+  },
   stop: {
     does: "stop the old generation; its LISTEN sockets stay open",
     undo: "start the old generation",

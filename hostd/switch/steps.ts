@@ -1,3 +1,4 @@
+import { toFailureDocument } from "../../manifests/failure.ts";
 import { passGate, tellVerdict } from "../checks/gate.ts";
 import { planConfig } from "../config/choose.ts";
 import { realFiles } from "../config/files.ts";
@@ -129,10 +130,16 @@ export async function prove(context: Context): Promise<string> {
   return await judgeNew(context, "beside");
 }
 
+/** In a rollback what fails is noted alone: a version must be left even though it cannot drain. */
 export async function drain(context: Context): Promise<void> {
   const { from, hold } = switchOf(context);
   if (from === undefined || hold !== undefined) return;
-  await runHook(context, from, "drain", "drain-failed");
+  try {
+    await runHook(context, from, "drain", "drain-failed");
+  } catch (error) {
+    if (context.kind !== "rollback") throw error;
+    context.note(`left without a drain: ${toFailureDocument(error).message}`);
+  }
 }
 
 export async function stop(context: Context): Promise<void> {

@@ -42,6 +42,16 @@ describeWith(NEEDS, "the hooks of a switch", () => {
       }),
   );
 
+  test("a DRAIN that fails is noted by a rollback, which goes on: no version is there for ever", () =>
+    withRig(async (rig) => {
+      await live(rig, { version: "1.0.0" });
+      await live(rig, { version: "1.1.0", hooks: { drain: hook("exit 3") } });
+      const back = await rig.operate("rollback");
+      expect(back).toMatchObject({ state: "done" });
+      expect(back.notes).toContain("left without a drain: shop 1.1.0: DRAIN hook failed: exit code 3");
+      expect(await rig.get("/version")).toBe("1.0.0");
+    }));
+
   test.each([false, true])(
     "a READY that fails is a failed switch, and the old version joins again; start-first: %s",
     (startFirst) =>
