@@ -74,8 +74,8 @@ function ofApps(apps: readonly AppOf[]): Family[] {
     ),
     gauge(
       "hostd_app_healthy",
-      "1 while all checks are good",
-      each(({ health }) => (health === "healthy" ? 1 : 0)),
+      "1 while all checks are good; absent where nothing runs",
+      each(({ current, health }) => (current === undefined ? undefined : Number(health === "healthy"))),
     ),
     gauge(
       "hostd_app_held",

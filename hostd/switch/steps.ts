@@ -78,7 +78,9 @@ export async function endTrial(context: Context): Promise<void> {
   const old = from === undefined ? undefined : launchable(engine, app, from);
   closeTrial(context);
   if (old?.slot.image !== image) await engine.node.unmountSlot(app, image);
-  if (old === undefined) await engine.node.removeHolder(app);
+  if (old !== undefined) return;
+  await engine.node.removeHolder(app);
+  engine.board.clear(app); // nothing is left that it could be true of
 }
 
 /** Writes that the trial ended without success. Only a version at fault is condemned, and never the one that goes on running. */

@@ -167,12 +167,15 @@ describeWith(NEEDS, "hostd from release to rollback", () => {
       expect(current).toMatchObject({ number: 1, data: { format: 1 } });
     }));
 
-  test("the first version ever that is no good leaves nothing running and nothing listening", () =>
+  test("the first version ever that is no good leaves nothing running, listening, or told as unhealthy", () =>
     withRig(async (rig) => {
       await rig.publish({ version: "1.0.0", how: "sick", within: 300 });
       await rig.start();
       expect(await rig.operate("deploy")).toMatchObject({ state: "failed", reverted: true });
-      expect(await rig.client.app("shop")).not.toHaveProperty("current");
+      const app = await rig.client.app("shop");
+      expect(app).not.toHaveProperty("current");
+      expect(app).toMatchObject({ health: "unknown", checks: [] });
+      expect(await rig.client.metrics()).not.toMatch(/hostd_(app_healthy|check_good)\{/);
       await expect(rig.get("/version")).rejects.toThrow();
     }));
 });
