@@ -69,7 +69,7 @@ export async function takeSteps(input: StepsInput): Promise<TakenSteps> {
   const start = recipe.deploy?.from === undefined ? bootstrap : bases.chainOf(recipe.deploy.from);
   const image = await takeSection("deploy", start, bootstrap);
   const steps = taken.map((step, index) => ({ section: reports[index]?.section ?? "deploy", inputs: step.inputs }));
-  if (reports.some((report) => !report.cached)) {
+  if (JSON.stringify(steps) !== JSON.stringify(last?.steps)) {
     await shop.cache.put("last", lastKey, { steps } satisfies LastBuild);
     await shop.cache.trim("reads", READS_KEPT);
   }
