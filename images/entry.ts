@@ -32,6 +32,8 @@ export interface Entry {
 /** An entry and where the content of a file comes from: a path on this machine, or bytes. */
 export interface SourceEntry extends Entry {
   content?: { file: string | Buffer } | { bytes: Buffer };
+  /** SHA-256 (hex) of a file's content, where it is known: a layer holds no other. */
+  sha256?: string;
 }
 
 /** An entry of root's from 1970 that is empty and has no attributes; a character device of it is overlayfs's whiteout. */

@@ -33,6 +33,7 @@ export interface Cache {
   /** A kept tree; undefined where there is none. */
   tree(id: string): Promise<CachedTree | undefined>;
   listing(tree: CachedTree): Promise<ListedEntry[]>;
+  /** A record; undefined where there is none, and where it cannot be read: what it says can be found out again. */
   get<T>(kind: RecordKind, key: string): Promise<T | undefined>;
   put(kind: RecordKind, key: string, value: unknown): Promise<void>;
   /** Keeps the newest `count` records of a kind whose loss costs nothing but an explanation. */
@@ -78,12 +79,20 @@ export async function openCache(directory: string): Promise<Cache> {
     },
     async get<T>(kind: RecordKind, key: string) {
       const text = await unlessMissing(readFile(recordPath(kind, key), "utf8"));
-      return text === undefined ? undefined : (JSON.parse(text) as T);
+      return text === undefined ? undefined : (parseRecord(text) as T | undefined);
     },
     trim: (kind, count) => keepNewest(join(directory, kind), count),
     put: (kind, key, value) => writeDurably(recordPath(kind, key), `${JSON.stringify(value)}\n`),
   };
   return cache;
+}
+
+function parseRecord(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 async function moveUnlessThere(from: string, to: string): Promise<void> {

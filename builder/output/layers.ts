@@ -1,9 +1,12 @@
+import { dirname } from "node:path";
+import { LayerError } from "../../images/layer/error.ts";
 import { isWhiteout } from "../../images/layer/markers.ts";
 import { type PackedLayer, packLayer } from "../../images/layer/pack.ts";
 import type { Store } from "../../images/store.ts";
 import type { Compression } from "../../images/zstd.ts";
 import { type Cache, type CachedTree, keyOf } from "../cache/cache.ts";
 import type { Chain, Views } from "../chain.ts";
+import { BuildError } from "../error.ts";
 import { BUILD_FORMAT } from "../format.ts";
 import { isOpaque, type ListedEntry } from "../tree/listing.ts";
 import { squash } from "../tree/squash.ts";
@@ -55,7 +58,8 @@ export async function packSection(input: SectionTrees, shop: LayerShop): Promise
     return { ...known, section, reused: true };
   const listings = await Promise.all(trees.map((tree) => shop.cache.listing(tree)));
   const entries = await squashOver(listings, below, shop);
-  const packed = await packLayer(shop.store, entries, { section, compression: shop.compression });
+  const options = { section, compression: shop.compression };
+  const packed = await packLayer(shop.store, entries, options).catch((error) => throwDamaged(error, trees));
   await shop.cache.put("packs", key, packed);
   return { ...packed, section, reused: false };
 }
@@ -68,4 +72,15 @@ async function squashOver(listings: readonly ListedEntry[][], below: Chain, shop
   if (!all.some((entry) => isWhiteout(entry) || isOpaque(entry))) return all;
   const view = await shop.views(below);
   return squash(listings, { below: { kind: "tree", has: (path) => view.at(path) !== undefined }, drop });
+}
+
+function throwDamaged(error: unknown, trees: readonly CachedTree[]): never {
+  if (!(error instanceof LayerError) || error.code !== "layer-changed") throw error;
+  const tree = trees.find(({ directory }) => error.message.includes(directory));
+  if (tree === undefined) throw error;
+  const directory = dirname(tree.directory);
+  throw new BuildError("cache-damaged", `${directory} is no longer what a step left there: ${error.message}`, {
+    hint: `\`rm -r ${directory}\`, then build again; and look at the disk`,
+    cause: error,
+  });
 }

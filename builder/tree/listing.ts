@@ -3,10 +3,8 @@ import { type Entry, type EntryType, hostPath, type SourceEntry } from "../../im
 import { OPAQUE_XATTR } from "../../images/layer/markers.ts";
 import { isVolatile } from "./volatile.ts";
 
-/** An entry of a step's result with the SHA-256 of its content (hex) where it is a file. */
-export interface ListedEntry extends SourceEntry {
-  sha256?: string;
-}
+/** An entry of a step's result; a file's has its SHA-256. */
+export type ListedEntry = SourceEntry;
 
 /** A directory that hides everything the trees below hold in its place. */
 export function isOpaque(entry: Entry): boolean {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { READ_SIZE } from "../../effects/source.ts";
 import type { SourceEntry, TarVisitor } from "../entry.ts";
@@ -7,7 +8,7 @@ import { layerError } from "./error.ts";
 /**
  * The tar bytes of entries, in pieces of READ_SIZE; the visitor sees each entry and its content on the way. Contents
  * are read straight into the pieces, by synchronous calls, since one promise per small file would cost more than
- * reading it. Refuses a file whose size is not what its entry says.
+ * reading it. Refuses a file whose size, or whose SHA-256 where one is known, is not what its entry says.
  */
 export async function* archive(
   entries: Iterable<SourceEntry> | AsyncIterable<SourceEntry>,
@@ -18,10 +19,13 @@ export async function* archive(
     visitor.entry(entry);
     pieces.append(encodeHeader(entry));
     if (entry.type === "file" && entry.size > 0) {
+      const hash = entry.sha256 === undefined ? undefined : createHash("sha256");
       for (const part of contentOf(entry, pieces)) {
         visitor.data(part);
+        hash?.update(part);
         yield* pieces.taken();
       }
+      checkContent(entry, hash?.digest("hex"));
       pieces.append(padding(entry.size));
     }
     yield* pieces.taken();
@@ -110,6 +114,16 @@ function checkSize(entry: SourceEntry, size: number): void {
   throw layerError(
     "layer-changed",
     entry.path,
-    `expected ${entry.size} bytes, got ${size}: it changed while it was read`,
+    `expected ${entry.size} bytes, got ${size}: it changed while it was read${placeOf(entry)}`,
   );
+}
+
+function checkContent(entry: SourceEntry, sha256: string | undefined): void {
+  if (sha256 === entry.sha256) return;
+  const message = `expected content with SHA-256 ${entry.sha256}, got ${sha256}${placeOf(entry)}`;
+  throw layerError("layer-changed", entry.path, message);
+}
+
+function placeOf({ content }: SourceEntry): string {
+  return content !== undefined && "file" in content ? ` in ${content.file}` : "";
 }

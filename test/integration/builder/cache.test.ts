@@ -1,4 +1,4 @@
-import { chmodSync, cpSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { BuildResult } from "../../../builder/build.ts";
@@ -124,6 +124,57 @@ describeWith({ root: true, programs: ["bwrap", "getfattr", "zstd"] }, "the step 
     expect(made(await workshop.build(`# a comment\n\n${RECIPE}`))).toEqual([]);
     const result = await workshop.build(RECIPE.replace("BOOTSTRAP", "BOOTSTRAP\nENV COLOUR=blue"));
     expect(reasons(result)[0]).toBe("variable COLOUR changed");
+  });
+
+  test("a miss is explained from the last build, also where that took every step from the cache", async () => {
+    const workshop = open("last");
+    const [one, two] = [RECIPE, RECIPE.replace("BOOTSTRAP", "BOOTSTRAP\nENV COLOUR=blue")];
+    await workshop.build(one);
+    await workshop.build(two);
+    expect(made(await workshop.build(one))).toEqual([]);
+    workshop.write("src/server.mjs", "two\n");
+    expect(reasons(await workshop.build(one))[0]).toBe("COPY src/: src/server.mjs changed");
+    const elsewhere = openWorkshop(shared, "last-elsewhere", workshop.home);
+    cpSync(workshop.directory, elsewhere.directory, { recursive: true });
+    expect(made(await elsewhere.build(one))).toEqual([]);
+    elsewhere.write("package.json", "[]\n");
+    expect(reasons(await elsewhere.build(one))[0]).toBe("COPY package.json: package.json changed");
+  });
+
+  test("a file that changed in the cache becomes no layer: the tree is named, and without it the build mends itself", async () => {
+    const workshop = open("damaged");
+    const { layers, steps } = await workshop.build(RECIPE);
+    const [layer] = layers.slice(-1);
+    const trees = join(workshop.home, "cache/trees");
+    const tree = readdirSync(trees).find((id) => existsSync(join(trees, id, "root/opt/src/server.mjs"))) ?? "";
+    const blob = join(workshop.home, "store/blobs", (layer?.digest ?? "").replace(":", "/"));
+    for (const text of ["ONE\n", "longer\n"]) {
+      writeFileSync(join(trees, tree, "root/opt/src/server.mjs"), text);
+      rmSync(blob, { force: true });
+      await expect(workshop.build(RECIPE)).rejects.toMatchObject({
+        code: "cache-damaged",
+        message: expect.stringContaining(
+          `${join(trees, tree)} is no longer what a step left there: layer entry opt/src`,
+        ),
+        hint: expect.stringContaining(`rm -r ${join(trees, tree)}`),
+      });
+      expect(existsSync(blob)).toBe(false);
+    }
+    rmSync(join(trees, tree), { recursive: true });
+    const mended = await workshop.build(RECIPE);
+    expect(made(mended)).toEqual([4]);
+    expect(mended.layers.slice(-1)).toMatchObject([{ digest: layer?.digest }]);
+    expect(steps).toHaveLength(5);
+  });
+
+  test("a record that cannot be read is a miss", async () => {
+    const workshop = open("empty-record");
+    const { descriptor } = await workshop.build(RECIPE);
+    for (const kind of ["steps", "packs", "facts", "reads", "last", "hashes"]) {
+      const directory = join(workshop.home, "cache", kind);
+      for (const name of readdirSync(directory)) writeFileSync(join(directory, name), "");
+    }
+    expect((await workshop.build(RECIPE)).descriptor).toEqual(descriptor);
   });
 
   test("a step whose result is the same content as before keeps the cache of the steps after it", async () => {
