@@ -3,7 +3,11 @@ import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 import { hasErrno } from "../../effects/errno.ts";
 import { READ_SIZE } from "../../effects/source.ts";
+import { CompressionError } from "../../images/compression-error.ts";
+import { LayerError } from "../../images/layer/error.ts";
 import { unpackLayer } from "../../images/layer/unpack.ts";
+import { TarError } from "../../images/tar/error.ts";
+import type { Failure } from "../../manifests/failure.ts";
 import { MEDIA_TYPES } from "../../manifests/image.ts";
 import { EMPTY_CHAIN } from "../chain.ts";
 import { BuildError } from "../error.ts";
@@ -23,7 +27,9 @@ export async function importTar(path: string, from: From, shop: BaseShop): Promi
     const root = join(tree, "root");
     await mkdir(tree);
     const bytes = createReadStream(path, { highWaterMark: READ_SIZE });
-    await unpackLayer(bytes, mediaType, undefined, root, { missingParents: "create" });
+    await unpackLayer(bytes, mediaType, undefined, root, { missingParents: "create" }).catch((error) => {
+      throw isDamage(error) ? damaged(path, from, error) : error;
+    });
     const entries = await scanTree(root, shop.epoch);
     const layer = await packBase([entries], shop);
     const trees = [await shop.cache.keepTree(tree, entries, EMPTY_CHAIN.id)];
@@ -53,4 +59,16 @@ async function inspect(path: string, from: From): Promise<{ mediaType: string; s
 function mediaTypeOf(start: Buffer): string {
   if (start.readUInt16BE(0) === 0x1f8b) return MEDIA_TYPES.layerGzip;
   return start.readUInt32LE(0) === 0xfd2fb528 ? MEDIA_TYPES.layerZstd : MEDIA_TYPES.layerTar;
+}
+
+function isDamage(error: unknown): error is Failure {
+  return error instanceof TarError || error instanceof LayerError || error instanceof CompressionError;
+}
+
+function damaged(path: string, from: From, cause: Failure): BuildError {
+  const message = `FROM ${from.reference}: ${path}: expected a root file system as tar: ${cause.message}`;
+  return new BuildError("base-damaged", message, {
+    hint: "make the archive again: `tar --numeric-owner -cf FILE -C ROOT .`",
+    cause,
+  });
 }

@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { writeDurably } from "../../effects/durable.ts";
 import { unlessMissing } from "../../effects/errno.ts";
 import type { Digest } from "../../manifests/digest.ts";
+import { DocumentError } from "../../manifests/document.ts";
 import { type Lock, parseLock } from "../../manifests/lock.ts";
 import { BuildError } from "../error.ts";
 
@@ -16,7 +17,7 @@ function lockFileOf(recipeFile: string): string {
 /** The lock beside a recipe; undefined where there is none yet. With `locked`, a missing one is refused. */
 export async function readLock(recipeFile: string, use: LockUse): Promise<Lock | undefined> {
   const bytes = await unlessMissing(readFile(lockFileOf(recipeFile)));
-  if (bytes !== undefined) return parseLock(bytes);
+  if (bytes !== undefined) return parseLockFile(bytes, lockFileOf(recipeFile));
   if (use !== "locked") return undefined;
   throw new BuildError(
     "lock-missing",
@@ -25,6 +26,18 @@ export async function readLock(recipeFile: string, use: LockUse): Promise<Lock |
       hint: `ostler build ${basename(recipeFile)} writes it: commit it beside the recipe`,
     },
   );
+}
+
+function parseLockFile(bytes: Uint8Array, file: string): Lock {
+  try {
+    return parseLock(bytes);
+  } catch (error) {
+    if (!(error instanceof DocumentError)) throw error;
+    throw new BuildError("lock-damaged", `${file}: ${error.message}`, {
+      hint: `\`git checkout ${basename(file)}\` brings it back; without it \`ostler build\` pins the bases anew`,
+      cause: error,
+    });
+  }
 }
 
 /** Writes the lock when it says something new. `locked` refuses instead. */

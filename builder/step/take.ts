@@ -1,7 +1,10 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { isReservedName } from "../../images/layer/markers.ts";
 import { type Chain, extendChain } from "../chain.ts";
+import { BuildError } from "../error.ts";
 import type { Step } from "../recipe/recipe.ts";
+import { fromBinary } from "../tree/bytes.ts";
 import type { ListedEntry } from "../tree/listing.ts";
 import { prepareCopy } from "./copy.ts";
 import { type StepInputs, stepKey } from "./inputs.ts";
@@ -64,12 +67,21 @@ export async function makeStep(
       const directory = join(work, "tree");
       await mkdir(directory);
       const entries = await prepared.make(directory, work);
+      expectNames(entries);
       const isChange = entries.length > 1 || !isSameRoot(entries[0], (await shop.views(below)).at(""));
       const tree = isChange ? await shop.cache.keepTree(directory, entries, below.id) : undefined;
       await shop.cache.put("steps", key, { tree: tree?.id } satisfies StepRecord);
       return { ...made, chain: tree === undefined ? below : extendChain(below, tree), tree };
     }),
   );
+}
+
+/** Told here, where it has a line of the recipe, not when the layer is packed. */
+function expectNames(entries: readonly ListedEntry[]): void {
+  const reserved = entries.find((entry) => isReservedName(entry.path));
+  if (reserved === undefined) return;
+  const message = `/${fromBinary(reserved.path)}: expected no name that starts with .wh., which says in a layer what is gone`;
+  throw new BuildError("path", message, { hint: "leave it out: COPY --exclude, .dockerignore, or rm in the same RUN" });
 }
 
 /** A step that leaves the tree as it was makes none of its own: no empty layer, no needless overlay. */

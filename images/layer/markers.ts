@@ -50,6 +50,11 @@ export function readMarker(path: string): { opaque: string } | { gone: string } 
   return { gone: parent === "" ? gone : `${parent}/${gone}` };
 }
 
+/** True for a path whose name a layer would take for a marker. */
+export function isReservedName(path: string): boolean {
+  return nameOf(path).startsWith(WHITEOUT_PREFIX);
+}
+
 /** A marker has no attributes that mean anything, so it has always the same. */
 function marker(parent: string, name: string): SourceEntry {
   return plainEntry(parent === "" ? name : `${parent}/${name}`, "file", 0o644);
@@ -60,7 +65,7 @@ function nameOf(path: string): string {
 }
 
 function refuseReservedName(entry: Entry): void {
-  if (!nameOf(entry.path).startsWith(WHITEOUT_PREFIX)) return;
+  if (!isReservedName(entry.path)) return;
   throw layerError("layer-name", entry.path, `expected a name that does not begin with ${WHITEOUT_PREFIX}`);
 }
 

@@ -82,6 +82,31 @@ describeWith({ root: true, programs: ["bwrap", "getfattr", "zstd", "skopeo"] }, 
     });
   });
 
+  test("a lock and a tar that are damaged are told by their files, with what to do", async () => {
+    const workshop = open();
+    writeFileSync(`${workshop.recipe}.lock`, "<<<<<<< ours\n");
+    await expect(workshop.build("FROM MINI\n")).rejects.toMatchObject({
+      code: "lock-damaged",
+      message: expect.stringContaining("thing.recipe.lock: recipe lock: expected UTF-8 JSON"),
+      hint: expect.stringContaining("git checkout thing.recipe.lock"),
+    });
+    rmSync(`${workshop.recipe}.lock`);
+    const gzip = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0]);
+    for (const [name, bytes] of [
+      ["not.tar", Buffer.alloc(2048, "no tar\n")],
+      ["cut.tar.gz", gzip],
+    ] as const) {
+      writeFileSync(join(workshop.directory, name), bytes);
+      await expect(workshop.build(`FROM tar:${name}\n`)).rejects.toMatchObject({
+        code: "base-damaged",
+        message: expect.stringMatching(
+          new RegExp(`^FROM tar:${name}: /.*/${name}: expected a root file system as tar: `),
+        ),
+        hint: expect.stringContaining("tar --numeric-owner"),
+      });
+    }
+  });
+
   test("a base that is no longer what the lock pins is refused, and the lock stays", async () => {
     const workshop = open();
     const tar = join(workshop.directory, "root.tar");

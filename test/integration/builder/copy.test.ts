@@ -219,6 +219,16 @@ COPY --from=bootstrap /n /copied
     });
   });
 
+  test("a name that means something in a layer is refused where the step stands", async () => {
+    const workshop = open();
+    workshop.write("d/.wh.data", "x");
+    await expect(workshop.build("FROM scratch\nWORKDIR /srv\nCOPY d /d\n")).rejects.toMatchObject({
+      code: "path",
+      message: expect.stringMatching(/thing\.recipe:3: step 2\/2: COPY d \/d: \/d\/\.wh\.data: expected no name that/),
+      hint: expect.stringContaining("--exclude"),
+    });
+  });
+
   test("in a repository tracked files have the modes git has, and the image the time and the id of the commit", async () => {
     const workshop = open();
     workshop.write("src/tracked", "x");
