@@ -14,6 +14,7 @@ import { type Draft, keywordSpan, warn } from "../draft.ts";
 import { quote } from "../problem.ts";
 import { fail, type Instruction } from "../split.ts";
 import { duration, port, whole } from "../values.ts";
+import { skipRemarks } from "../words.ts";
 
 const WINDOW = ["interval", "timeout", "within", "stable"] as const;
 const AGE_FLAG = "max-age";
@@ -62,6 +63,12 @@ export function readHealthcheck(instruction: Instruction, draft: Draft): void {
     warn(draft, instruction, keywordSpan(instruction), { code: "suspicious", message });
   }
   if (word.toUpperCase() === "NONE") {
+    const end = instruction.line.text.trimEnd().length;
+    const next = skipRemarks(instruction.line, rest + word.length);
+    if (next < end) {
+      const message = `unexpected ${quote(instruction.line.text.slice(next, end))} after NONE`;
+      fail(instruction, next, end, { code: "bad-syntax", message, expected: "the end of the instruction" });
+    }
     draft.image.healthcheck = undefined;
     return;
   }

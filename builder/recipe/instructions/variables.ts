@@ -7,7 +7,12 @@ import { setArg, setEnv } from "../scope.ts";
 import { fail, type Instruction } from "../split.ts";
 import { type Span, splitWords } from "../words.ts";
 
-const NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,255}$/;
+const NAME = {
+  pattern: /^[A-Za-z_][A-Za-z0-9_.-]{0,255}$/,
+  expected: "a letter or _, then letters, digits, _ . and -",
+};
+/** `${a-b}` means something else. */
+const ARG_NAME = { pattern: /^[A-Za-z_]\w{0,255}$/, expected: "a letter or _, then letters, digits and _" };
 const SECRET = /(?:^|_)(?:password|passwd|passphrase|secret|token|apikey|api_key|private_key|credentials)$/i;
 
 interface Pair {
@@ -39,7 +44,7 @@ export function readArg(instruction: Instruction, draft: Draft): void {
   if (words.length === 0) missing(instruction, "name or name=default");
   for (const word of words) {
     const { name, nameSpan, valueSpan } = splitPair(instruction, word);
-    checkName(instruction, name, nameSpan);
+    checkName(instruction, name, nameSpan, ARG_NAME);
     checkRoom(instruction, nameSpan, draft.args, name);
     warnOfSecret(draft, instruction, name, nameSpan);
     const given = draft.options.args;
@@ -120,14 +125,14 @@ function splitPair(instruction: Instruction, word: Span, expected?: string): Pai
   };
 }
 
-function checkName(instruction: Instruction, name: string, at: Span): void {
-  if (NAME.test(name)) return;
+function checkName(instruction: Instruction, name: string, at: Span, { pattern, expected } = NAME): void {
+  if (pattern.test(name)) return;
   const end = Math.max(at.end, at.start + 1);
   const message = `bad variable name ${quote(name)}`;
   fail(instruction, at.start, end, {
     code: "bad-value",
     message,
-    expected: "a letter or _, then letters, digits and _",
+    expected,
   });
 }
 

@@ -1139,7 +1139,25 @@ ENV 1A=b
     `shop.recipe:2:5: bad variable name "1A"
   2 | ENV 1A=b
     |     ^^
-  expected a letter or _, then letters, digits and _`,
+  expected a letter or _, then letters, digits, _ . and -`,
+  ],
+  [
+    "an ARG's name is one that a substitution can read, HEALTHCHECK NONE stands alone",
+    `FROM debian:bookworm
+ARG a-b=c
+HEALTHCHECK NONE CMD true
+`,
+    `shop.recipe:2:5: bad variable name "a-b"
+  2 | ARG a-b=c
+    |     ^^^
+  expected a letter or _, then letters, digits and _
+
+shop.recipe:3:18: unexpected "CMD true" after NONE
+  3 | HEALTHCHECK NONE CMD true
+    |                  ^^^^^^^^
+  expected the end of the instruction
+
+2 problems in shop.recipe`,
   ],
   [
     "a pair has its =",
@@ -1771,7 +1789,7 @@ ENV\tA="日本語" e\u0301=2 😀=3
     `shop.recipe:2:13: bad variable name "e\u0301"
   2 | ENV A="日本語" e\u0301=2 😀=3
     |                ^
-  expected a letter or _, then letters, digits and _`,
+  expected a letter or _, then letters, digits, _ . and -`,
   ],
   [
     "a control character cannot reach the terminal",
