@@ -61,7 +61,7 @@ export interface Client {
   status(): Promise<StatusDocument>;
   app(app: string): Promise<AppStatus>;
   changes(filter: { app?: string | undefined; limit?: number | undefined }): Promise<ChangesDocument>;
-  /** The newest of the event log, oldest first. */
+  /** Of the event log, oldest first: the first after an id, else the newest. */
   events(filter: { app?: string | undefined; after?: number; limit: number }): Promise<EventsDocument>;
   health(): Promise<HealthDocument>;
   operation(id: number): Promise<OperationDocument>;

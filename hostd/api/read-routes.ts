@@ -107,7 +107,8 @@ export const READ_ROUTES = [
   route({
     ...reads,
     path: "/v1/events",
-    summary: "The append-only, hash-chained event log, oldest first",
+    summary:
+      "The append-only, hash-chained event log, oldest first: with after the first from there on, else the newest",
     parameters: nothing,
     query: z.strictObject({
       app: appSchema.shape.name.optional(),

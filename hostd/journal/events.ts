@@ -32,6 +32,7 @@ export interface Events {
   append(kind: EventKind, about: EventAbout): void;
   /** Events of one operation, oldest first. */
   of(operation: number): EventDocument[];
+  /** Oldest first: the first so many after an id, so that nobody who reads on misses one; else the newest so many. */
   list(filter: { app?: string | undefined; after?: number | undefined; limit: number }): EventDocument[];
 }
 
@@ -68,13 +69,15 @@ export function openEvents(database: Database, date: () => Date): Events {
         );
       });
     },
-    list({ app, after = 0, limit }) {
+    list({ app, after, limit }) {
       const rows = database.all(
         row,
-        "SELECT * FROM events WHERE id > ? AND (? IS NULL OR app = ?) ORDER BY id DESC LIMIT ?",
-        [after, app, app, limit],
+        `SELECT * FROM events WHERE id > ? AND (? IS NULL OR app = ?)
+          ORDER BY id ${after === undefined ? "DESC" : "ASC"} LIMIT ?`,
+        [after ?? 0, app, app, limit],
       );
-      return rows.map((event) => ({ schema: 1 as const, ...event })).reverse();
+      const events = rows.map((event) => ({ schema: 1 as const, ...event }));
+      return after === undefined ? events.reverse() : events;
     },
     of: (operation) =>
       database

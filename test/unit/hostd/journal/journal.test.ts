@@ -297,6 +297,14 @@ describe("quarantine", () => {
 });
 
 describe("events", () => {
+  test("read page by page none is missed; without a beginning the newest are told", () => {
+    const opened = journal();
+    for (const number of [1, 2, 3, 4, 5]) opened.events.append("app.sick", { app: "shop", detail: { number } });
+    const ids = (after?: number) => opened.events.list({ after, limit: 2 }).map(({ id }) => id);
+    expect([ids(0), ids(2), ids(4), ids(5)]).toEqual([[1, 2], [3, 4], [5], []]);
+    expect(ids()).toEqual([4, 5]);
+  });
+
   test("each names the hash of the one before: what is changed or left out shows", () => {
     const opened = journal();
     for (const number of [1, 2, 3, 4]) opened.events.append("app.sick", { app: "shop", detail: { number } });
