@@ -94,9 +94,9 @@ function ofApps(apps: readonly AppOf[]): Family[] {
     ),
     gauge(
       "hostd_job_success",
-      "1 where the last run of a job ended with exit code 0, 0 where it did not; absent while it is under way",
+      "1 where the last run of a job was good, 0 where its operation failed; absent while it is under way",
       each(({ lastRun }) =>
-        lastRun === undefined || isOpen(lastRun.state) ? undefined : Number(lastRun.exitCode === 0),
+        lastRun === undefined || isOpen(lastRun.state) ? undefined : Number(lastRun.state === "done"),
       ),
     ),
     gauge(

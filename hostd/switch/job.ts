@@ -139,9 +139,7 @@ export function lastRunOf({ journal }: Engine, app: string): AppStatus["lastRun"
   return { ...run, operation: number, generation: plan.to, version: plan.version, state };
 }
 
-/** A job is well unless its last run failed and nothing was changed since. */
+/** A job is well unless its last run failed: until one succeeds, whatever was changed since. */
 export function healthOfJob(engine: Engine, app: string): "healthy" | "unhealthy" {
-  const last = lastRunOf(engine, app);
-  const current = engine.journal.apps.get(app)?.current ?? 0;
-  return last?.state === "failed" && last.generation > current ? "unhealthy" : "healthy";
+  return lastRunOf(engine, app)?.state === "failed" ? "unhealthy" : "healthy";
 }

@@ -137,13 +137,16 @@ describeWith(NEEDS, "a job", () => {
       expect(runs(rig)).toEqual(["began 1", "began 2"]);
     }));
 
-  test("is not run by a rollback: that says which version the next run has", () =>
+  test("is not run by a rollback: that says which version the next run has, and makes no health of a run that failed", () =>
     withRig(async (rig) => {
       await deployJob(rig, 1, QUICK);
       await deployJob(rig, 2, QUICK);
-      expect(await rig.operate("rollback")).toMatchObject({ state: "done", to: 3 });
-      expect(runs(rig)).toHaveLength(4);
+      expect(await deployJob(rig, 3, { seconds: 0, exit: 3 })).toMatchObject({ state: "failed" });
+      expect(await rig.operate("rollback")).toMatchObject({ state: "done", to: 4 });
+      expect(runs(rig)).toHaveLength(6);
+      expect((await rig.client.health()).verdict).toBe("red");
       expect((await rig.operate("run")).run?.log).toContain(`job ${versionOf(rig, 1)} at work`);
+      expect((await rig.client.health()).verdict).toBe("green");
     }));
 
   test("in place of a service that fails brings the service back; a service is started again, not run", () =>
