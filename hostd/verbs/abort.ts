@@ -1,6 +1,6 @@
 import { EXIT_CODES } from "../../manifests/failure.ts";
 import type { Verb } from "../../terminal/verb.ts";
-import { answerOf, argument, clientOf, operationNumber, SOCKET_OPTION } from "./answer.ts";
+import { answerOf, argument, clientOf, follow, operationNumber, SOCKET_OPTION } from "./answer.ts";
 
 export const verb: Verb = {
   name: "abort",
@@ -11,7 +11,7 @@ export const verb: Verb = {
   async run(invocation) {
     const id = operationNumber(argument(invocation, 0));
     const client = clientOf(invocation);
-    const ended = await client.wait(await client.abort(id), invocation.progress, invocation.signal);
+    const ended = await follow(client, await client.abort(id), invocation);
     const isEnded = ended.finished === undefined || ended.reason?.code === "aborted";
     return { ...answerOf(ended), exitCode: isEnded ? EXIT_CODES.ok : EXIT_CODES.failed };
   },

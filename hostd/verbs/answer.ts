@@ -1,18 +1,24 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { hasErrno } from "../../effects/errno.ts";
-import { EXIT_CODES, Failure } from "../../manifests/failure.ts";
+import { EXIT_CODES, Failure, toFailureDocument } from "../../manifests/failure.ts";
 import type { OperationDocument } from "../../manifests/node.ts";
 import type { Answer, Invocation, OptionSpec } from "../../terminal/verb.ts";
 import { type Client, openClient } from "../client.ts";
+import { HostdError } from "../error.ts";
 import { howRunEnded } from "../exit.ts";
-import { isUpgrade } from "../states.ts";
 
 /** Lines of what a job or a hook printed that are shown with its end. */
 const LINES_SHOWN = 10;
 
-/** How long hostd may be away while an operation is followed, and the pause between two looks, milliseconds. */
-const COMING_BACK = 150_000;
+/**
+ * How long hostd may be away while an operation is followed: as long as its manager lets a start take (unit.ts). And the
+ * pause between two looks. Milliseconds.
+ */
+const COMING_BACK = 600_000;
 const PAUSE = 250;
+
+/** The exit code of who left an operation before its end: that is not known to be a success. */
+const LEFT = 130;
 
 /** Options of every verb that asks hostd. */
 export const SOCKET_OPTION: OptionSpec = {
@@ -71,24 +77,52 @@ export async function operate(
   const client = clientOf(invocation);
   const requestId = text(invocation.options["requestId"]);
   const begun = await client.begin(app, verb, { ...body, ...(requestId === undefined ? {} : { requestId }) });
-  if (invocation.options["wait"] === false) return answerOf(begun);
-  return answerOf(await follow(client, begun, invocation));
+  return invocation.options["wait"] === false ? answerOf(begun) : await answerAtEnd(client, begun, invocation);
 }
 
-/** Follows it to its end; one of the host also across a new start of hostd, as where hostd itself is exchanged. */
-async function follow(client: Client, operation: OperationDocument, { progress, signal }: Invocation) {
+/** The answer of an operation once it has ended; of one that was left before, how it stood. */
+export async function answerAtEnd(client: Client, begun: OperationDocument, invocation: Invocation): Promise<Answer> {
+  const last = await follow(client, begun, invocation);
+  const answer = answerOf(last);
+  if (last.finished !== undefined) return answer;
+  return { ...answer, text: `${answer.text}\n  it goes on: hostd changes ${last.id} shows its end`, exitCode: LEFT };
+}
+
+/**
+ * Follows an operation to its end, or until we leave; also across a new start of hostd, in which it goes on. Where hostd
+ * does not come back, the error names the operation.
+ */
+export async function follow(
+  client: Client,
+  operation: OperationDocument,
+  { progress, signal }: Pick<Invocation, "progress" | "signal">,
+  comingBack = COMING_BACK,
+): Promise<OperationDocument> {
+  const { id, kind, app } = operation;
   for (let last = operation, awaySince: number | undefined; ; ) {
     try {
-      last = awaySince === undefined ? last : await client.operation(last.id);
+      last = awaySince === undefined ? last : await client.operation(id);
       awaySince = undefined;
       return await client.wait(last, progress, signal);
     } catch (error) {
+      if (!isAway(error)) throw error;
+      if (signal.aborted) return last;
+      if (awaySince === undefined) {
+        progress({ id: `operation-${id}`, state: "started", text: `${kind} ${app}: waiting for hostd to come back` });
+      }
       awaySince ??= Date.now();
-      const isPatient = isUpgrade(operation.kind) && isAway(error) && !signal.aborted;
-      if (!isPatient || Date.now() - awaySince > COMING_BACK) throw error;
+      if (Date.now() - awaySince > comingBack) throw notBack(operation, comingBack, error);
       await delay(PAUSE, undefined, { signal }).catch(() => {});
     }
   }
+}
+
+function notBack({ id, kind, app }: OperationDocument, comingBack: number, cause: unknown): HostdError {
+  const expected = `expected hostd back within ${comingBack / 1_000} s, it does not answer`;
+  return new HostdError("not-running", `operation ${id}: ${kind} ${app}: its end is not known: ${expected}`, {
+    cause,
+    hint: `once hostd runs: hostd changes ${id}`,
+  });
 }
 
 function isAway(error: unknown): boolean {
@@ -98,6 +132,17 @@ function isAway(error: unknown): boolean {
 /** The answer of a verb that began an operation; its exit code is never 0 for one that failed or was reverted. */
 export function answerOf(operation: OperationDocument): Answer {
   return { json: operation, text: describe(operation), exitCode: exitCodeOf(operation) };
+}
+
+/** Where one app of several is refused: that is told beside what becomes of the others. Rethrows where hostd is gone. */
+export function answerOfRefusal(app: string): (error: unknown) => Answer {
+  return (error) => {
+    if (!(error instanceof Failure) || error.code === "not-running") throw error;
+    const refused = toFailureDocument(error);
+    const hint = refused.hint === undefined ? [] : [`  hint: ${refused.hint}`];
+    const text = [`${app}: ${refused.message}`, ...hint].join("\n");
+    return { json: { app, error: refused }, text, exitCode: EXIT_CODES[refused.outcome] };
+  };
 }
 
 export function exitCodeOf(operation: OperationDocument): number {

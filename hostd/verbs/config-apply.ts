@@ -1,7 +1,7 @@
-import { EXIT_CODES, Failure, type FailureDocument, toFailureDocument } from "../../manifests/failure.ts";
+import { Failure } from "../../manifests/failure.ts";
 import type { OperationDocument } from "../../manifests/node.ts";
 import type { Answer, Verb } from "../../terminal/verb.ts";
-import { answerOf, clientOf, OPERATION_OPTIONS, text } from "./answer.ts";
+import { answerAtEnd, answerOf, answerOfRefusal, clientOf, OPERATION_OPTIONS, text } from "./answer.ts";
 
 export const verb: Verb = {
   name: "config apply",
@@ -24,16 +24,16 @@ export const verb: Verb = {
       ({ config }) => config !== undefined && (given !== undefined || config.drift.length > 0),
     );
     // All are begun before the first is waited for: one change, and one revision for everybody.
-    const begun: (OperationDocument | Refused)[] = [];
+    const begun: (OperationDocument | Answer)[] = [];
     for (const app of only === undefined ? concerned.map(({ app }) => app) : [only]) {
       const requestId = id === undefined ? {} : { requestId: only === undefined ? `${id}.${app}` : id };
-      begun.push(await client.begin(app, "configure", { revision: wanted, ...requestId }).catch(refusedOf(app)));
+      begun.push(await client.begin(app, "configure", { revision: wanted, ...requestId }).catch(answerOfRefusal(app)));
     }
     const answers: Answer[] = [];
     for (const one of begun) {
-      if ("refused" in one) answers.push(answerOfRefused(one));
+      if ("json" in one) answers.push(one);
       else if (invocation.options["wait"] === false) answers.push(answerOf(one));
-      else answers.push(answerOf(await client.wait(one, invocation.progress, invocation.signal)));
+      else answers.push(await answerAtEnd(client, one, invocation));
     }
     return {
       json: { schema: 1, revision: wanted, operations: answers.map(({ json }) => json) },
@@ -42,25 +42,6 @@ export const verb: Verb = {
     };
   },
 };
-
-interface Refused {
-  app: string;
-  refused: FailureDocument;
-}
-
-/** What stands in one app's way is told beside what becomes of the others. */
-function refusedOf(app: string): (error: unknown) => Refused {
-  return (error) => {
-    if (!(error instanceof Failure) || error.code === "not-running") throw error;
-    return { app, refused: toFailureDocument(error) };
-  };
-}
-
-function answerOfRefused({ app, refused }: Refused): Answer {
-  const hint = refused.hint === undefined ? [] : [`  hint: ${refused.hint}`];
-  const lines = [`${app}: ${refused.message}`, ...hint];
-  return { json: { app, error: refused }, text: lines.join("\n"), exitCode: EXIT_CODES[refused.outcome] };
-}
 
 function revisionOf(given: string | undefined): number | undefined {
   if (given === undefined) return undefined;

@@ -1,5 +1,5 @@
 import type { Verb } from "../../terminal/verb.ts";
-import { answerOf, clientOf, SOCKET_OPTION } from "./answer.ts";
+import { answerAtEnd, answerOf, clientOf, SOCKET_OPTION } from "./answer.ts";
 
 export const verb: Verb = {
   name: "confirm",
@@ -10,6 +10,6 @@ export const verb: Verb = {
     const client = clientOf(invocation);
     const confirmed = await client.confirm();
     if (invocation.options["wait"] === false) return answerOf(confirmed);
-    return answerOf(await client.wait(confirmed, invocation.progress, invocation.signal));
+    return await answerAtEnd(client, confirmed, invocation);
   },
 };

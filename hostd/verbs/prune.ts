@@ -2,7 +2,7 @@ import type { PruneDocument } from "../../manifests/care.ts";
 import { shortDigest } from "../../manifests/digest.ts";
 import { EXIT_CODES } from "../../manifests/failure.ts";
 import type { Answer, Verb } from "../../terminal/verb.ts";
-import { answerOf, clientOf, SOCKET_OPTION, text } from "./answer.ts";
+import { answerAtEnd, answerOfRefusal, clientOf, SOCKET_OPTION, text } from "./answer.ts";
 
 export const verb: Verb = {
   name: "prune",
@@ -21,15 +21,15 @@ export const verb: Verb = {
     const body = keep === undefined ? {} : { keep };
     const failed: Answer[] = [];
     for (const app of (await client.status()).apps.map((status) => status.app)) {
-      const begun = await client.begin(app, "prune", body);
-      const answer = answerOf(await client.wait(begun, invocation.progress, invocation.signal));
+      const begun = await client.begin(app, "prune", body).catch(answerOfRefusal(app));
+      const answer = "json" in begun ? begun : await answerAtEnd(client, begun, invocation);
       if (answer.exitCode !== EXIT_CODES.ok) failed.push(answer);
     }
     const done = without(plan, await client.planPrune(keep));
     return {
       json: done,
       text: [show(done, "collected"), ...failed.map((answer) => answer.text)].join("\n"),
-      exitCode: failed[0]?.exitCode ?? EXIT_CODES.ok,
+      exitCode: Math.max(EXIT_CODES.ok, ...failed.map(({ exitCode }) => exitCode ?? EXIT_CODES.ok)),
     };
   },
 };

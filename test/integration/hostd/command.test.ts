@@ -94,7 +94,28 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       expect(late).toMatchObject({ status: 1, json: { state: "done" } });
     }));
 
-  test("prune tells of each app what became of it, and a log of a generation that never was is none", () =>
+  test("an operation is followed across a new start of hostd, and who leaves it before its end is not told that it succeeded", () =>
+    withRig(async (rig) => {
+      await rig.publish({ version: "1.0.0", stable: 100 });
+      await rig.start();
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      rig.arm({ point: "restart.bounce.after", action: "kill" });
+      const followed = commandBeside(rig, "restart", "shop");
+      await rig.ended();
+      await rig.start();
+      expect(await followed.ended).toMatchObject({ code: 0, text: expect.stringMatching(/restart shop.*: done/) });
+
+      rig.arm({ point: "restart.bounce.after", action: "pause" });
+      const left = commandBeside(rig, "restart", "shop");
+      await rig.reached();
+      left.interrupt();
+      expect(await left.ended).toMatchObject({
+        code: 130,
+        text: expect.stringMatching(/under way.*hostd changes \d/s),
+      });
+    }));
+
+  test("prune tells of each app what became of it, a busy one keeps none from it, and a log of a generation that never was is none", () =>
     withRig(async (rig) => {
       await rig.start({ options: ["--keep", "9"] });
       let busy = "";
@@ -115,6 +136,18 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       expect(command(rig, "hostd", "prune", "--keep", "1", "--no-json")).toMatchObject({
         status: 0,
         text: expect.stringMatching(/^collected 1 version and \d+ layers?\n {2}shop 1\.0\.0/),
+      });
+      await rig.publish({ version: "1.4.0", stable: 100 });
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      await rig.publish({ name: "backup", version: "1.0.0", job: { seconds: 60, exit: 0 } });
+      await rig.client.begin("backup", "deploy", {});
+      await eventually(
+        () => rig.client.app("backup").catch(() => undefined), // it is not here yet
+        (app) => app?.lastRun?.state === "running",
+      );
+      expect(command(rig, "hostd", "prune", "--keep", "1", "--no-json")).toMatchObject({
+        status: 4,
+        text: expect.stringMatching(/^collected 1 version.*\n {2}shop 1\.2\.0.*\nbackup: .*operation/s),
       });
       expect(command(rig, "hostd", "logs", "shop", "--generation", "99")).toMatchObject({
         status: 2,
@@ -258,6 +291,19 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       expect(again.message).toContain("nowhere");
     }));
 });
+
+/** A command of hostd that goes on beside the test. */
+function commandBeside(rig: Rig, ...words: string[]) {
+  const child = spawn(join(root, "bin/hostd"), [...words, "--no-json", "--socket", join(rig.run, "hostd.sock")], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  let text = "";
+  child.stdout.on("data", (chunk) => {
+    text += chunk;
+  });
+  const ended = once(child, "close").then(([code]) => ({ code, text }));
+  return { ended, interrupt: () => child.kill("SIGINT") };
+}
 
 function command(rig: Rig, program: "hostd" | "ostler", ...words: string[]) {
   const result = spawnSync(join(root, "bin", program), [...words, "--socket", join(rig.run, "hostd.sock")], {

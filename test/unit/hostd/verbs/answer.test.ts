@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { answerOf, exitCodeOf } from "../../../../hostd/verbs/answer.ts";
+import { openClient } from "../../../../hostd/client.ts";
+import { answerOf, exitCodeOf, follow } from "../../../../hostd/verbs/answer.ts";
 import { type OperationDocument, operationExample } from "../../../../manifests/node.ts";
 
 const done: OperationDocument = { ...operationExample, state: "done", reverted: false };
@@ -21,6 +22,25 @@ describe("the exit code of an operation", () => {
   test("of one that we left under way is 0: it goes on", () => {
     const { finished: _, reason: __, ...running } = done;
     expect(exitCodeOf({ ...running, state: "running" })).toBe(0);
+  });
+});
+
+describe("an operation whose hostd went away", () => {
+  const { finished: _, reason: __, ...rest } = operationExample;
+  const running: OperationDocument = { ...rest, state: "running" };
+  const nobody = openClient("/nonexistent/hostd.sock");
+  const open = { progress: () => {}, signal: new AbortController().signal };
+
+  test("has an end that is not known: the error names it and what will tell", async () => {
+    await expect(follow(nobody, running, open, 0)).rejects.toMatchObject({
+      code: "not-running",
+      message: expect.stringMatching(`^operation ${running.id}: ${running.kind} ${running.app}: its end is not known`),
+      hint: `once hostd runs: hostd changes ${running.id}`,
+    });
+  });
+
+  test("may be left: it is told as it stood", async () => {
+    expect(await follow(nobody, running, { ...open, signal: AbortSignal.abort() })).toBe(running);
   });
 });
 
