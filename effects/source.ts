@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join, normalize } from "node:path";
 import { Failure } from "../manifests/failure.ts";
-import { hasErrno } from "./errno.ts";
+import { unlessMissing } from "./errno.ts";
 
 /** Bytes read at once from files and sockets: smaller reads cost a third of the throughput. */
 export const READ_SIZE = 1024 * 1024;
@@ -13,7 +13,10 @@ export type SourceErrorCode = "source-unreachable" | "source-too-large" | "sourc
 export class SourceError extends Failure {
   declare readonly code: SourceErrorCode;
   constructor(code: SourceErrorCode, message: string, cause?: unknown) {
-    super("failed", code, message, { cause, hint: "check that the repository's directory or address is right" });
+    super("failed", code, message, {
+      cause,
+      hint: "check that the repository's directory or address is right, and that it answers",
+    });
   }
 }
 
@@ -36,13 +39,17 @@ export function endedBy(signal: AbortSignal, source: Source): Source {
 /** Opens a directory, a file: URL or an http(s): URL of a static file server. Reads nothing yet. */
 export function openSource(location: string): Source {
   const directory = /^https?:/.test(location) ? undefined : location.replace(/^file:\/\//, "");
-  const open = directory === undefined ? httpStream(location) : fileStream(directory);
+  const open = directory === undefined ? openUrl : openFile;
+  const addressOf = (path: string) => {
+    const checked = checkPath(path);
+    return directory === undefined ? `${location.replace(/\/$/, "")}/${checked}` : join(directory, checked);
+  };
   return {
     location,
-    fileOf: (path) => (directory === undefined ? undefined : join(directory, checkPath(path))),
-    stream: (path, offset = 0, signal) => open(checkPath(path), offset, signal),
+    fileOf: (path) => (directory === undefined ? undefined : addressOf(path)),
+    stream: (path, offset = 0, signal) => openNamed(open, addressOf(path), offset, signal),
     async read(path, limit, signal) {
-      const chunks = await open(checkPath(path), 0, signal);
+      const chunks = await openNamed(open, addressOf(path), 0, signal);
       if (chunks === undefined) return undefined;
       const kept: Uint8Array[] = [];
       let size = 0;
@@ -57,36 +64,49 @@ export function openSource(location: string): Source {
   };
 }
 
-type Open = (path: string, offset: number, signal?: AbortSignal) => Promise<AsyncIterable<Uint8Array> | undefined>;
+type Open = (address: string, offset: number, signal?: AbortSignal) => Promise<AsyncIterable<Uint8Array> | undefined>;
 
-function fileStream(directory: string): Open {
-  return async (path, offset) => {
-    const file = join(directory, path);
-    try {
-      const { size } = await stat(file);
-      return createReadStream(file, { start: Math.min(offset, size), highWaterMark: READ_SIZE });
-    } catch (error) {
-      if (hasErrno(error, "ENOENT", "ENOTDIR")) return undefined;
-      throw new SourceError("source-unreachable", `${file}: ${(error as Error).message}`, error);
-    }
-  };
+/** Whatever goes wrong before the first byte or after it is told with the address; an abort as what it was given. */
+async function openNamed(open: Open, address: string, offset: number, signal?: AbortSignal) {
+  try {
+    const chunks = await open(address, offset, signal);
+    return chunks && readNamed(chunks, address, signal);
+  } catch (error) {
+    throw unreachable(address, error as Error, signal);
+  }
 }
 
-function httpStream(base: string): Open {
-  return async (path, offset, signal) => {
-    const url = `${base.replace(/\/$/, "")}/${path}`;
-    try {
-      const headers = offset > 0 ? { range: `bytes=${offset}-` } : {};
-      const response = await fetch(url, { headers, redirect: "error", ...(signal === undefined ? {} : { signal }) });
-      if (response.status === 404 || response.body === null) return undefined;
-      if (!response.ok) throw new Error(`expected status 200, got ${response.status}`);
-      return skip(response.body, offset > 0 && response.status !== 206 ? offset : 0);
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw new SourceError("source-unreachable", `${url}: ${(error as Error).message}`, error);
-    }
-  };
+async function* readNamed(chunks: AsyncIterable<Uint8Array>, address: string, signal?: AbortSignal) {
+  try {
+    yield* chunks;
+  } catch (error) {
+    throw unreachable(address, error as Error, signal);
+  }
 }
+
+/** Node's fetch says what happened in the cause alone. */
+function unreachable(address: string, error: Error, signal?: AbortSignal): unknown {
+  if (signal?.aborted) return signal.reason;
+  const { message, cause } = error;
+  const why = cause instanceof Error ? `: ${cause.message || (cause as NodeJS.ErrnoException).code}` : "";
+  return new SourceError("source-unreachable", `${address}: ${message}${why}`, error);
+}
+
+/** Regular files alone: a read of a pipe that nobody writes would hold up the process beyond its end. */
+const openFile: Open = async (file, offset) => {
+  const found = await unlessMissing(stat(file));
+  if (found === undefined) return undefined;
+  if (!found.isFile()) throw new Error("expected a regular file, got another kind");
+  return createReadStream(file, { start: Math.min(offset, found.size), highWaterMark: READ_SIZE });
+};
+
+const openUrl: Open = async (url, offset, signal) => {
+  const headers = offset > 0 ? { range: `bytes=${offset}-` } : {};
+  const response = await fetch(url, { headers, redirect: "error", ...(signal === undefined ? {} : { signal }) });
+  if (response.status === 404 || response.body === null) return undefined;
+  if (!response.ok) throw new Error(`expected status 200, got ${response.status}`);
+  return skip(response.body, offset > 0 && response.status !== 206 ? offset : 0);
+};
 
 async function* skip(chunks: AsyncIterable<Uint8Array>, bytes: number): AsyncIterable<Uint8Array> {
   let left = bytes;

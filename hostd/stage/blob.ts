@@ -129,10 +129,9 @@ function tooShort({ source, layer }: Fetch, reached: number): HostdError {
   });
 }
 
-function cut({ source, layer }: Fetch, reached: number, cause?: unknown): HostdError {
-  const where = `${source.location}/${blobPath(layer.digest)}`;
-  const why = cause instanceof Error ? `: ${cause.message}` : "";
-  return new HostdError("blob-cut", `${where}: expected ${layer.size} bytes, got ${reached}${why}`, {
+function cut({ layer }: Fetch, reached: number, cause: unknown): HostdError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new HostdError("blob-cut", `${why}: expected ${layer.size} bytes, got ${reached}`, {
     cause,
     hint: "stage again: it goes on from there",
   });

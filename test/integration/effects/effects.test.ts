@@ -1,5 +1,5 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -113,8 +113,45 @@ describe("openSource", () => {
     }
   });
 
-  test("an unreachable server is named", async () => {
-    await expect(openSource("http://127.0.0.1:9").read("x", 1)).rejects.toThrow("http://127.0.0.1:9/x: fetch failed");
+  test.each([
+    ["refuses the connection", undefined, /: fetch failed: connect ECONNREFUSED /],
+    [
+      "sends elsewhere",
+      (response: ServerResponse) => response.writeHead(302, { location: "/" }).end(),
+      /: fetch failed: unexpected redirect$/,
+    ],
+    ["fails", (response: ServerResponse) => response.writeHead(503).end(), /: expected status 200, got 503$/],
+    [
+      "cuts its answer",
+      (response: ServerResponse) => {
+        response.writeHead(200, { "content-length": 10 });
+        response.write("01234", () => response.destroy());
+      },
+      /: terminated: other side closed$/,
+    ],
+  ])("a server that %s is named, with what happened", async (_, answer, message) => {
+    const server = createServer((_, response) => answer?.(response));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+    if (answer === undefined) await new Promise((resolve) => server.close(resolve));
+    try {
+      const failure = await openSource(url)
+        .read("x", 100)
+        .catch((error) => error);
+      expect(failure).toMatchObject({ code: "source-unreachable", hint: expect.stringContaining("address") });
+      expect(failure.message).toMatch(message);
+      expect(failure.message.startsWith(`${url}/x: `)).toBe(true);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  test("what is no regular file is refused rather than waited for", async () => {
+    await run(["mkfifo", join(directory, "pipe")]);
+    await expect(openSource(directory).read("pipe", 1)).rejects.toThrow(
+      `${join(directory, "pipe")}: expected a regular file, got another kind`,
+    );
   });
 });
 

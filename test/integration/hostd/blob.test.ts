@@ -122,7 +122,10 @@ describe("fetchLayer", () => {
     withRepository(async ({ source: whole, parts, part }) => {
       writeFileSync(part, bytes.subarray(0, 1_234));
       await withCuttingServer(0, async (source, ranges) => {
-        await expect(fetchInto(source, parts)).rejects.toMatchObject({ code: "blob-cut" });
+        await expect(fetchInto(source, parts)).rejects.toMatchObject({
+          code: "blob-cut",
+          message: `${source.location}/${blobPath(layer.digest)}: terminated: other side closed: expected ${bytes.length} bytes, got 1234`,
+        });
         expect(ranges).toEqual(Array(4).fill("bytes=1234-"));
       });
       expect(readFileSync(part).equals(bytes.subarray(0, 1_234))).toBe(true);
