@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { type CiResult, runCi } from "../builder/ci/ci.ts";
+import { describeUnnamed } from "../builder/ci/unnamed.ts";
 import { shortDigest } from "../manifests/digest.ts";
 import { EXIT_CODES } from "../manifests/failure.ts";
 import { table } from "../terminal/table.ts";
@@ -39,7 +40,7 @@ export const verb: Verb = {
   },
 };
 
-function answer({ built, suites, mark, uncommitted }: CiResult): Answer {
+function answer({ built, suites, mark, uncommitted, unnamed }: CiResult): Answer {
   const { name, descriptor, inputs, took } = built;
   const failed = suites.filter(({ exitCode, timedOut }) => exitCode !== 0 || timedOut);
   const rows = suites.map((suite) => {
@@ -57,6 +58,7 @@ function answer({ built, suites, mark, uncommitted }: CiResult): Answer {
     ...(rows.length === 0 ? [] : [table(["SUITE", "VERDICT", "PASSED", "FAILED", "TOOK"], rows), ""]),
     ...failed.flatMap((suite) => [`${suite.name} failed: ${suite.failed.join(", ")}`, lastLines(suite.output), ""]),
     ...(clean ? [] : [describeDirty(inputs.commit, uncommitted)]),
+    ...unnamed.map(describeUnnamed),
     ...(mark === "none" ? ["no mark: the recipe declares no TEST; `ostler mark` records a person's verdict"] : []),
     `${name} ${shortDigest(descriptor.digest)}`,
     ...(mark === "none" ? [] : [mark]),
@@ -69,6 +71,7 @@ function answer({ built, suites, mark, uncommitted }: CiResult): Answer {
       mark,
       clean,
       uncommitted,
+      unnamed,
       ...(inputs.commit === undefined ? {} : { commit: inputs.commit }),
       suites: suites.map(({ output, ...suite }) => ({ ...suite, output: lastLines(output) })),
       took,

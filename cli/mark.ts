@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { markImage } from "../builder/ci/mark.ts";
+import { describeUnnamed } from "../builder/ci/unnamed.ts";
 import { shortKeyid } from "../keys/ed25519.ts";
 import { shortDigest } from "../manifests/digest.ts";
 import { Failure } from "../manifests/failure.ts";
@@ -27,9 +28,10 @@ export const verb: Verb = {
     const sealer = await sealerOption(options);
     const store = join(home.directory, "store");
     const marked = await markImage({ home, store, reference: referenceOf(image), mark, reason, sealer });
+    const verdict = `${mark}: ${shortDigest(marked.image)} by tester key ${shortKeyid(marked.keyid)}: ${reason}`;
     return {
-      json: { schema: 1, image: marked.image, mark, reason, keyid: marked.keyid },
-      text: `${mark}: ${shortDigest(marked.image)} by tester key ${shortKeyid(marked.keyid)}: ${reason}`,
+      json: { schema: 1, image: marked.image, mark, reason, keyid: marked.keyid, unnamed: marked.unnamed },
+      text: [verdict, ...marked.unnamed.map(describeUnnamed)].join("\n"),
     };
   },
 };

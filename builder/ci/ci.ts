@@ -15,6 +15,7 @@ import { type BuildResult, build } from "../build.ts";
 import { BUILD_FORMAT } from "../format.ts";
 import { runTests, type SuiteResult } from "../tests.ts";
 import { runHostTests } from "./host.ts";
+import { findUnnamed, type UnnamedKey } from "./unnamed.ts";
 import { type Mark, markOf, testFactsOf } from "./verdict.ts";
 
 export interface CiOptions {
@@ -38,6 +39,8 @@ export interface CiResult {
   mark: Mark;
   /** What of the build's and the tests' sources the commit does not hold; provenance is clean without any. */
   uncommitted: string[];
+  /** Keys that signed although the policy names no such key. */
+  unnamed: UnnamedKey[];
 }
 
 /**
@@ -71,7 +74,8 @@ export async function runCi(options: CiOptions): Promise<CiResult> {
     envelopes.push(signStatement(testResultStatement(image, testFactsOf(built.name, suites)), tester));
   }
   await appendEnvelopes(join(directory, "store"), image, envelopes);
-  return { built, suites, mark, uncommitted };
+  const unnamed = await findUnnamed(home, mark === "none" ? { builder } : { builder, tester }, new Date());
+  return { built, suites, mark, uncommitted, unnamed };
 }
 
 /** An app's image is tested in its sandbox, a host's in a machine that it boots. */

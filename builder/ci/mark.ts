@@ -6,6 +6,7 @@ import type { Sealer } from "../../keys/seal.ts";
 import { signStatement, testResultStatement } from "../../keys/statements.ts";
 import { type Digest, digestFromHex } from "../../manifests/digest.ts";
 import { openBuiltStore } from "../promote/open-store.ts";
+import { findUnnamed, type UnnamedKey } from "./unnamed.ts";
 
 /** The suite that a person's verdict is recorded as. */
 const MANUAL_SUITE = "manual";
@@ -19,8 +20,15 @@ export interface MarkOptions {
   sealer: Sealer | undefined;
 }
 
+export interface Marked {
+  image: Digest;
+  keyid: string;
+  /** The key, where the policy names no such key. */
+  unnamed: UnnamedKey[];
+}
+
 /** Records a person's verdict about an image, signed by the tester key. The reason is its one test. */
-export async function markImage(options: MarkOptions): Promise<{ image: Digest; keyid: string }> {
+export async function markImage(options: MarkOptions): Promise<Marked> {
   const { home, mark, reason } = options;
   const store = await openBuiltStore(options.store);
   const { descriptor, app } = await loadImage(store, options.reference);
@@ -32,5 +40,6 @@ export async function markImage(options: MarkOptions): Promise<{ image: Digest; 
     failed: mark === "red" ? [reason] : [],
   });
   await appendEnvelopes(options.store, descriptor.digest, [signStatement(statement, signer)]);
-  return { image: descriptor.digest, keyid: signer.key.keyid };
+  const unnamed = await findUnnamed(home, { tester: signer }, new Date());
+  return { image: descriptor.digest, keyid: signer.key.keyid, unnamed };
 }

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { run } from "../../../effects/process.ts";
 import { homeOf, initHome } from "../../../keys/authority.ts";
+import { createKeyFile } from "../../../keys/keyfile.ts";
 import { describeWith } from "../../needs.ts";
 import { runOstler } from "../../run-ostler.ts";
 
@@ -42,6 +43,7 @@ describeWith({ root: true, programs: ["bwrap", "git", "tar"] }, "ostler ci", () 
     const { exitCode, stdout } = await ci("--no-json");
     expect(stdout.trimEnd().split("\n").at(-1)).toBe("green");
     expect(exitCode).toBe(0);
+    expect(stdout).not.toContain("not promotable");
     expect(await ostler(["verify", "app"])).toMatchObject({ exitCode: 0, json: { allowed: true } });
     expect(await ostler(["promote", "app"])).toMatchObject({ exitCode: 0, json: { release: { sequence: 1 } } });
     const image = await statements();
@@ -62,6 +64,13 @@ describeWith({ root: true, programs: ["bwrap", "git", "tar"] }, "ostler ci", () 
     const promoted = await ostler(["promote", "app"]);
     expect(promoted.exitCode).toBe(3);
     expect(promoted.stderr).toMatch(/tested \(tester\): .* FAILED by tester key [0-9a-f]{12} \(unit: it greets\)/);
+  });
+
+  test("a key that the policy does not name is told to make nothing promotable, as promote then confirms", async () => {
+    await rm(join(home, "keys/tester.json"));
+    const { keyid } = await createKeyFile(join(home, "keys/tester.json"), "tester", new Date());
+    expect(await ci()).toMatchObject({ exitCode: 0, json: { mark: "green", unnamed: [{ role: "tester", keyid }] } });
+    expect(await ostler(["promote", "app"])).toMatchObject({ exitCode: 3 });
   });
 
   test("a tree with changes is built and tested, and told to be unpromotable, as promote then confirms", async () => {

@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openSource } from "../../../effects/source.ts";
 import { homeOf, initHome, openSigner, openSigners, readKeys } from "../../../keys/authority.ts";
+import { shortKeyid } from "../../../keys/ed25519.ts";
 import { appendEnvelopes, envelopesPath, readEnvelopes } from "../../../keys/envelopes.ts";
+import { createKeyFile } from "../../../keys/keyfile.ts";
 import type { Signer } from "../../../keys/signer.ts";
 import { openHeldTrust, openTrust } from "../../../keys/trust.ts";
 import { publishRelease, refreshTimestamp } from "../../../keys/tuf/repository.ts";
@@ -247,6 +249,17 @@ describe("ostler mark", () => {
     expect(stderr).toContain("expected its newest mark to be green, got red");
     await ostler("mark", "shop", "--green", "--reason", "it was the browser");
     expect((await ostler("promote", "shop")).exitCode).toBe(0);
+  });
+
+  test("by a key that the policy does not name is told to count nowhere, where a policy is at hand", async () => {
+    await rm(join(home, "keys/tester.json"));
+    const { keyid } = await createKeyFile(join(home, "keys/tester.json"), "tester", new Date());
+    const mark = async (...more: string[]) => await ostler("mark", "shop", "--green", "--reason", "good", ...more);
+    expect((await mark("--no-json")).stdout).toContain(
+      `not promotable: the policy does not name tester key ${shortKeyid(keyid)}`,
+    );
+    await rm(join(home, "trust"), { recursive: true });
+    expect(await mark()).toMatchObject({ exitCode: 0, json: { keyid, unnamed: [] } });
   });
 
   test("wants one of green and red, and a reason", async () => {
