@@ -29,6 +29,8 @@ export interface Trust {
    * TrustError when the role or the document is refused.
    */
   release(channel: string, product: string): Promise<Release | undefined>;
+  /** Throws TrustError `key-roles` for a policy that every client would refuse, were it published. */
+  check(policy: Policy): void;
 }
 
 export interface TrustOptions {
@@ -122,6 +124,7 @@ function makeTrust(walk: Walk, policy: Policy, read: ReadTarget, staleReason?: s
       const target = findTarget(walk, channel, releasePath(channel, product));
       return target && checkRelease(await read(target), channel, product);
     },
+    check: (other) => checkRoles(walk, other),
   };
 }
 
@@ -150,8 +153,13 @@ async function readPolicy(walk: Walk, read: ReadTarget): Promise<Policy> {
   if (target === undefined) throw new TrustError("policy", `role targets: expected the target ${POLICY_PATH}`);
   const bytes = await read(target);
   const policy = parseAs("policy", () => parsePolicy(bytes));
+  checkRoles(walk, policy);
+  return policy;
+}
+
+function checkRoles(walk: Walk, policy: Policy): void {
   const problems = findRoleProblems([...roleAssignments(walk), ...policyAssignments(policy)]);
-  if (problems.length === 0) return policy;
+  if (problems.length === 0) return;
   throw new TrustError("key-roles", problems.join("; "), {
     hint: "publish a root and a policy in which each key holds one role",
     details: { rule: "key-roles", role: "root" },
