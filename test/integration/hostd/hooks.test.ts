@@ -69,6 +69,26 @@ describeWith(NEEDS, "the hooks of a switch", () => {
         expect(await rig.get("/version")).toBe("1.0.0");
       }),
   );
+
+  test("REVERTED is of the version that is gone back to, after its READY; one that fails takes a rollback back, and its version is quarantined", () =>
+    withRig(async (rig) => {
+      const reverted = hook(`echo reverted 1 >>${DATA}/hooks; [ ! -e ${DATA}/full ]`);
+      await live(rig, { version: "1.0.0", hooks: { ...said("1"), reverted } });
+      await rig.publish({ version: "1.1.0", how: "sick", within: 300 });
+      expect(await rig.operate("deploy")).toMatchObject({ state: "failed", reverted: true });
+      expect(log(rig)).toEqual(["ready 1", "drain 1", "ready 1", "reverted 1"]);
+
+      await live(rig, { version: "1.2.0" });
+      expect(await rig.operate("rollback")).toMatchObject({ state: "done", version: "1.0.0" });
+      expect(log(rig).slice(4)).toEqual(["drain 1", "ready 1", "reverted 1"]);
+
+      await live(rig, { version: "1.3.0" });
+      writeFileSync(join(rig.state, "data/shop/live/full"), "");
+      const failed = await rig.operate("rollback");
+      expect(failed).toMatchObject({ state: "failed", reverted: true, reason: { code: "hook-failed" } });
+      expect(failed.notes).toContain("quarantined 1.0.0");
+      expect(await rig.get("/version")).toBe("1.3.0");
+    }));
 });
 
 describeWith(NEEDS, "an app that binds its port itself", () => {
