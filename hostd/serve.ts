@@ -7,7 +7,7 @@ import { Failure, toFailureDocument } from "../manifests/failure.ts";
 import { lengthOf, parseWindow } from "../manifests/window.ts";
 import { refuseAnswered, type Serving, serveApi, serveRefusal } from "./api/server.ts";
 import { systemClock } from "./clock.ts";
-import { parseTtl } from "./data/ttl.ts";
+import { parseTime, parseTtl } from "./data/ttl.ts";
 import { type Engine, ON_SICK, openEngine, type Settings } from "./engine.ts";
 import { HostdError } from "./error.ts";
 import { type Log, logToStderr } from "./log.ts";
@@ -15,6 +15,7 @@ import { recover } from "./recover/recover.ts";
 import type { Follow } from "./stage/follow.ts";
 import { parseRate } from "./stage/pace.ts";
 import { openHost } from "./system/host/open.ts";
+import { parsePool } from "./system/lvm.ts";
 import type { LauncherChoice } from "./system/node.ts";
 import { notifyManager, watchdogInterval } from "./system/notify.ts";
 import { openNode } from "./system/open.ts";
@@ -59,9 +60,7 @@ const LONGEST_TIME = 24 * 86_400_000;
 
 /** Runs the daemon until it is asked to end: recover first, then answer. Apps go on without it. */
 export async function serve(options: ServeOptions): Promise<void> {
-  const settings = readSettings(options);
-  const launcher = readLauncher(options.launcher);
-  const repository = locate(options.repository);
+  const { settings, launcher, repository } = readOptions(options);
   const [stateDirectory, runDirectory] = [resolve(options.stateDirectory), resolve(options.runDirectory)];
   if (process.getuid?.() !== 0) {
     throw new Failure("failed", "not-root", "hostd mounts layers and starts apps as their own users: expected root", {
@@ -158,6 +157,16 @@ async function seed(stateDirectory: string, root: string | undefined): Promise<s
   return directory;
 }
 
+/** What the options say; refuses, without a look at the node, the first one that is not what it has to be. */
+export function readOptions(options: ServeOptions) {
+  if (options.data !== "auto") parsePool(options.data);
+  return {
+    settings: readSettings(options),
+    launcher: readLauncher(options.launcher),
+    repository: locate(options.repository),
+  };
+}
+
 function readSettings(options: ServeOptions): Settings {
   const keep = Number(options.keep);
   const reserve = Number(options.reserve);
@@ -169,11 +178,11 @@ function readSettings(options: ServeOptions): Settings {
   const stagings = Number(options.stagings);
   if (!Number.isInteger(stagings) || stagings < 1)
     throw usage("--stagings", "a whole number from 1 on", options.stagings);
-  const rate = parseRate(options.rate);
+  const rate = parseRate(options.rate, "--rate");
   const count = Number(options.snapshots);
   if (!Number.isInteger(count) || count < 1) throw usage("--snapshots", "a whole number from 1 on", options.snapshots);
-  const bytes = parseRate(options.snapshotBytes);
-  const snapshots = { count, bytes, ttl: parseTtl(options.snapshotTtl) };
+  const bytes = parseRate(options.snapshotBytes, "--snapshot-bytes");
+  const snapshots = { count, bytes, ttl: parseTtl(options.snapshotTtl, "--snapshot-ttl") };
   const onSick = ON_SICK.find((policy) => policy === options.onSick);
   if (onSick === undefined) throw usage("--on-sick", ON_SICK.join(", "), options.onSick);
   const secretsKey = options.secretsKey === undefined ? undefined : resolve(options.secretsKey);
@@ -194,8 +203,8 @@ function readSettings(options: ServeOptions): Settings {
 }
 
 function readTime(flag: string, text: string): number {
-  const time = parseTtl(text);
-  if (time === undefined || time > LONGEST_TIME) throw usage(flag, "a time of at most 24d", text);
+  const time = parseTime(text);
+  if (time === undefined || time > LONGEST_TIME) throw usage(flag, "a time such as 1h, of at most 24d", text);
   return time;
 }
 

@@ -6,13 +6,13 @@ export type Pace = (bytes: number, signal: AbortSignal) => Promise<void>;
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, k: 1e3, m: 1e6, g: 1e9 };
 
-/** `10M` as bytes, per second or in all; undefined means no limit. */
-export function parseRate(text: string | undefined): number | undefined {
+/** `10M` as bytes, per second or in all; undefined means no limit. `what` was given them is named where it is refused. */
+export function parseRate(text: string | undefined, what = "rate"): number | undefined {
   if (text === undefined) return undefined;
   const [, number = "", unit = ""] = /^(\d+(?:\.\d+)?)([kmg]?)$/i.exec(text) ?? [];
   const rate = Number(number) * (UNITS[unit.toLowerCase()] ?? 0);
   if (number !== "" && rate >= 1) return rate;
-  throw new HostdError("bad-request", `expected bytes such as 500k or 10M, got ${text}`);
+  throw new HostdError("bad-request", `${what}: expected bytes such as 500k or 10M, got ${text}`);
 }
 
 /** Holds all that goes through it together to `rate` bytes per second; what was not used is not saved up. */

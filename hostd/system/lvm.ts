@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { Failure } from "../../manifests/failure.ts";
 import type { Tree, TreeKind } from "./data-driver.ts";
 import { NodeError } from "./failure.ts";
 
@@ -33,10 +34,11 @@ const LONGEST = 127;
 const PREFIX = "hostd";
 const LETTERS = { versions: "v", snapshots: "s", half: "m" } as const;
 
+/** Refuses, as a mistake of who named it, what cannot be a pool. */
 export function parsePool(text: string): Pool {
   const [, group = "", pool = ""] = /^lvm:([^/]+)\/([^/]+)$/.exec(text) ?? [];
   if (NAME.test(group) && NAME.test(pool)) return { group, pool };
-  throw new NodeError("wrong-name", `--data: expected auto or lvm:VG/POOL, got ${JSON.stringify(text)}`, {
+  throw new Failure("usage", "bad-option", `--data: expected auto or lvm:VG/POOL, got ${text}`, {
     hint: "lvs --select 'segtype = thin-pool' lists the pools of this machine",
   });
 }

@@ -1,5 +1,5 @@
-import type { Verb } from "../../terminal/verb.ts";
-import { serve } from "../serve.ts";
+import type { Invocation, Verb } from "../../terminal/verb.ts";
+import { type ServeOptions, serve } from "../serve.ts";
 import { HOSTD_PLACE } from "../system/paths.ts";
 import { text } from "./answer.ts";
 
@@ -61,32 +61,37 @@ export const verb: Verb = {
   ],
   examples: ["hostd serve --repository https://updates.example/repository --root root.json"],
   async run({ options }) {
-    await serve({
-      stateDirectory: text(options["state"]) ?? "",
-      runDirectory: text(options["run"]) ?? "",
-      repository: text(options["repository"]),
-      root: text(options["root"]),
-      channel: text(options["channel"]) ?? "",
-      follow: text(options["follow"]) ?? "",
-      between: text(options["between"]),
-      keep: text(options["keep"]) ?? "",
-      launcher: text(options["launcher"]) ?? "",
-      onSick: text(options["onSick"]) ?? "",
-      reserve: text(options["reserve"]) ?? "",
-      rate: text(options["rate"]),
-      stagings: text(options["stagings"]) ?? "",
-      data: text(options["data"]) ?? "",
-      snapshots: text(options["snapshots"]) ?? "",
-      snapshotBytes: text(options["snapshotBytes"]),
-      snapshotTtl: text(options["snapshotTtl"]) ?? "",
-      secretsKey: text(options["secretsKey"]),
-      vendorChecks: text(options["vendorChecks"]) ?? "",
-      checks: text(options["checks"]) ?? "",
-      care: text(options["care"]) ?? "",
-      scrub: text(options["scrub"]) ?? "",
-      checkTimeout: text(options["checkTimeout"]) ?? "",
-      machine: text(options["machine"]) ?? "/",
-    });
+    await serve(serveOptions(options));
     return { json: { ended: true }, text: "" };
   },
 };
+
+/** The options as they were typed, by name. */
+export function serveOptions(options: Invocation["options"]): ServeOptions {
+  return {
+    stateDirectory: text(options["state"]) ?? "",
+    runDirectory: text(options["run"]) ?? "",
+    repository: text(options["repository"]),
+    root: text(options["root"]),
+    channel: text(options["channel"]) ?? "",
+    follow: text(options["follow"]) ?? "",
+    between: text(options["between"]),
+    keep: text(options["keep"]) ?? "",
+    launcher: text(options["launcher"]) ?? "",
+    onSick: text(options["onSick"]) ?? "",
+    reserve: text(options["reserve"]) ?? "",
+    rate: text(options["rate"]),
+    stagings: text(options["stagings"]) ?? "",
+    data: text(options["data"]) ?? "",
+    snapshots: text(options["snapshots"]) ?? "",
+    snapshotBytes: text(options["snapshotBytes"]),
+    snapshotTtl: text(options["snapshotTtl"]) ?? "",
+    secretsKey: text(options["secretsKey"]),
+    vendorChecks: text(options["vendorChecks"]) ?? "",
+    checks: text(options["checks"]) ?? "",
+    care: text(options["care"]) ?? "",
+    scrub: text(options["scrub"]) ?? "",
+    checkTimeout: text(options["checkTimeout"]) ?? "",
+    machine: text(options["machine"]) ?? "/",
+  };
+}

@@ -1,8 +1,9 @@
 import { resolve } from "node:path";
 import type { OptionSpec, Verb } from "../../terminal/verb.ts";
+import { readOptions } from "../serve.ts";
 import { hostdUnit } from "../unit.ts";
 import { text } from "./answer.ts";
-import { verb as serve } from "./serve.ts";
+import { verb as serve, serveOptions } from "./serve.ts";
 
 /** What the unit says by itself. */
 const OWN = /^--(state|launcher) /;
@@ -17,6 +18,7 @@ export const verb: Verb = {
     "hostd unit --repository https://updates.example/repository --root /etc/hostd/root.json >/etc/systemd/system/hostd.service",
   ],
   async run({ options: given, json }) {
+    readOptions(serveOptions({ ...given, launcher: "systemd" })); // what serve refuses makes no unit that could start
     const values = options.filter(({ flags }) => !OWN.test(flags)).flatMap((option) => argumentOf(option, given));
     const unit = hostdUnit(resolve(text(given["state"]) ?? ""), values);
     if (json) return { json: { unit }, text: unit };

@@ -83,7 +83,7 @@ describeWith({ root: true, programs: ["strace"] }, "data of an app, driver copy"
     copy.withPlace(async ({ node, state, run }) => {
       const open = (data: string) => openNode({ stateDirectory: state, runDirectory: run, data });
       await expect(open("lvm:none/pool")).rejects.toThrow();
-      await expect(open("zfs")).rejects.toMatchObject({ code: "wrong-name" });
+      await expect(open("zfs")).rejects.toMatchObject({ code: "bad-option" });
       await node.dataPath("shop");
       await expect(open("lvm:vg0/pool")).rejects.toMatchObject({ code: "other-driver" });
       writeFileSync(join(await node.dataPath("shop"), "orders"), "1");

@@ -175,7 +175,12 @@ test("refuseFullPool: at the guard, data or metadata, and never below it", () =>
 });
 
 test("parseTtl: minutes, hours, days, never; nothing else", () => {
-  expect(["30m", "36h", "14d", "never"].map(parseTtl)).toEqual([1_800_000, 129_600_000, 1_209_600_000, undefined]);
+  expect(["30m", "36h", "14d", "never"].map((text) => parseTtl(text))).toEqual([
+    1_800_000,
+    129_600_000,
+    1_209_600_000,
+    undefined,
+  ]);
   for (const bad of ["", "0d", "14", "d", "1.5h", "-1d", "1000000d", "14 d", "Never"]) {
     expect(() => parseTtl(bad)).toThrow(expect.objectContaining({ code: "bad-request" }));
   }

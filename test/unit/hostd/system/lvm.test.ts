@@ -41,7 +41,7 @@ describe("names", () => {
   test("parsePool: lvm:VG/POOL and nothing else", () => {
     expect(parsePool("lvm:vg0/pool")).toEqual(pool);
     for (const bad of ["", "auto", "lvm:", "lvm:vg0", "lvm:vg0/a/b", "lvm:-vg/pool", "lvm:vg0/po ol", "vg0/pool"]) {
-      expect(() => parsePool(bad)).toThrow(expect.objectContaining({ code: "wrong-name" }));
+      expect(() => parsePool(bad)).toThrow(expect.objectContaining({ outcome: "usage", code: "bad-option" }));
     }
   });
 });
