@@ -146,11 +146,10 @@ function send(response: ServerResponse, status: number, value: unknown): void {
   sendBytes(response, status, "application/json", bytes);
 }
 
-/** A refused request ends its connection: what comes after it on that may be anything. */
+/** An answer ends its connection: what comes after a request on that may be anything. */
 function sendBytes(response: ServerResponse, status: number, media: string, bytes: Buffer): void {
   if (response.headersSent || response.destroyed) return;
-  const close = status === 400 || status === 413 ? { connection: "close" } : {};
-  response.writeHead(status, { "content-type": media, "content-length": bytes.length, ...close });
+  response.writeHead(status, { "content-type": media, "content-length": bytes.length, connection: "close" });
   response.end(bytes);
 }
 

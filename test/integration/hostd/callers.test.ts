@@ -41,6 +41,16 @@ describeWith(NEEDS, "callers of hostd's socket", () => {
     }),
   );
 
+  test("an answer ends its connection, whatever it is and whatever the caller asked for", () =>
+    withRig(async (rig) => {
+      await rig.start();
+      for (const target of ["/v1/status", "/v1/nothing"]) {
+        const socket = connect(socketOf(rig)).resume();
+        socket.write(`GET ${target} HTTP/1.1\r\nhost: x\r\nconnection: keep-alive\r\n\r\n`);
+        await once(socket, "end", { signal: AbortSignal.timeout(3_000) });
+      }
+    }));
+
   test("callers that connect and say nothing are let go; others are served once they are gone", () =>
     withRig(async (rig) => {
       await rig.start();
