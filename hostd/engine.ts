@@ -99,6 +99,7 @@ export interface Engine extends Omit<EngineOptions, "openNode"> {
  * nothing runs before recover() (hostd/recover). Where another hostd has the journal, what that one has stays as it is.
  */
 export async function openEngine({ openNode, ...options }: EngineOptions): Promise<Engine> {
+  const vault = await openVault(join(options.stateDirectory, "secrets"), options.settings.secretsKey);
   await mkdir(join(options.stateDirectory, "parts"), { recursive: true });
   await mkdir(join(options.stateDirectory, "failures"), { recursive: true });
   const ballast = openBallast(options.stateDirectory);
@@ -129,7 +130,7 @@ export async function openEngine({ openNode, ...options }: EngineOptions): Promi
     journal,
     board,
     ballast,
-    vault: openVault(join(options.stateDirectory, "secrets"), options.settings.secretsKey),
+    vault,
     care,
     turns: createTurns(options.settings.stagings ?? DEFAULT_STAGINGS),
     layerTurns: createTurnsByKey(),

@@ -215,7 +215,7 @@ async function openDriver(paths: Paths, choice: string | undefined): Promise<Dat
       "other-driver",
       `data of apps: expected driver ${kept ?? "auto"}, which has it, got ${chosen}`,
       {
-        hint: "hostd reset --wipe forgets all data and lets you choose another",
+        hint: "leave --data out: hostd goes on with what has it; only hostd reset --wipe, which deletes all data, ends that",
       },
     );
   }

@@ -37,7 +37,7 @@ async function settle(file: string, choice: LauncherChoice): Promise<LauncherNam
   if (before !== undefined && (choice === "auto" || choice === before)) return before;
   if (before !== undefined) {
     throw new NodeError("other-launcher", `expected launcher ${before}, which apps were started by, got ${choice}`, {
-      hint: "hostd reset --keep-data, or a reboot, lets you choose another",
+      hint: "leave --launcher out, or reboot and choose then; hostd reset --keep-data ends it too: it forgets versions, config and secrets",
     });
   }
   const name = choice === "auto" ? await suited() : choice;

@@ -22,14 +22,14 @@ export interface Vault {
 }
 
 /**
- * Opens the vault below a state directory; nothing is read or made before it is used. The key is made from the file
- * named, at least 32 random bytes; else from one that hostd makes beside the secrets, which then keeps them from nobody
- * who has the whole directory.
+ * Opens the vault below a state directory. The key is made from the file named, which is read now and refused
+ * (`secret-key`) unless it has at least 32 bytes; else from one that hostd makes beside the secrets once there is one,
+ * which then keeps them from nobody who has the whole directory.
  */
-export function openVault(directory: string, keyFile: string | undefined): Vault {
+export async function openVault(directory: string, keyFile: string | undefined): Promise<Vault> {
   const inTurn = createQueue();
-  let opened: Promise<BoxKey> | undefined;
-  const key = () => (opened ??= readKey(directory, keyFile));
+  let opened = keyFile === undefined ? undefined : Promise.resolve(await readKey(directory, keyFile));
+  const key = () => (opened ??= readKey(directory, undefined));
   return {
     put: (subject, value, record) =>
       inTurn(async () => {
@@ -71,7 +71,7 @@ async function readKey(directory: string, given: string | undefined): Promise<Bo
   if (material !== undefined && material.length >= KEY_MATERIAL) return openBoxKey(material);
   const found = material === undefined ? "no file" : `${material.length} bytes`;
   throw new NodeError("secret-key", `${file}: expected a key of at least ${KEY_MATERIAL} bytes, found ${found}`, {
-    hint: `head -c ${KEY_MATERIAL} /dev/urandom makes one`,
+    hint: `secrets open with the one they were set with alone; where there are none, head -c ${KEY_MATERIAL} /dev/urandom makes one`,
   });
 }
 

@@ -274,7 +274,7 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       expect((await rig.client.status()).apps).toEqual([]);
     }));
 
-  test("a hostd that cannot have its socket, or its data, ends as a whole", () =>
+  test("a hostd that cannot have its socket, its data or its key for secrets ends as a whole", () =>
     withRig(async (rig) => {
       mkdirSync(rig.run, { recursive: true });
       const other = createServer().listen(join(rig.run, "hostd.sock"));
@@ -289,6 +289,15 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       const again = await run([join(root, "bin/hostd"), ...noData], { timeout: 20_000 }).catch((error) => error);
       expect(again).toMatchObject({ exitCode: 1, timedOut: false });
       expect(again.message).toContain("nowhere");
+      const key = join(rig.directory, "key");
+      for (const found of ["no file", "6 bytes"]) {
+        if (found !== "no file") writeFileSync(key, "secret");
+        const noKey = await run([join(root, "bin/hostd"), ...words, "--secrets-key", key], { timeout: 20_000 }).catch(
+          (error) => error,
+        );
+        expect(noKey).toMatchObject({ exitCode: 1, timedOut: false });
+        expect(noKey.message).toContain(`${key}: expected a key of at least 32 bytes, found ${found}`);
+      }
     }));
 });
 

@@ -85,7 +85,10 @@ describeWith({ root: true, programs: ["strace"] }, "data of an app, driver copy"
       await expect(open("lvm:none/pool")).rejects.toThrow();
       await expect(open("zfs")).rejects.toMatchObject({ code: "bad-option" });
       await node.dataPath("shop");
-      await expect(open("lvm:vg0/pool")).rejects.toMatchObject({ code: "other-driver" });
+      await expect(open("lvm:vg0/pool")).rejects.toMatchObject({
+        code: "other-driver",
+        hint: expect.stringMatching(/^leave --data out: hostd goes on with what has it/),
+      });
       writeFileSync(join(await node.dataPath("shop"), "orders"), "1");
       const again = await open("auto");
       expect(await again.dataStore()).toEqual({ driver: "copy" });

@@ -31,7 +31,10 @@ describeWith({ root: true, programs: ["bwrap", "perl"] }, "the bubblewrap launch
     const node = await openNode(options);
     await openNode({ ...options, launcher: "auto" });
     expect(readFileSync(join(directory, "kept/launcher"), "utf8")).toBe("bubblewrap\n");
-    await expect(openNode({ ...options, launcher: "systemd" })).rejects.toMatchObject({ code: "other-launcher" });
+    await expect(openNode({ ...options, launcher: "systemd" })).rejects.toMatchObject({
+      code: "other-launcher",
+      hint: expect.stringMatching(/^leave --launcher out, or reboot/),
+    });
     await node.removeHolder("shop");
   });
 });
