@@ -46,6 +46,7 @@ const KEPT_WITHOUT_WIPE = ["data", KEPT_DATA, "data-driver", "users.json", "trus
  */
 export async function reset(options: ResetOptions): Promise<ResetReport> {
   const stateDirectory = resolve(options.stateDirectory);
+  requireJournal(join(stateDirectory, JOURNAL)); // its files are what tells a state directory from any other
   const runDirectory = resolve(options.runDirectory ?? (await lastRunDirectory(stateDirectory)) ?? DEFAULT_RUN);
   const journal = await holdJournal(stateDirectory, runDirectory);
   try {
@@ -75,10 +76,9 @@ export async function reset(options: ResetOptions): Promise<ResetReport> {
   }
 }
 
-/** The journal's lock keeps hostd out; its files are what tells a state directory from any other. One that is damaged is no hindrance. */
+/** The journal's lock keeps hostd out. One that is damaged is no hindrance. */
 async function holdJournal(stateDirectory: string, runDirectory: string): Promise<Journal | HostdError> {
   const file = join(stateDirectory, JOURNAL);
-  requireJournal(file);
   try {
     return openJournal(file, () => new Date());
   } catch (error) {

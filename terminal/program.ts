@@ -132,11 +132,21 @@ function parse(program: Program, verb: Verb, argv: readonly string[]): Command |
 }
 
 function reportError(error: unknown, json: boolean): number {
-  const failure = toFailureDocument(error);
+  const failure = toFailureDocument(toDenied(error));
   process.stderr.write(`error: ${failure.message}${isOurMistake(error) ? `\n${error.stack}` : ""}\n`);
   if (failure.hint !== undefined) process.stderr.write(`hint: ${failure.hint}\n`);
   if (json) process.stdout.write(`${JSON.stringify({ error: failure })}\n`);
   return EXIT_CODES[failure.outcome];
+}
+
+/** What the system denies to whoever runs the command; any other error as it is. */
+function toDenied(error: unknown): unknown {
+  const { code, path, syscall } = error as NodeJS.ErrnoException;
+  if (error instanceof Failure || (code !== "EACCES" && code !== "EPERM")) return error;
+  return new Failure("failed", "not-permitted", `${path ?? syscall}: permission denied`, {
+    cause: error,
+    hint: "run it as root or as the owner, or name a place of your own",
+  });
 }
 
 /** What neither we nor the system call that failed has words for is a bug: its stack is what a report needs. */

@@ -100,6 +100,13 @@ describeWith(NEEDS, "callers of hostd's socket", () => {
       const options = ["--state", "/nowhere", "--run", "/nowhere", "--repository", "/nowhere"];
       const serve = asNobody(["serve", ...options]);
       expect(serve.stderr).toMatch(/expected root\nhint: run it as root/);
+      for (const words of [
+        ["journal", "check"],
+        ["reset", "--wipe"],
+      ])
+        expect(asNobody([...words, "--state", rig.state]).stderr).toMatch(
+          /^error: \S+hostd\.db: permission denied\nhint: run it as root/,
+        );
     }));
 
   test("a caller that goes away changes nothing: the operation goes on, and who comes back sees it", () =>

@@ -48,6 +48,12 @@ const program: Program = {
       name: "full",
       run: () => Promise.reject(Object.assign(new Error("ENOSPC"), { syscall: "write" })),
     }),
+    denied: async () => ({
+      ...verb,
+      name: "denied",
+      run: () =>
+        Promise.reject(Object.assign(new Error("EACCES"), { code: "EACCES", syscall: "open", path: "/root/x" })),
+    }),
     broken: async () => ({ ...verb, name: "broken", run: () => Promise.reject(new TypeError("x is not a function")) }),
     stage: async () => verb,
     "keys init": async () => verb,
@@ -97,6 +103,14 @@ test("runProgram: help is the answer, and ends well", async () => {
   expect(exitCode).toBe(0);
   expect(stdout).toContain("Usage: ostler stage");
   expect(stderr).toBe("");
+});
+
+test("runProgram: what the system denies says where, and who may do it", async () => {
+  const { exitCode, stderr } = await runCaptured("denied", "app");
+  expect(exitCode).toBe(1);
+  expect(stderr).toBe(
+    "error: /root/x: permission denied\nhint: run it as root or as the owner, or name a place of your own\n",
+  );
 });
 
 test("runProgram: what the system refuses is told in one line, a bug of ours with its stack", async () => {
