@@ -28,7 +28,7 @@ export async function findUnnamed(
 }
 
 export function describeUnnamed({ role, keyid }: UnnamedKey): string {
-  const next = `use a ${role} key that it names, or publish one that names this key`;
+  const next = `use a ${role} key that it names, or name this one: \`ostler policy FILE\` publishes a policy`;
   return `not promotable: the policy does not name ${role} key ${shortKeyid(keyid)}; ${next}`;
 }
 
