@@ -67,8 +67,10 @@ export interface Generations {
   require(app: string, number: number): GenerationRow;
   /** Of each version that is here the newest generation in each state, newest first. */
   ofSlots(app: string): GenerationRow[];
-  /** The newest good one before a number, with another config than the one that is named. */
-  goodBefore(app: string, number: number, otherConfig?: number): GenerationRow | undefined;
+  /** The newest good one before a number. */
+  goodBefore(app: string, number: number): GenerationRow | undefined;
+  /** The config that was good last before a generation's own was; what came after that one, and was left for it again, is none. */
+  configBefore(app: string, number: number): number | undefined;
   /** The newest of a version, or of an image whose digest begins so. */
   newestOf(app: string, version: string, digest: string | undefined): GenerationRow | undefined;
   /** Every number that an image ran as. */
@@ -110,13 +112,22 @@ export function openGenerations(database: Database, operations: Operations, date
          WHERE slots.app = ? ORDER BY number DESC`,
         [JSON.stringify(GENERATION_STATES), app],
       ),
-    goodBefore: (app, number, otherConfig) =>
+    goodBefore: (app, number) =>
       database.one(
         row,
-        `SELECT * FROM generations WHERE app = ? AND number < ? AND state = 'good' AND config IS NOT ?
-         ORDER BY number DESC LIMIT 1`,
-        [app, number, otherConfig],
+        "SELECT * FROM generations WHERE app = ? AND number < ? AND state = 'good' ORDER BY number DESC LIMIT 1",
+        [app, number],
       ),
+    configBefore(app, number) {
+      const { config } = require(app, number);
+      return database.one(
+        z.object({ config: z.int() }),
+        `SELECT config FROM generations WHERE app = ?1 AND state = 'good' AND config <> ?2 AND number < (
+           SELECT coalesce(min(number), ?3) FROM generations WHERE app = ?1 AND state = 'good' AND config = ?2)
+         ORDER BY number DESC LIMIT 1`,
+        [app, config, number],
+      )?.config;
+    },
     newestOf: (app, version, digest) =>
       database.one(
         row,

@@ -81,7 +81,7 @@ function configOf(situation: RollbackSituation, { to, withConfig }: RollbackRequ
   if (to !== CURRENT) return config;
   const before = situation.configBefore();
   if (before !== undefined) return before;
-  throw new HostdError("no-rollback-target", `${app} was never good with another config on this node`, {
+  throw new HostdError("no-rollback-target", `${app} has no earlier config that was good on this node`, {
     hint: `hostd changes ${app}`,
   });
 }

@@ -26,8 +26,7 @@ export function situationOf(engine: Engine, app: string): RollbackSituation {
     })),
     generations: generations.ofSlots(app),
     generation: (number) => generations.get(app, number),
-    configBefore: () =>
-      current === undefined ? undefined : generations.goodBefore(app, current.number, current.config)?.config,
+    configBefore: () => (current === undefined ? undefined : generations.configBefore(app, current.number)),
   };
 }
 

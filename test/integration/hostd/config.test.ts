@@ -128,8 +128,11 @@ describeWith(NEEDS, "config in layers", () => {
       expect(back).toMatchObject({ state: "done", image: current?.image });
       expect(await rig.get("/config")).toBe("one");
       expect((await rig.client.status()).quarantine).toEqual([]);
-      await rig.operate("rollback", { to: "current", withConfig: 1 });
+      await rig.operate("rollback", { to: "current", withConfig: true }); // once more is one further back
       expect(await rig.get("/config")).toBe("hello");
+      await rig.operate("rollback", { to: "current", withConfig: 3 });
+      expect(await rig.get("/config")).toBe("two");
+      await rig.operate("rollback", { to: "current", withConfig: 1 });
       expect(await rig.client.app("shop")).toMatchObject({ current: { config: 1, image: current?.image } });
       await expect(rig.client.begin("shop", "rollback", { withConfig: 9 })).rejects.toMatchObject({
         code: "unknown-config",

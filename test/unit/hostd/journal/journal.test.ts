@@ -129,6 +129,18 @@ describe("generations", () => {
     expect(opened.generations.nextNumber("shop")).toBe(5);
   });
 
+  test("whose config was left for an earlier one is not what is gone back to: going back twice leads two back", () => {
+    const opened = journal();
+    const id = begin(opened);
+    const before = [1, 2, 3, 2, 4, 2, 1].map((config, index) => {
+      const number = index + 1;
+      opened.generations.begin(id, { app: "shop", number, image, version: "1.0.0", config, data: undefined });
+      opened.generations.move(id, "shop", number, "bless");
+      return opened.generations.configBefore("shop", number);
+    });
+    expect(before).toEqual([undefined, 1, 2, 1, 2, 1, undefined]);
+  });
+
   test("of a long history each question is answered by the few that matter", () => {
     const opened = journal();
     const id = begin(opened);
@@ -152,7 +164,7 @@ describe("generations", () => {
     expect(generations.ofSlots("other")).toEqual([]);
     expect(generations.goodBefore("shop", 6)?.number).toBe(5);
     expect(generations.goodBefore("shop", 5)?.number).toBe(3); // the one before it failed
-    expect(generations.goodBefore("shop", 6, 2)?.number).toBe(3);
+    expect(generations.configBefore("shop", 6)).toBe(1);
     expect(generations.goodBefore("shop", 1)).toBeUndefined();
     expect(generations.numbersOf("shop", other)).toEqual([3]);
     expect(generations.newestOf("shop", "1.0.0", undefined)?.number).toBe(6);
