@@ -89,8 +89,9 @@ function piecesOf(file: ConfigFile): (string | Placeholder)[] {
 function fill(piece: Placeholder, values: Effective, secretOf: SecretOf): string | { path: string; why: string } {
   const { path, json } = piece;
   const secret = secretName(path);
-  const found = secret === undefined ? (values.get(path)?.value ?? piece.fallback) : secretOf(secret);
-  const map = found === undefined && secret === undefined ? mapAt(values, path) : undefined;
+  const value = secret === undefined ? values.get(path)?.value : secretOf(secret);
+  const map = value === undefined && secret === undefined ? mapAt(values, path) : undefined;
+  const found = value ?? (map === undefined && secret === undefined ? piece.fallback : undefined);
   if (json && (found ?? map) !== undefined) return JSON.stringify(found ?? map);
   if (map !== undefined) return { path, why: ` (a map: write one of its values, or {{ ${path} | json }})` };
   if (Array.isArray(found)) return { path, why: ` (a list: write {{ ${path} | json }})` };

@@ -21,6 +21,7 @@ describe("renderConfig", () => {
     const values = site('n: 5\non: true\nname: a"b\nhosts: [x, y]\ndb: {port: 1, host: h}\n');
     const template =
       '{{ n }} {{ on }} {{ name }} {{ name | json }} {{ hosts | json }} {{ db | json }} {{ no | default "d" | json }}';
+    expect(render("{{ db | default 1 | json }}", values)?.bytes).toBe('{"host":"h","port":1}');
     expect(render(template, values)?.bytes).toBe('5 true a"b "a\\"b" ["x","y"] {"host":"h","port":1} "d"');
     expect(render("{{ n | default 1 }}", values)?.bytes).toBe("5");
   });
@@ -47,6 +48,7 @@ describe("renderConfig", () => {
 
   test.each([
     ["{{ db }}", "{{ db }} at /etc/shop:1:1 (a map: write one of its values, or {{ db | json }})"],
+    ["{{ db | default 1 }}", "{{ db }} at /etc/shop:1:1 (a map: "],
     ["{{ hosts }}", "{{ hosts }} at /etc/shop:1:1 (a list: write {{ hosts | json }})"],
     ["{{ a b }}", "/etc/shop:1:6: expected }} or |"],
   ])("refuses %s, which is no text", (template, message) => {
