@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { EXIT_CODES, Failure, toFailureDocument } from "../manifests/failure.ts";
 import { nearest } from "./nearest.ts";
+import { printable } from "./printable.ts";
 import { openProgress, PROGRESS_KINDS, type ProgressKind } from "./progress.ts";
 import type { Answer, OptionSpec, Verb } from "./verb.ts";
 
@@ -133,8 +134,9 @@ function parse(program: Program, verb: Verb, argv: readonly string[]): Command |
 
 function reportError(error: unknown, json: boolean): number {
   const failure = toFailureDocument(toDenied(error));
-  process.stderr.write(`error: ${failure.message}${isOurMistake(error) ? `\n${error.stack}` : ""}\n`);
-  if (failure.hint !== undefined) process.stderr.write(`hint: ${failure.hint}\n`);
+  const stack = isOurMistake(error) ? `\n${error.stack}` : "";
+  const hint = failure.hint === undefined ? "" : `hint: ${failure.hint}\n`;
+  process.stderr.write(printable(`error: ${failure.message}${stack}\n${hint}`, process.stderr));
   if (json) process.stdout.write(`${JSON.stringify({ error: failure })}\n`);
   return EXIT_CODES[failure.outcome];
 }
@@ -156,7 +158,9 @@ function isOurMistake(error: unknown): error is Error {
 
 /** Prints an answer whole. A reader that has gone (`ostler images | head -1`) is no failure; a full disk is. */
 async function print(answer: Answer, json: boolean): Promise<void> {
-  const text = json ? `${JSON.stringify(answer.json, undefined, 2)}\n` : ensureNewline(answer.text);
+  const text = json
+    ? `${JSON.stringify(answer.json, undefined, 2)}\n`
+    : ensureNewline(printable(answer.text, process.stdout));
   const error = await new Promise<(Error & { code?: string }) | null | undefined>((resolve) => {
     process.stdout.write(text, resolve);
   });

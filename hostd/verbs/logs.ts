@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Failure } from "../../manifests/failure.ts";
 import type { LogDocument } from "../../manifests/node.ts";
+import { printable } from "../../terminal/printable.ts";
 import type { Invocation, Verb } from "../../terminal/verb.ts";
 import { argument, clientOf, SOCKET_OPTION, text } from "./answer.ts";
 import { newPart } from "./follow.ts";
@@ -48,7 +49,10 @@ async function follow(invocation: Invocation, read: () => Promise<LogDocument>):
     const { text: added, gap } = same ? newPart(last?.log ?? "", now.log) : { text: now.log, gap: false };
     if (last !== undefined && !same && !invocation.json) write(`--- generation ${now.generation}: ${now.version}\n`);
     if (gap && !invocation.json) write("--- some of it was written too fast to be followed\n");
-    if (added !== "") write(invocation.json ? `${JSON.stringify({ ...now, log: added, gap })}\n` : added);
+    if (added !== "") {
+      const text = printable(added, process.stdout);
+      write(invocation.json ? `${JSON.stringify({ ...now, log: added, gap })}\n` : text);
+    }
     last = now;
     await delay(POLL, undefined, { signal: invocation.signal }).catch(() => {}); // Ctrl-C ends the pause, then the loop
   }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Failure } from "../../manifests/failure.ts";
 import type { EventDocument } from "../../manifests/node.ts";
+import { printable } from "../../terminal/printable.ts";
 import type { Verb } from "../../terminal/verb.ts";
 import { clientOf, SOCKET_OPTION, text } from "./answer.ts";
 import { when } from "./show.ts";
@@ -44,7 +45,7 @@ export const verb: Verb = {
 function describe({ at, kind, app, operation, detail }: EventDocument): string {
   const words = Object.entries(detail).map(([name, value]) => `${name}=${short(value)}`);
   const about = [app ?? "", operation === undefined ? "" : `operation ${operation}`].filter((part) => part !== "");
-  return [when(at), kind, ...about, ...words].join("  ");
+  return printable([when(at), kind, ...about, ...words].join("  "), process.stdout);
 }
 
 function short(value: unknown): string {

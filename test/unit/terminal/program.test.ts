@@ -54,6 +54,11 @@ const program: Program = {
       run: () =>
         Promise.reject(Object.assign(new Error("EACCES"), { code: "EACCES", syscall: "open", path: "/root/x" })),
     }),
+    noisy: async () => ({
+      ...verb,
+      name: "noisy",
+      run: () => Promise.resolve({ json: {}, text: "\x1b]0;owned\x07\ta\r\nb\rc\x9b2J" }),
+    }),
     broken: async () => ({ ...verb, name: "broken", run: () => Promise.reject(new TypeError("x is not a function")) }),
     stage: async () => verb,
     "keys init": async () => verb,
@@ -96,6 +101,20 @@ test.each([
   expect(exitCode).toBe(2);
   expect(stderr).toBe(`error: ${message}\nhint: ${hint}\n`);
   expect(JSON.parse(stdout).error).toMatchObject({ outcome: "usage", message, hint });
+});
+
+test("runProgram: what programs printed does nothing to a terminal, and is itself elsewhere", async () => {
+  const { isTTY } = process.stdout;
+  const print = async (onTerminal: boolean) => {
+    process.stdout.isTTY = onTerminal;
+    return (await runCaptured("noisy", "app", "--no-json")).stdout;
+  };
+  try {
+    expect(await print(true)).toBe("\\x1b]0;owned\\x07\ta\r\nb\\x0dc\\x9b2J\n");
+    expect(await print(false)).toBe("\x1b]0;owned\x07\ta\r\nb\rc\x9b2J\n");
+  } finally {
+    process.stdout.isTTY = isTTY;
+  }
 });
 
 test("runProgram: help is the answer, and ends well", async () => {
