@@ -145,6 +145,8 @@ const slotDocumentSchema = z.object({
   state: z.enum(SLOT_STATES),
   /** Reason it is pinned. */
   pinned: z.string().optional(),
+  /** Why this node will not run it again. */
+  quarantined: z.string().optional(),
   staged: time,
   lastGood: time.optional(),
 });

@@ -64,6 +64,7 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
   const process = await processDocument(engine, app, state.current);
   const config = configState(engine, app);
   const lastRun = lastRunOf(engine, app);
+  const refused = engine.journal.quarantine.list(app);
   const generationDocument = (row: GenerationRow) =>
     toGenerationDocument(row, generations.config(app, row.config).revision);
   return {
@@ -78,7 +79,10 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
     ...(process === undefined ? {} : { process }),
     limits: process === undefined || state.current === undefined ? [] : await limitsOf(engine, app, state.current),
     ...(lastRun === undefined ? {} : { lastRun }),
-    slots: slots.list(app).map(toSlotDocument),
+    slots: slots.list(app).map((slot) => {
+      const reason = refused.find(({ image }) => image === slot.image)?.reason;
+      return { ...toSlotDocument(slot), ...(reason === undefined ? {} : { quarantined: reason }) };
+    }),
     snapshots: snapshots.list(app),
     ...(config === undefined ? {} : { config }),
     operations: underWay.map(({ operation }) => operation),

@@ -164,7 +164,11 @@ function slotRows(app: AppStatus): string[][] {
     slot.image === app.current?.image ? "●" : slot.image === app.rollbackTarget?.image ? "↩" : "",
     slot.version,
     shortDigest(slot.image),
-    slot.pinned === undefined ? slot.state : `${slot.state}, pinned`,
+    [
+      slot.state,
+      ...(slot.quarantined === undefined ? [] : ["quarantined"]),
+      ...(slot.pinned === undefined ? [] : ["pinned"]),
+    ].join(", "),
     String(slot.sequence),
     minuteOf(slot.staged),
     slot.lastGood === undefined ? "" : minuteOf(slot.lastGood),

@@ -38,6 +38,7 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       expect(status).toMatch(/● +1\.0\.0/);
       expect(status).toMatch(/quarantined:\n {2}shop [0-9a-f]{12}: .*503/);
       expect(command(rig, "hostd", "status", "shop").json).toMatchObject({ app: "shop", current: { number: 1 } });
+      expect(command(rig, "hostd", "status", "shop", "--no-json").text).toMatch(/ 1\.1\.0 .* failed, quarantined /);
 
       const history = command(rig, "ostler", "history", "shop", "--no-json").text.split("\n");
       expect(history[2]).toMatch(/deploy shop +1\.1\.0 +failed and taken back$/);
