@@ -14,6 +14,7 @@ import { type Log, logToStderr } from "./log.ts";
 import { recover } from "./recover/recover.ts";
 import type { Follow } from "./stage/follow.ts";
 import { parseRate } from "./stage/pace.ts";
+import { SOCKET_PATH_LIMIT } from "./system/holder.ts";
 import { openHost } from "./system/host/open.ts";
 import { parsePool } from "./system/lvm.ts";
 import type { LauncherChoice } from "./system/node.ts";
@@ -60,7 +61,7 @@ const LONGEST_TIME = 24 * 86_400_000;
 
 /** Runs the daemon until it is asked to end: recover first, then answer. Apps go on without it. */
 export async function serve(options: ServeOptions): Promise<void> {
-  const { settings, launcher, repository } = readOptions(options);
+  const { settings, launcher, repository, socket } = readOptions(options);
   const [stateDirectory, runDirectory] = [resolve(options.stateDirectory), resolve(options.runDirectory)];
   if (process.getuid?.() !== 0) {
     throw new Failure("failed", "not-root", "hostd mounts layers and starts apps as their own users: expected root", {
@@ -70,7 +71,6 @@ export async function serve(options: ServeOptions): Promise<void> {
   await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
   const trustDirectory = await seed(stateDirectory, options.root);
   const source = openSource(repository);
-  const socket = join(runDirectory, "hostd.sock");
   const ended = untilAskedToEnd();
   await refuseAnswered(socket); // before anything of another hostd's apps is touched
   const host = await openHost({ root: resolve(options.machine), stateDirectory, runDirectory });
@@ -164,7 +164,14 @@ export function readOptions(options: ServeOptions) {
     settings: readSettings(options),
     launcher: readLauncher(options.launcher),
     repository: locate(options.repository),
+    socket: socketIn(resolve(options.runDirectory)),
   };
+}
+
+function socketIn(runDirectory: string): string {
+  const socket = join(runDirectory, "hostd.sock");
+  if (Buffer.byteLength(socket) <= SOCKET_PATH_LIMIT) return socket;
+  throw usage("--run", `a directory whose socket has a path of at most ${SOCKET_PATH_LIMIT} bytes`, socket);
 }
 
 function readSettings(options: ServeOptions): Settings {

@@ -6,6 +6,7 @@ import type { SlotRow } from "../journal/slots.ts";
 import { requireApp } from "../switch/plan.ts";
 import { chooseConfig, configState, kindOfConfig } from "./choose.ts";
 import { changedFiles, diffFiles, shownFiles, valuesOf } from "./files.ts";
+import { appOfLayer } from "./layers.ts";
 import type { Effective } from "./merge.ts";
 import { pathsIn, secretName, unusedIn } from "./render.ts";
 
@@ -32,7 +33,10 @@ export function showNode(engine: Journaled): NodeConfig {
       const state = configState(engine, app);
       return { app, ...(state === undefined ? {} : { config: state }) };
     }),
-    warnings: unused(engine, names),
+    warnings: unused(
+      engine,
+      new Set([...names, ...config.layers().flatMap(({ subject }) => appOfLayer(subject) ?? [])]),
+    ),
   };
 }
 
@@ -118,10 +122,10 @@ function listed(values: Effective, paths: ReadonlySet<string>) {
     .sort((one, other) => (one.path < other.path ? -1 : 1));
 }
 
-/** A shared value is of no use where no app reads it, an app's own where that one does not. */
-function unused(engine: Journaled, apps: readonly string[]): string[] {
+/** A shared value is of no use where no app reads it, an app's own where that one does not, or is not here. */
+function unused(engine: Journaled, apps: ReadonlySet<string>): string[] {
   const revision = engine.journal.config.head();
-  const readers = apps.map((app) => ({
+  const readers = [...apps].map((app) => ({
     values: valuesOf(engine, app, { declared: {}, revision }),
     paths: pathsOf(engine, app),
     own: `app/${app}`,

@@ -12,7 +12,7 @@ import { portInUse, whoListens } from "./port.ts";
 import { PROGRAMS } from "./programs.ts";
 
 /** Linux keeps a unix socket's path in 108 bytes with its end. */
-const SOCKET_PATH_LIMIT = 107;
+export const SOCKET_PATH_LIMIT = 107;
 
 /** A holder listens milliseconds after it took its lock; this long means that it cannot work. */
 const START_LIMIT_MS = 10_000;

@@ -1,6 +1,6 @@
 import type { PruneDocument } from "../../manifests/care.ts";
 import { shortDigest } from "../../manifests/digest.ts";
-import { EXIT_CODES } from "../../manifests/failure.ts";
+import { EXIT_CODES, Failure } from "../../manifests/failure.ts";
 import type { Answer, Verb } from "../../terminal/verb.ts";
 import { answerAtEnd, answerOfRefusal, clientOf, SOCKET_OPTION, text } from "./answer.ts";
 
@@ -16,6 +16,9 @@ export const verb: Verb = {
   async run(invocation): Promise<Answer> {
     const client = clientOf(invocation);
     const keep = text(invocation.options["keep"]);
+    if (keep !== undefined && !/^[1-9]\d{0,2}$|^1000$/.test(keep)) {
+      throw new Failure("usage", "bad-option", `--keep: expected a whole number from 1 to 1000, got ${keep}`);
+    }
     const plan = await client.planPrune(keep);
     if (invocation.options["dryRun"] === true) return { json: plan, text: show(plan, "would collect") };
     const body = keep === undefined ? {} : { keep };

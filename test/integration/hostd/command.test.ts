@@ -150,6 +150,10 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
         status: 4,
         text: expect.stringMatching(/^collected 1 version.*\n {2}shop 1\.2\.0.*\nbackup: .*operation/s),
       });
+      expect(command(rig, "hostd", "prune", "--keep", "x")).toMatchObject({
+        status: 2,
+        json: { error: { message: "--keep: expected a whole number from 1 to 1000, got x" } },
+      });
       expect(command(rig, "hostd", "logs", "shop", "--generation", "99")).toMatchObject({
         status: 2,
         json: { error: { code: "unknown-image", message: "shop has no generation 99" } },
@@ -158,7 +162,7 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
         status: 2,
         json: { error: { code: "unknown-image", message: expect.stringContaining("1 is not kept any more") } },
       });
-      expect(command(rig, "hostd", "logs", "shop", "--generation", "3").status).toBe(0);
+      expect(command(rig, "hostd", "logs", "shop", "--generation", "4").status).toBe(0);
     }));
 
   test("config diff changes nothing: no config version is made by looking", () =>
@@ -286,6 +290,14 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
       expect(ended).toMatchObject({ exitCode: 1, timedOut: false });
       expect(ended.message).toMatch(/another hostd answers there/);
       other.close();
+      const far = ["--run", join(rig.directory, "x".repeat(120))];
+      const refused = await run([join(root, "bin/hostd"), ...words, ...far], { timeout: 20_000 }).catch(
+        (error) => error,
+      );
+      expect(refused.exitCode).toBe(2);
+      expect(refused.message).toMatch(
+        /--run: expected a directory whose socket has a path of at most 107 bytes, got \//,
+      );
       const noData = [...words, "--data", "lvm:nowhere/pool"];
       const again = await run([join(root, "bin/hostd"), ...noData], { timeout: 20_000 }).catch((error) => error);
       expect(again).toMatchObject({ exitCode: 1, timedOut: false });

@@ -211,13 +211,17 @@ describeWith(NEEDS, "config in layers", () => {
       const before = await pids(rig);
       await rig.client.setSecret("unread", "x");
       await set(rig, "app/news", "greeting: for nobody\n");
+      await set(rig, "app/nwes", "greeting: for an app that is not here\n");
       const { apps, revision, warnings } = await set(rig, "global", "greeting: all\n");
       expect(apps.map(({ app, config }) => [app, config?.drift])).toEqual([
         ["mail", ["/etc/shop/greeting"]],
         ["news", []],
         ["shop", ["/etc/shop/greeting"]],
       ]);
-      expect(warnings).toEqual(["app/news.yaml:1: no template on this node reads greeting (app/news)"]);
+      expect(warnings).toEqual([
+        "app/news.yaml:1: no template on this node reads greeting (app/news)",
+        "app/nwes.yaml:1: no template on this node reads greeting (app/nwes)",
+      ]);
 
       const applied = hostd(rig, ["config", "apply"]);
       expect(applied.status).toBe(0);
