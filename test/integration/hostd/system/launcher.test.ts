@@ -33,7 +33,7 @@ describeWith({ root: true, programs: ["bwrap", "perl"] }, "the bubblewrap launch
     expect(readFileSync(join(directory, "kept/launcher"), "utf8")).toBe("bubblewrap\n");
     await expect(openNode({ ...options, launcher: "systemd" })).rejects.toMatchObject({
       code: "other-launcher",
-      hint: expect.stringMatching(/^leave --launcher out, or reboot/),
+      hint: expect.stringMatching(/^reboot, then choose; hostd reset --keep-data .* forgets/),
     });
     await node.removeHolder("shop");
   });
