@@ -37,7 +37,7 @@ async function settle(file: string, choice: LauncherChoice): Promise<LauncherNam
   if (before !== undefined && (choice === "auto" || choice === before)) return before;
   if (before !== undefined) {
     throw new NodeError("other-launcher", `expected launcher ${before}, which apps were started by, got ${choice}`, {
-      hint: "leave --launcher out, or reboot and choose then; hostd reset --keep-data ends it too: it forgets versions, config and secrets",
+      hint: "reboot, then choose; hostd reset --keep-data lets you choose too, and forgets versions, snapshots, config and secrets",
     });
   }
   const name = choice === "auto" ? await suited() : choice;
