@@ -27,7 +27,7 @@ export const verb: Verb = {
   examples: ["ostler promote shop --to production", "ostler promote shop --version 1.2.0 --set greeting=hello"],
   async run({ arguments: [image], options, progress }) {
     const home = homeOption(options);
-    const { changed, release, previous } = await promote({
+    const { changed, release, previous, unread } = await promote({
       home,
       store: join(home.directory, "store"),
       reference: referenceOf(image),
@@ -45,7 +45,11 @@ export const verb: Verb = {
       [[...row, shortDigest(release.image.digest)]],
     );
     const note = changed ? "" : "nothing to do: the channel already has this image with these values\n";
-    return { json: { schema: 1, changed, release, previous: previous ?? null }, text: `${note}${text}` };
+    const warnings = unread
+      .map((name) => `warning: --set ${name}: no CONFIG template of the image reads it\n`)
+      .join("");
+    const json = { schema: 1, changed, release, previous: previous ?? null, unread };
+    return { json, text: `${warnings}${note}${text}` };
   },
 };
 

@@ -38,6 +38,11 @@ export class TemplateProblem extends Error {
   }
 }
 
+/** True where one of the paths that templates name puts a value in: by its own name, or in a map written whole. */
+export function isRead(name: string, paths: Iterable<string>): boolean {
+  return [...paths].some((path) => name === path || name.startsWith(`${path}.`));
+}
+
 /** A template as text and placeholders, in order. Throws TemplateProblem at the first thing that is neither. */
 export function parseTemplate(text: string): (string | Placeholder)[] {
   const pieces: (string | Placeholder)[] = [];

@@ -18,7 +18,7 @@ import type { Release } from "../../manifests/release.ts";
 import type { Progress } from "../../terminal/progress.ts";
 import { PromoteError, refusedImage } from "./error.ts";
 import { openBuiltStore } from "./open-store.ts";
-import { decideRelease } from "./release.ts";
+import { decideRelease, unreadValues } from "./release.ts";
 
 export interface PromoteOptions {
   home: Home;
@@ -39,6 +39,8 @@ export interface Promotion {
   changed: boolean;
   release: Release;
   previous: Release | undefined;
+  /** Names of given values that the image's CONFIG does not read. */
+  unread: string[];
 }
 
 /**
@@ -72,7 +74,8 @@ export async function promote(options: PromoteOptions): Promise<Promotion> {
     await appendEnvelopes(home.repository, descriptor.digest, envelopes);
     if (decided !== undefined) await publishRelease(publishing, decided);
     await open();
-    return { changed: decided !== undefined, release, previous };
+    const unread = unreadValues(options.values, image.app?.config ?? []);
+    return { changed: decided !== undefined, release, previous, unread };
   });
 }
 

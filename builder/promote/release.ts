@@ -1,6 +1,8 @@
+import type { ConfigFile } from "../../manifests/app.ts";
 import type { Descriptor, ImageConfig } from "../../manifests/image.ts";
 import type { Policy } from "../../manifests/policy.ts";
 import { type Release, VERSION } from "../../manifests/release.ts";
+import { isRead, parseTemplate } from "../../manifests/template.ts";
 import { PromoteError } from "./error.ts";
 
 const VERSION_LABEL = "org.opencontainers.image.version";
@@ -44,6 +46,13 @@ export function decideRelease(request: ReleaseRequest): Release | undefined {
     config,
     created: request.now.toISOString(),
   };
+}
+
+/** Names of values that no template of the image reads: most likely a slip of the pen. */
+export function unreadValues(values: Readonly<Record<string, string>>, files: readonly ConfigFile[]): string[] {
+  const pieces = files.flatMap(({ template }) => parseTemplate(template));
+  const paths = pieces.flatMap((piece) => (typeof piece === "string" ? [] : [piece.path]));
+  return Object.keys(values).filter((name) => !isRead(name, paths));
 }
 
 function checkVersion(version: string): string {

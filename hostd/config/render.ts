@@ -1,5 +1,5 @@
 import type { ConfigFile, Signal } from "../../manifests/app.ts";
-import { type Placeholder, parseTemplate, SECRET } from "../../manifests/template.ts";
+import { isRead, type Placeholder, parseTemplate, SECRET } from "../../manifests/template.ts";
 import { nearest } from "../../terminal/nearest.ts";
 import { HostdError } from "../error.ts";
 import { type Effective, mapAt } from "./merge.ts";
@@ -68,8 +68,7 @@ export function pathsIn(files: readonly ConfigFile[]): Set<string> {
 
 /** Values that none of these paths reads: neither by name nor in a map written whole. */
 export function unusedIn(values: Effective, paths: ReadonlySet<string>): string[] {
-  const isRead = (name: string) => [...paths].some((path) => name === path || name.startsWith(`${path}.`));
-  return [...values.keys()].filter((name) => !isRead(name));
+  return [...values.keys()].filter((name) => !isRead(name, paths));
 }
 
 /** `NAME` of `secret.NAME`. */

@@ -57,6 +57,8 @@ describe("ostler promote", () => {
 
     const again = await ostler("promote", `shop@${image.digest}`, "--to", "production");
     expect(again).toMatchObject({ exitCode: 0, json: { changed: false, release: { sequence: 1 } } });
+    const { stdout } = await ostler("promote", "shop", "--set", "typo=1", "--no-json");
+    expect(stdout).toContain("warning: --set typo: no CONFIG template of the image reads it");
   });
 
   test("takes new statements about a released image along, though its release stays", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { decideRelease, type ReleaseRequest } from "../../../../builder/promote/release.ts";
+import { decideRelease, type ReleaseRequest, unreadValues } from "../../../../builder/promote/release.ts";
 import { digestFromHex } from "../../../../manifests/digest.ts";
 import { imageConfigSchema } from "../../../../manifests/image.ts";
 import { policyExample } from "../../../../manifests/policy.ts";
@@ -48,4 +48,10 @@ describe("decideRelease", () => {
     const previous = makeRelease(4, { image: { digest, size: 100 }, config: { greeting: "hi", color: "red" } });
     expect(decideRelease({ ...request, previous, ...change })).toMatchObject({ sequence: 5, config: { color: "red" } });
   });
+});
+
+test("unreadValues names what no template reads, neither by name nor in a map written whole", () => {
+  const files = [{ path: "/a", template: "{{ greeting }} {{ db | json }}" }];
+  expect(unreadValues({ greeting: "hi", "db.host": "a", greetin: "hi", dbs: "" }, files)).toEqual(["greetin", "dbs"]);
+  expect(unreadValues({ greeting: "hi" }, [])).toEqual(["greeting"]);
 });
