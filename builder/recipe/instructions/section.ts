@@ -10,6 +10,7 @@ import { splitWords } from "../words.ts";
 
 /** Declarations of what is deployed: lost without a trace when DEPLOY FROM starts again below them. */
 const DEPLOYED = [
+  "KIND",
   "LISTEN",
   "SWITCH",
   "LIMIT",

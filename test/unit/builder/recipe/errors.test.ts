@@ -260,6 +260,17 @@ DEPLOY FROM scratch
     | ^^^^^^
   hint: move it below DEPLOY`,
   ],
+  [
+    "a job above DEPLOY FROM would become a service",
+    `FROM debian:bookworm
+KIND job
+DEPLOY FROM scratch
+`,
+    `shop.recipe:2:1: KIND in BOOTSTRAP is lost: DEPLOY FROM starts again
+  2 | KIND job
+    | ^^^^
+  hint: move it below DEPLOY`,
+  ],
 ];
 
 const bases: readonly Case[] = [
