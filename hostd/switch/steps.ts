@@ -149,11 +149,16 @@ export async function stop(context: Context): Promise<void> {
   const { from, hold, beside } = switchOf(context);
   engine.watch.leave(app);
   if (from === undefined) return;
-  const door = hold === undefined ? doorOf(launchable(engine, app, from).app) : undefined;
+  const { app: old, slot } = launchable(engine, app, from);
+  const door = hold === undefined ? doorOf(old) : undefined;
   if (door !== undefined && context.gap === undefined) {
     context.gap = await openGapMeter(door, engine.clock, engine.closing);
   }
+  const begun = engine.clock.now();
   await stopGeneration(engine, app, from);
+  if (engine.clock.now() - begun >= old.stopTimeout) {
+    context.note(`${slot.version} did not end within ${old.stopTimeout} ms of SIGTERM: it was killed`);
+  }
   if (hold === undefined && beside === undefined) engine.board.clear(app); // what was seen of it is not so any more
 }
 

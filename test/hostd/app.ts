@@ -6,8 +6,9 @@ import { dirname, join } from "node:path";
  * The app under test: writes numbered records to its data and answers each only once it is on disk. argv: version,
  * then what is wrong with it: `good`, `sick` (503 from the start), `crash` (ends after 0.2 s), `turns-sick` (503 once
  * the file /var/lib/shop/sick is there), `ends` (ends once the file /var/lib/shop/end is there), `half` (good on its
- * probe, 503 on its port), `greedy` (takes 200 MB of memory). The third argument is a unix socket on which it answers too, its probe;
- * the fourth a port that it binds itself, where hostd gives it no socket.
+ * probe, 503 on its port), `greedy` (takes 200 MB of memory), `stubborn` (SIGTERM does not end it). The third
+ * argument is a unix socket on which it answers too, its probe; the fourth a port that it binds itself, where hostd gives
+ * it no socket.
  * What it was greeted with it reads at its start and at SIGHUP: `sick` makes it so, and `die` ends it.
  */
 export const SERVER = String.raw`
@@ -17,7 +18,7 @@ my $data = "/var/lib/shop";
 my $draining = 0;
 my $quiet = 0; # while it is, nothing is written
 my $greeting = slurp("/etc/shop/greeting");
-$SIG{TERM} = sub { $draining = 1 };
+$SIG{TERM} = sub { $draining = 1 if $how ne "stubborn" };
 $SIG{HUP} = sub { $greeting = slurp("/etc/shop/greeting"); die "bad greeting\n" if $greeting eq "die" };
 $| = 1;
 print "shop $version begins as $how\n";

@@ -26,7 +26,7 @@ export interface VersionOptions {
   name?: string;
   version: string;
   sequence: number;
-  how?: "good" | "sick" | "crash" | "turns-sick" | "ends" | "half" | "greedy";
+  how?: "good" | "sick" | "crash" | "turns-sick" | "ends" | "half" | "greedy" | "stubborn";
   /** It may run beside another version, and has a probe for that. */
   startFirst?: boolean;
   /** It binds its port itself. */

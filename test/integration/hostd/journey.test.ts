@@ -32,6 +32,17 @@ describeWith(NEEDS, "hostd from release to rollback", () => {
       expect(await rig.client.app("shop")).toMatchObject({ current: { number: 1 } });
     }));
 
+  test("a version that SIGTERM does not end is killed, and the switch says so", () =>
+    withRig(async (rig) => {
+      await live(rig, { version: "1.0.0", how: "stubborn" });
+      await rig.publish({ version: "1.1.0", stable: 100 });
+      expect(await rig.operate("deploy")).toMatchObject({
+        state: "done",
+        notes: expect.arrayContaining(["1.0.0 did not end within 2000 ms of SIGTERM: it was killed"]),
+      });
+      expect((await rig.operate("restart")).notes).toEqual([]);
+    }));
+
   test("a rollback moves binaries alone: the data written since stays, and the version left is quarantined", () =>
     withRig(async (rig) => {
       await live(rig, { version: "1.0.0" });
