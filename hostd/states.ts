@@ -52,7 +52,7 @@ export const STEPS = {
     afterCrash: "undo",
   },
   drain: {
-    does: "run the old version's DRAIN hook; that it fails ends the switch, and is noted alone in a rollback",
+    does: "run the old version's DRAIN hook; that it fails ends the switch, and is noted alone in a rollback or where that version is sick",
     afterCrash: "undo",
   },
   stop: {

@@ -132,14 +132,16 @@ export async function prove(context: Context): Promise<string> {
   return await judgeNew(context, "beside");
 }
 
-/** In a rollback what fails is noted alone: a version must be left even though it cannot drain. */
+/** Of a version that is sick, or gone back from, a failure is noted alone: it must be left even though it cannot drain. */
 export async function drain(context: Context): Promise<void> {
+  const { engine, app } = context;
   const { from, hold } = switchOf(context);
   if (from === undefined || hold !== undefined) return;
+  const isSick = engine.board.health(app) === "unhealthy";
   try {
     await runHook(context, from, "drain", "drain-failed");
   } catch (error) {
-    if (context.kind !== "rollback") throw error;
+    if (context.kind !== "rollback" && !isSick) throw error;
     context.note(`left without a drain: ${toFailureDocument(error).message}`);
   }
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { answerOf } from "../../../hostd/verbs/answer.ts";
 import type { App } from "../../../manifests/app.ts";
-import { type Rig, withRig } from "../../hostd/rig.ts";
+import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 
 const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
@@ -50,6 +50,23 @@ describeWith(NEEDS, "the hooks of a switch", () => {
       expect(back).toMatchObject({ state: "done" });
       expect(back.notes).toContain("left without a drain: shop 1.1.0: DRAIN hook failed: exit code 3");
       expect(await rig.get("/version")).toBe("1.0.0");
+    }));
+
+  test("and by a switch from a version that is sick", () =>
+    withRig(async (rig) => {
+      await rig.start({ options: ["--on-sick", "report"] });
+      await rig.publish({ version: "1.0.0", how: "turns-sick", interval: 100, hooks: { drain: hook("exit 3") } });
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      writeFileSync(join(rig.state, "data/shop/live/sick"), "");
+      await eventually(
+        () => rig.client.app("shop"),
+        ({ health }) => health === "unhealthy",
+      );
+      await rig.publish({ version: "1.1.0" });
+      expect(await rig.operate("deploy")).toMatchObject({
+        state: "done",
+        notes: [expect.stringContaining("without a drain")],
+      });
     }));
 
   test.each([false, true])(
