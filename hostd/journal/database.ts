@@ -9,7 +9,7 @@ import { MIGRATIONS, READABLE_FROM } from "./schema.ts";
 import { findDamage, openSeal, type Seal } from "./seal.ts";
 
 /** A copy that begins in the moment of a write is begun again; milliseconds between. */
-const BUSY_TRIES = 500;
+const BUSY_TRIES = 50;
 const BUSY_PAUSE = 20;
 
 type Parameters = readonly (string | number | undefined)[];
