@@ -53,10 +53,10 @@ export function createIndex(directory: string, blobs: string): Pick<Store, "tag"
 
     async resolve(reference) {
       const { manifests } = await readIndex(path);
-      const found = findNamed(manifests, reference) ?? onlyOne(startsWith(reference, manifests), reference);
+      const named = findNamed(manifests, reference);
+      const begun = [...startsWith(reference, manifests), ...(await findLoose(blobs, reference))];
+      const found = named ?? onlyOne(begun, reference);
       if (found !== undefined) return descriptorSchema.parse(found);
-      const loose = onlyOne(await findLoose(blobs, reference), reference);
-      if (loose !== undefined) return loose;
       throw new StoreError("reference-unknown", `${directory}: expected an image named ${reference}, got none`, {
         hint: "ostler images lists what there is",
       });

@@ -230,6 +230,9 @@ describe("names", () => {
     const { digest: layer } = await store.write(Buffer.from("a layer"));
     for (const length of [6, 12, 64]) expect((await store.resolve(hexOf(digest).slice(0, length))).digest).toBe(digest);
     await expect(store.resolve(hexOf(layer).slice(0, 12))).rejects.toMatchObject({ code: "reference-unknown" });
+    const rival = digestFromHex(hexOf(digest).slice(0, 12).padEnd(64, "0"));
+    await store.tag("rival:latest", { ...first, digest: rival });
+    await expect(store.resolve(hexOf(digest).slice(0, 12))).rejects.toMatchObject({ code: "reference-ambiguous" });
   });
 
   test("are not guessed from a start that several digests share", async () => {
