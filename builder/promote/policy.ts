@@ -45,7 +45,8 @@ export async function changePolicy(request: PolicyRequest): Promise<{ changed: b
   });
 }
 
-/** A policy that lists an image as revoked; a newer reason takes the place of an older one. */
+/** A policy that lists an image as revoked; another reason takes the place of an older one. */
 export function withRevoked(policy: Policy, digest: Digest, reason: string): Policy {
+  if (policy.revoked.some((one) => one.digest === digest && one.reason === reason)) return policy;
   return { ...policy, revoked: [...policy.revoked.filter((one) => one.digest !== digest), { digest, reason }] };
 }
