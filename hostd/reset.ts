@@ -12,6 +12,7 @@ import { openHost } from "./system/host/open.ts";
 import { unmountBelow } from "./system/mount.ts";
 import { openNode } from "./system/open.ts";
 import { lastRunDirectory, PAIR } from "./system/pair.ts";
+import { appsIn, pathsOf } from "./system/paths.ts";
 
 export interface ResetOptions {
   stateDirectory: string;
@@ -54,7 +55,7 @@ export async function reset(options: ResetOptions): Promise<ResetReport> {
     const readable = journal instanceof HostdError ? undefined : journal;
     if (host !== undefined && readable === undefined) throw journal; // it says what the system that runs is
     const node = await openNode({ stateDirectory, runDirectory, launcher: "auto" });
-    const stopped = (await unlessMissing(readdir(join(runDirectory, "apps")))) ?? [];
+    const stopped = await appsIn(pathsOf({ stateDirectory, runDirectory }).appsInRun);
     for (const app of stopped) await node.removeHolder(app);
     const slots = await node.mountedSlots();
     for (const { app, image } of slots) await node.unmountSlot(app, image);

@@ -1,11 +1,11 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeDurably } from "../../effects/durable.ts";
 import { hasErrno, unlessMissing } from "../../effects/errno.ts";
 import { NodeError } from "./failure.ts";
 import { askHolder } from "./holder.ts";
 import type { NodeOptions } from "./node.ts";
-import { pathsOf } from "./paths.ts";
+import { appsIn, pathsOf } from "./paths.ts";
 import { readRecords } from "./records.ts";
 
 // A state directory and the run directory that has its apps name each other, so that neither a copy of the one nor what
@@ -63,7 +63,7 @@ async function refuseLiving(there: Pair, asked: Pair): Promise<void> {
 async function livingIn(pair: Pair): Promise<string[]> {
   const paths = pathsOf(pair);
   const living: string[] = [];
-  for (const app of (await unlessMissing(readdir(paths.appsInRun))) ?? []) {
+  for (const app of await appsIn(paths.appsInRun)) {
     const held = (await askHolder(paths, app, ["status"])) !== undefined;
     if (held || (await readRecords(paths, app)).some(({ exited }) => exited === undefined)) living.push(app);
   }

@@ -1,10 +1,10 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { unmountBelow } from "../../../../hostd/system/mount.ts";
 import { type NodeSystem, openNode, type StartSpec } from "../../../../hostd/system/node.ts";
+import { appsIn } from "../../../../hostd/system/paths.ts";
 
 /** A node on directories of its own; its holders and mounts are undone whatever happens. */
 export interface Fixture {
@@ -21,7 +21,7 @@ export async function withNode(use: (fixture: Fixture) => Promise<void>): Promis
   const node = await openNode({ stateDirectory: state, runDirectory: run });
   // Not `finally`: a test that is given up because of its time never comes to it.
   onTestFinished(async () => {
-    for (const app of await readdir(join(run, "apps")).catch(() => [])) await node.removeHolder(app);
+    for (const app of await appsIn(join(run, "apps"))) await node.removeHolder(app);
     await unmountBelow(directory);
     rmSync(directory, { recursive: true });
   });

@@ -1,4 +1,4 @@
-import { cpSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openNode } from "../../../../hostd/system/node.ts";
@@ -20,6 +20,7 @@ describeWith({ root: true, programs: ["bwrap", "perl"] }, "a state directory and
         message: expect.stringContaining(`expected --state ${state} --run ${run}, where shop lives`),
       };
       await node.ensureHolder("shop", [{ address: "127.0.0.1", port: await freePort() }]);
+      mkdirSync(join(run, "apps", "lost+found")); // nobody's app
       await expect(open(state, at("run-2"))).rejects.toMatchObject(parted);
       await node.start(serverSpec(root(), 1));
       cpSync(state, at("copy"), { recursive: true });
