@@ -13,7 +13,7 @@ import type { Signer } from "./boot/sign.ts";
 import { openCache } from "./cache/cache.ts";
 import { type Chain, openViews } from "./chain.ts";
 import { expectRoot, explained } from "./failure.ts";
-import { appOf } from "./output/app.ts";
+import { appDocument } from "./output/app.ts";
 import { writeImage } from "./output/image.ts";
 import type { SectionLayer } from "./output/layers.ts";
 import { packSections } from "./output/sections.ts";
@@ -138,7 +138,7 @@ async function buildImage(options: BuildOptions): Promise<BuildResult> {
     progress,
   });
   const inherited = bases.baseOf(bases.recipe.deploy?.from ?? bases.recipe.base)?.config;
-  const app = appOf(bases.recipe, inherited, sources.context);
+  const app = appDocument(bases.recipe, inherited, sources.context);
   const plan = planBuild(bases.recipe);
   const shop = {
     ...{ cache, store, views, signal, context: sources.context, secrets: options.secrets ?? {} },

@@ -16,7 +16,7 @@ export const verb: Verb = {
     const home = homeOption(options);
     const now = new Date();
     if (typeof file !== "string") {
-      const { policy } = await readPolicy({ home, now });
+      const policy = await readPolicy({ home, now });
       return { json: policy, text: JSON.stringify(policy, undefined, 2) };
     }
     const bytes = await unlessMissing(readFile(file));

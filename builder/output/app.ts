@@ -14,7 +14,7 @@ import { type Settings, settingsOf } from "./config.ts";
  * The app document of an image that runs something, or is a host; undefined for any other. Refuses declarations that
  * only an app could use where nothing runs, and templates that no node could render.
  */
-export function appOf(recipe: Recipe, inherited: Settings | undefined, context: Context): App | undefined {
+export function appDocument(recipe: Recipe, inherited: Settings | undefined, context: Context): App | undefined {
   const { Entrypoint, Cmd } = settingsOf(recipe.image, inherited);
   if ((Entrypoint ?? Cmd ?? []).length === 0 && recipe.image.boot === undefined) return expectNoApp(recipe);
   const { listen, health, data, config, hooks, switch: order, job, limits } = recipe.image;

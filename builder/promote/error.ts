@@ -31,3 +31,9 @@ export function refusedImage(product: string, image: Digest, channel: string, re
     details: { image, channel, refusals: [...refusals] },
   });
 }
+
+/** Metadata that is not fresh: nothing is decided by it. `next` is what makes it so. */
+export function staleRepository(directory: string, reason: string | undefined, next: string): PromoteError {
+  const message = `${directory}: expected fresh metadata, got: ${reason}`;
+  return new PromoteError("repository-stale", message, { hint: `\`ostler keys refresh\` ${next}` });
+}

@@ -16,7 +16,7 @@ import type { Descriptor } from "../../manifests/image.ts";
 import type { Policy } from "../../manifests/policy.ts";
 import type { Release } from "../../manifests/release.ts";
 import type { Progress } from "../../terminal/progress.ts";
-import { PromoteError, refusedImage } from "./error.ts";
+import { PromoteError, refusedImage, staleRepository } from "./error.ts";
 import { openBuiltStore } from "./open-store.ts";
 import { decideRelease, unreadValues } from "./release.ts";
 
@@ -98,10 +98,8 @@ async function refresh(publishing: Publishing, open: () => Promise<Channel>): Pr
   await refreshTimestamp(publishing);
   const refreshed = await open();
   if (refreshed.trust.fresh) return refreshed;
-  const reason = `expected fresh metadata, got: ${refreshed.trust.staleReason}`;
-  throw new PromoteError("repository-stale", `${publishing.directory}: ${reason}`, {
-    hint: "`ostler keys refresh` where the keys of the role that is named are",
-  });
+  const next = "where the keys of the role that is named are";
+  throw staleRepository(publishing.directory, refreshed.trust.staleReason, next);
 }
 
 /** Expired, or nothing verified here before: a home whose promotion comes late. */

@@ -128,9 +128,9 @@ export const READ_ROUTES = [
     async run({ engine }) {
       const { apps } = await toStatus(engine);
       const verdict = verdictOf(apps);
-      const shown = apps.map(({ app, health, checks, hostChecks, hold, lastRun }) => ({
-        ...{ app, health, checks, hostChecks, hold, lastRun },
-      }));
+      const shown = apps.map(({ app, health, checks, hostChecks, hold, lastRun }) => {
+        return { app, health, checks, hostChecks, hold, lastRun };
+      });
       return { schema: 1, healthy: verdict === "green", verdict, apps: shown };
     },
   }),
