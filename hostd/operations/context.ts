@@ -22,6 +22,8 @@ export interface Context {
   plan: Plan;
   /** Measures how long the app took no connection; it does not outlive hostd. */
   gap: GapMeter | undefined;
+  /** Whether the version that is to be left was sick when the switch began; not known after a restart of hostd. */
+  wasSick: boolean;
   /** Code of the failure that is being undone. */
   failure: string | undefined;
   /** Whether the step under way leaves nothing that outlives a power cut (hostd/states.ts). */
@@ -44,6 +46,7 @@ export function openContext(engine: Engine, operation: OperationRow, signal: Abo
     signal,
     plan: parsePlan(operation.plan, operation.id),
     gap: undefined,
+    wasSick: false,
     passing: false,
     record: (work) => (context.passing ? engine.journal.later(work) : engine.journal.transaction(work)),
     failure: operation.reason?.code,

@@ -59,6 +59,7 @@ export async function mount(context: Context): Promise<void> {
   const { slots, apps } = engine.journal;
   const plan = switchOf(context);
   const slot = slots.require(app, plan.image);
+  context.wasSick = engine.board.health(app) === "unhealthy"; // from now on it may be what was seen of the new version
   engine.watch.leave(app);
   context.record(() => {
     if (slot.state !== "trial") slots.move(context.id, app, plan.image, "try");
@@ -134,14 +135,12 @@ export async function prove(context: Context): Promise<string> {
 
 /** Of a version that is sick, or gone back from, a failure is noted alone: it must be left even though it cannot drain. */
 export async function drain(context: Context): Promise<void> {
-  const { engine, app } = context;
   const { from, hold } = switchOf(context);
   if (from === undefined || hold !== undefined) return;
-  const isSick = engine.board.health(app) === "unhealthy";
   try {
     await runHook(context, from, "drain", "drain-failed");
   } catch (error) {
-    if (context.kind !== "rollback" && !isSick) throw error;
+    if (context.kind !== "rollback" && !context.wasSick) throw error;
     context.note(`left without a drain: ${toFailureDocument(error).message}`);
   }
 }

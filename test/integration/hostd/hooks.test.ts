@@ -52,22 +52,29 @@ describeWith(NEEDS, "the hooks of a switch", () => {
       expect(await rig.get("/version")).toBe("1.0.0");
     }));
 
-  test("and by a switch from a version that is sick", () =>
+  test.each([false, true])("and by a switch from a version that is sick; start-first: %s", (startFirst) =>
     withRig(async (rig) => {
       await rig.start({ options: ["--on-sick", "report"] });
-      await rig.publish({ version: "1.0.0", how: "turns-sick", interval: 100, hooks: { drain: hook("exit 3") } });
+      await rig.publish({
+        version: "1.0.0",
+        how: "turns-sick",
+        interval: 100,
+        startFirst,
+        hooks: { drain: hook("exit 3") },
+      });
       expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
       writeFileSync(join(rig.state, "data/shop/live/sick"), "");
       await eventually(
         () => rig.client.app("shop"),
         ({ health }) => health === "unhealthy",
       );
-      await rig.publish({ version: "1.1.0" });
+      await rig.publish({ version: "1.1.0", startFirst });
       expect(await rig.operate("deploy")).toMatchObject({
         state: "done",
         notes: [expect.stringContaining("without a drain")],
       });
-    }));
+    }),
+  );
 
   test.each([false, true])(
     "a READY that fails is a failed switch, and the old version joins again; start-first: %s",
