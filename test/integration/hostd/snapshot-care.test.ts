@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { careForSnapshots, readNewSnapshots } from "../../../hostd/data/care-for-snapshots.ts";
 import { verifySnapshot } from "../../../hostd/data/verify.ts";
 import { DAY, withEngine } from "../../hostd/in-process.ts";
-import { withRig } from "../../hostd/rig.ts";
+import { type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 
 describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "hostd looks after snapshots", () => {
@@ -48,12 +48,7 @@ describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "hostd look
 
   test("one that is being read neither makes room nor expires: others go in its place, or nothing does", () =>
     withRig(async (rig) => {
-      await rig.start();
-      for (const version of ["1.0.0", "1.1.0", "1.2.0", "1.3.0"]) {
-        await rig.publish({ version, stable: 100 });
-        expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
-      }
-      await rig.stop();
+      await leaveThreeSnapshots(rig);
       await withEngine(rig, async ({ engine, setClock }) => {
         const listed = () => engine.journal.snapshots.list("shop").map(({ id }) => id);
         const read = (id: string, use: () => Promise<void>) => engine.node.withSnapshot("shop", id, use);
@@ -82,12 +77,7 @@ describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "hostd look
 
   test("nobody begins to read one that makes room while another one is deleted", () =>
     withRig(async (rig) => {
-      await rig.start();
-      for (const version of ["1.0.0", "1.1.0", "1.2.0", "1.3.0"]) {
-        await rig.publish({ version, stable: 100 });
-        expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
-      }
-      await rig.stop();
+      await leaveThreeSnapshots(rig);
       await withEngine(rig, async ({ engine }) => {
         const { forget, digestSnapshot } = engine.node;
         const read: string[] = [];
@@ -110,3 +100,13 @@ describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "hostd look
       });
     }));
 });
+
+/** One before each switch but the first. */
+async function leaveThreeSnapshots(rig: Rig): Promise<void> {
+  await rig.start();
+  for (const version of ["1.0.0", "1.1.0", "1.2.0", "1.3.0"]) {
+    await rig.publish({ version, stable: 100 });
+    expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+  }
+  await rig.stop();
+}
