@@ -16,7 +16,7 @@ const [repository = "", tag = "", state = ""] = process.argv.slice(2);
 const run = join(state, "run");
 mkdirSync(join(state, "parts"), { recursive: true });
 const node = await openNode({ stateDirectory: state, runDirectory: run });
-const { manifest, config } = await loadImage(await openStore(join(repository, "oci")), tag);
+const { manifest } = await loadImage(await openStore(join(repository, "oci")), tag);
 
 const { signal } = new AbortController();
 const pace = () => Promise.resolve();
@@ -24,10 +24,9 @@ const source = openSource(repository);
 const layerTurns = createTurnsByKey();
 const care = { laidDown: () => {} };
 const bringer = { source, node, clock: systemClock, care, settings: {}, pace, layerTurns, stateDirectory: state };
-for (const [index, layer] of manifest.layers.entries()) {
-  const diffId = config.rootfs.diff_ids[index];
-  if (diffId === undefined || (await node.hasLayer(verityOf(layer)))) continue;
-  const coming = { layer, diffId, signal };
+for (const layer of manifest.layers) {
+  if (await node.hasLayer(verityOf(layer))) continue;
+  const coming = { layer, signal };
   await fetchBlob(bringer, coming);
   await layBlob(bringer, coming);
 }

@@ -3,14 +3,13 @@ import { readFileSync, rmSync, statSync } from "node:fs";
 import { run } from "../effects/process.ts";
 import { createErofsWriter, type ErofsResult } from "../images/erofs/write.ts";
 import { createTarReader } from "../images/tar/read.ts";
-import { type Digest, digestFromHex } from "../manifests/digest.ts";
+import { digestFromHex } from "../manifests/digest.ts";
 import { type Descriptor, LAYER_ANNOTATIONS, MEDIA_TYPES } from "../manifests/image.ts";
 
-/** A layer blob and what a signed manifest and config would say of it. */
+/** A layer blob and what a signed manifest would say of it. */
 export interface TestLayer {
   blob: string;
   layer: Descriptor;
-  diffId: Digest;
   result: ErofsResult;
 }
 
@@ -47,7 +46,12 @@ export async function makeLayer(tar: string, keep: "keep" | "remove" = "remove")
       [LAYER_ANNOTATIONS.erofsFormat]: String(result.format),
     },
   };
-  return { blob, layer, diffId: digestFromHex(sha256(bytes)), result };
+  return { blob, layer, result };
+}
+
+/** The layer as a manifest would have it in which one annotation says something else. */
+export function annotate(layer: Descriptor, name: string, value: string): Descriptor {
+  return { ...layer, annotations: { ...layer.annotations, [name]: value } };
 }
 
 function sha256(bytes: Buffer): string {

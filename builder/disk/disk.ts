@@ -160,7 +160,7 @@ type Step = <T>(text: string, use: () => Promise<T>) => Promise<T>;
 
 async function layDownTree(
   { store, release, identity, filesystem }: DiskOptions,
-  { manifest, config, descriptor }: Image,
+  { manifest, descriptor }: Image,
   boot: Boot,
   tree: string,
   step: Step,
@@ -176,13 +176,12 @@ async function layDownTree(
   await writeFiles(tree, dataFiles(boot, content), store);
   const done = new Set<string>();
   for (const [index, layer] of manifest.layers.entries()) {
-    const diffId = config.rootfs.diff_ids[index];
     const { root } = verityOf(layer);
-    if (diffId === undefined || done.has(root)) continue;
+    if (done.has(root)) continue;
     done.add(root);
     await step(`layer ${index + 1} of ${manifest.layers.length}`, async () => {
       for await (const _ of store.stream(layer.digest)) break; // checks the whole blob before it is parsed
-      await layDown(store.pathOf(layer.digest), layer, diffId, join(tree, LAYERS, `${root}.erofs`));
+      await layDown(store.pathOf(layer.digest), layer, join(tree, LAYERS, `${root}.erofs`));
     });
   }
   await stampTree(tree);

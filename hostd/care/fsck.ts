@@ -47,7 +47,7 @@ async function faultOf(engine: Engine, { verity }: KnownLayer, pace: Pace | unde
 }
 
 async function repairLayer(engine: Engine, known: KnownLayer): Promise<Pick<Damage, "repaired" | "reason">> {
-  const coming = { layer: known.layer, diffId: known.diffId, replace: true, signal: engine.closing };
+  const coming = { layer: known.layer, replace: true, signal: engine.closing };
   try {
     await fetchBlob(engine, coming);
     await layBlob(engine, coming);

@@ -10,7 +10,7 @@ import { seedTrust } from "../../keys/trust.ts";
 import { seedPath } from "../../keys/truststate.ts";
 import { type Boot, bootOf } from "../../manifests/boot.ts";
 import { canonicalJson } from "../../manifests/document.ts";
-import { type ImageManifest, parseImageConfig, parseManifest, verityOf } from "../../manifests/image.ts";
+import { type ImageManifest, parseManifest, verityOf } from "../../manifests/image.ts";
 import type { Release } from "../../manifests/release.ts";
 import { HostdError } from "../error.ts";
 import { fetchLayer } from "../stage/blob.ts";
@@ -61,14 +61,12 @@ export async function installFrom(disk: RecoveryDisk, options: InstallOptions): 
       sleep: (milliseconds, signal) => delay(milliseconds, undefined, { signal }),
       onBytes: () => {},
     });
-  const diffIds = parseImageConfig(Buffer.from(found.config)).rootfs.diff_ids;
   for (const [index, layer] of manifest.layers.entries()) {
-    const diffId = diffIds[index];
     const problem = await layerProblem(disk, verityOf(layer));
-    if (diffId === undefined || problem === undefined) continue;
+    if (problem === undefined) continue;
     log(`layer ${index + 1} of ${manifest.layers.length}: ${problem}: laid down again`);
     const blob = await fetch(layer);
-    await disk.layers.layDownLayer({ blob, layer, diffId, signal: options.signal, replace: true });
+    await disk.layers.layDownLayer({ blob, layer, signal: options.signal, replace: true });
     await rm(blob, { force: true });
   }
   for (const part of boot.parts) {

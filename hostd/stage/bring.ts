@@ -1,7 +1,7 @@
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { unlessMissing } from "../../effects/errno.ts";
-import { type Digest, hexOf } from "../../manifests/digest.ts";
+import { hexOf } from "../../manifests/digest.ts";
 import { Failure } from "../../manifests/failure.ts";
 import { type Descriptor, verityOf } from "../../manifests/image.ts";
 import type { Engine } from "../engine.ts";
@@ -12,7 +12,6 @@ import type { Pace } from "./pace.ts";
 /** A layer that is to come to this node. */
 export interface Coming {
   layer: Descriptor;
-  diffId: Digest;
   /** Bytes per second for this one, below the node's own limit. */
   rate?: Pace | undefined;
   /** Fetches and lays down although the layer is there. */
@@ -44,9 +43,9 @@ export async function fetchBlob(engine: Bringer, coming: Coming): Promise<void> 
  * then it is fetched once more.
  */
 export async function layBlob(engine: Bringer, coming: Coming): Promise<void> {
-  const { layer, diffId, signal, onBytes, replace = false } = coming;
+  const { layer, signal, onBytes, replace = false } = coming;
   const lay = async (blob: string) => {
-    await engine.node.layDownLayer({ blob, layer, diffId, signal, replace, onBytes });
+    await engine.node.layDownLayer({ blob, layer, signal, replace, onBytes });
     engine.care.laidDown(verityOf(layer).root);
   };
   await alone(engine, coming, async () => {

@@ -3,7 +3,7 @@ import { endedBy } from "../../effects/source.ts";
 import { bootOf } from "../../manifests/boot.ts";
 import { type Digest, hexOf } from "../../manifests/digest.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
-import { type Descriptor, parseImageConfig, parseManifest, verityOf } from "../../manifests/image.ts";
+import { type Descriptor, parseManifest, verityOf } from "../../manifests/image.ts";
 import { bytes } from "../../terminal/table.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
@@ -64,13 +64,13 @@ function inTurn<T>(context: Context, work: () => Promise<T>): Promise<T> {
 async function fetchMissing(context: Context): Promise<string> {
   const missing = await missingLayers(context);
   const parts = await missingParts(context.engine, foundOf(context));
-  const total = sizeOf([...missing.map(({ layer }) => layer), ...parts]);
+  const total = sizeOf([...missing, ...parts]);
   const rate = rateOf(context);
   let before = 0;
   const onBytes = (received: number) =>
     context.report(`fetch ${bytes(before + received)} of ${bytes(total)}`, (before + received) / total);
-  for (const { layer, diffId } of missing) {
-    await fetchBlob(context.engine, { layer, diffId, rate, onBytes, ...waitingIn(context) });
+  for (const layer of missing) {
+    await fetchBlob(context.engine, { layer, rate, onBytes, ...waitingIn(context) });
     before += layer.size;
   }
   for (const part of parts) {
@@ -82,20 +82,20 @@ async function fetchMissing(context: Context): Promise<string> {
 
 async function layMissing(context: Context): Promise<string> {
   const missing = await missingLayers(context);
-  const total = missing.reduce((sum, { layer }) => sum + layer.size, 0);
+  const total = sizeOf(missing);
   const rate = rateOf(context);
   let before = 0;
-  for (const [index, { layer, diffId }] of missing.entries()) {
+  for (const [index, layer] of missing.entries()) {
     context.signal.throwIfAborted();
     const onBytes = (read: number) =>
       context.report(`lay down layer ${index + 1} of ${missing.length}`, (before + read) / total);
     onBytes(0);
-    await layBlob(context.engine, { layer, diffId, rate, onBytes, ...waitingIn(context) });
+    await layBlob(context.engine, { layer, rate, onBytes, ...waitingIn(context) });
     before += layer.size;
   }
   await takeParts(context.engine, foundOf(context), partsOf(context.engine));
   // a kill between laying a layer down and forgetting its blob leaves that
-  for (const { layer } of layersOf(foundOf(context))) await removePart(context.engine, hexOf(layer.digest));
+  for (const layer of layersOf(foundOf(context))) await removePart(context.engine, hexOf(layer.digest));
   return count(missing.length);
 }
 
@@ -153,37 +153,26 @@ async function roomToBring(engine: Engine, { found, rate: limit }: Staging): Pro
   const parts = await missingParts(engine, found);
   const rate = limit === undefined ? undefined : createPace(limit, engine.clock);
   const fetched = await Promise.all([
-    ...missing.map(({ layer }) => toFetch(engine, { layer, rate })),
+    ...missing.map((layer) => toFetch(engine, { layer, rate })),
     ...parts.map((part) => toFetchPart(engine, part)),
   ]);
-  return roomFor(missing.map(({ layer }) => layer)) + fetched.reduce((sum, size) => sum + size, 0);
+  return roomFor(missing) + fetched.reduce((sum, size) => sum + size, 0);
 }
 
-function missingLayers(context: Context): Promise<Missing[]> {
+function missingLayers(context: Context): Promise<Descriptor[]> {
   return missingOf(context.engine, foundOf(context));
 }
 
-interface Missing {
-  layer: Descriptor;
-  diffId: Digest;
-}
-
-async function missingOf(engine: Engine, found: Found): Promise<Missing[]> {
-  const missing: Missing[] = [];
-  for (const one of layersOf(found)) if (!(await engine.node.hasLayer(verityOf(one.layer)))) missing.push(one);
+async function missingOf(engine: Engine, found: Found): Promise<Descriptor[]> {
+  const missing: Descriptor[] = [];
+  for (const layer of layersOf(found)) if (!(await engine.node.hasLayer(verityOf(layer)))) missing.push(layer);
   return missing;
 }
 
 /** The layers of an image, each once. */
-function layersOf(found: Found): Missing[] {
-  const manifest = parseManifest(Buffer.from(found.manifest));
-  const diffIds = parseImageConfig(Buffer.from(found.config)).rootfs.diff_ids;
-  const layers = new Map<string, Missing>();
-  for (const [index, layer] of manifest.layers.entries()) {
-    const diffId = diffIds[index];
-    if (diffId !== undefined && !layers.has(layer.digest)) layers.set(layer.digest, { layer, diffId });
-  }
-  return [...layers.values()];
+function layersOf(found: Found): Descriptor[] {
+  const { layers } = parseManifest(Buffer.from(found.manifest));
+  return [...new Map(layers.map((layer) => [layer.digest, layer])).values()];
 }
 
 function stagingOf(context: Context): Staging {

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { startHasher } from "../../images/layer/hasher.ts";
 import { layDown } from "../../images/layer/laydown.ts";
 import { type FailureDocument, toFailureDocument } from "../../manifests/failure.ts";
-import type { Descriptor, Digest } from "../../manifests/image.ts";
+import type { Descriptor } from "../../manifests/image.ts";
 import { PROGRAMS } from "./programs.ts";
 
 // A program of its own: lays one layer down, as laydown.ts asks on standard input, and says on the other how far it is
@@ -11,7 +11,6 @@ import { PROGRAMS } from "./programs.ts";
 export interface Task {
   blob: string;
   layer: Descriptor;
-  diffId: Digest;
   destination: string;
 }
 
@@ -41,9 +40,9 @@ function say(report: Report): void {
 }
 
 async function main(): Promise<void> {
-  const { blob, layer, diffId, destination } = JSON.parse(readFileSync(0, "utf8")) as Task;
+  const { blob, layer, destination } = JSON.parse(readFileSync(0, "utf8")) as Task;
   const hasher = startHasher(PROGRAMS.hashBlocks);
-  await layDown(blob, layer, diffId, destination, { onBytes, hasher }).then(
+  await layDown(blob, layer, destination, { onBytes, hasher }).then(
     () => say({ ended: true }),
     (error: unknown) => say({ ended: true, error: toFailureDocument(error) }),
   );

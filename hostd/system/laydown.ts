@@ -24,10 +24,10 @@ export async function layDownApart(
 ): Promise<void> {
   const { signal, onBytes } = options;
   signal?.throwIfAborted();
-  const { blob, layer, diffId, destination } = task;
+  const { blob, layer, destination } = task;
   if (verityOf(layer).size <= APART_ABOVE) {
     const { layDown } = await import("../../images/layer/laydown.ts");
-    return await layDown(blob, layer, diffId, destination, { onBytes });
+    return await layDown(blob, layer, destination, { onBytes });
   }
   const ends: Ended[] = [];
   const onLine = byLine((line) => {

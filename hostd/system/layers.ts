@@ -67,12 +67,12 @@ export async function openLayers(paths: Paths): Promise<LayerFiles> {
   return {
     checkLayer,
     scrubLayer: (verity, pace) => verify(verity, () => false, pace),
-    async layDownLayer({ blob, layer, diffId, signal, replace = false, onBytes }) {
+    async layDownLayer({ blob, layer, signal, replace = false, onBytes }) {
       const verity = verityOf(layer);
       const file = paths.layerFile(verity.root);
       if (!replace && (await hasLayer(verity))) return;
       try {
-        await layDownApart({ blob, layer, diffId, destination: file }, { signal, onBytes }); // hashes what it writes: the first whole verification
+        await layDownApart({ blob, layer, destination: file }, { signal, onBytes }); // hashes what it writes: the first whole verification
       } catch (error) {
         await removeHalfMade(paths.layerFiles, `.${verity.root}.`); // a process that was killed could not
         throw error;

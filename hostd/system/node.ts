@@ -125,7 +125,6 @@ export interface NodeSystem {
   layDownLayer(input: {
     blob: string;
     layer: Descriptor;
-    diffId: Digest;
     signal?: AbortSignal;
     replace?: boolean;
     /** Told how many bytes of the blob are laid down. */

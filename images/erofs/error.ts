@@ -7,7 +7,6 @@ export type ErofsErrorCode =
   | "layer-limit"
   | "layer-format"
   | "layer-write"
-  | "diff-id-mismatch"
   | "verity-mismatch"
   | "image-damaged"
   | "image-missing";
@@ -19,7 +18,6 @@ const OUTCOMES: Record<ErofsErrorCode, Outcome> = {
   "layer-limit": "failed",
   "layer-format": "refused",
   "layer-write": "failed",
-  "diff-id-mismatch": "refused",
   "verity-mismatch": "refused",
   "image-damaged": "refused",
   "image-missing": "failed",

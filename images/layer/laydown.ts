@@ -1,9 +1,7 @@
-import { createHash } from "node:crypto";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { renameDurably, temporaryNameOf } from "../../effects/durable.ts";
-import { digestFromHex } from "../../manifests/digest.ts";
 import { Failure } from "../../manifests/failure.ts";
-import { type Descriptor, type Digest, type LayerVerity, verityOf } from "../../manifests/image.ts";
+import { type Descriptor, type LayerVerity, verityOf } from "../../manifests/image.ts";
 import type { ErofsOutput, Hasher } from "../erofs/blocks.ts";
 import { ErofsError } from "../erofs/error.ts";
 import { hashLevelSizes } from "../erofs/hashtree.ts";
@@ -24,13 +22,12 @@ export interface LayDownOptions {
 
 /**
  * Lays a layer down: turns a blob, once its digest is verified, into `destination`, an EROFS image with its hash tree
- * behind it. Refuses content that is not the signed one (diff_id, size and verity root) before the file is a file
- * system. `destination` appears whole and durable or not at all; its directory must exist.
+ * behind it. Refuses content that is not the signed one (size and verity root, which cover each byte that is ever read
+ * of it) before the file is a file system. `destination` appears whole and durable or not at all; its directory must exist.
  */
 export async function layDown(
   blob: string,
   layer: Descriptor,
-  diffId: Digest,
   destination: string,
   { onBytes, hasher }: LayDownOptions = {},
 ): Promise<void> {
@@ -42,8 +39,8 @@ export async function layDown(
       const file = openLayerFile(handle);
       try {
         const tar = decompress(counted(readVerified(blob, layer), onBytes), compressionOf(layer.mediaType));
-        const { found, result } = await unpack(tar, { ...outputTo(file, verity), hasher }, file);
-        checkFound(diffId, found, verity, result);
+        const result = await unpack(tar, { ...outputTo(file, verity), hasher }, file);
+        checkFound(verity, result);
         await file.settle();
         await handle.truncate(fileSize(verity));
         writeEnds(file, result);
@@ -59,18 +56,16 @@ export async function layDown(
   }
 }
 
-async function unpack(tar: AsyncIterable<Buffer>, output: ErofsOutput, file: LayerFile) {
+async function unpack(tar: AsyncIterable<Buffer>, output: ErofsOutput, file: LayerFile): Promise<ErofsResult> {
   const writer = createErofsWriter(output);
   const reader = createTarReader(writer);
-  const hash = createHash("sha256");
   for await (const chunk of tar) {
-    hash.update(chunk);
     reader.push(chunk);
     if (endsItsMemory(chunk)) giveBack(chunk); // reader and writer copy what they keep
     await file.drain();
   }
   reader.finish();
-  return { found: digestFromHex(hash.digest("hex")), result: writer.finish() };
+  return writer.finish();
 }
 
 async function* counted(
@@ -130,12 +125,7 @@ function checkFormat(verity: LayerVerity): void {
   });
 }
 
-function checkFound(diffId: Digest, found: Digest, verity: LayerVerity, result: ErofsResult): void {
-  if (found !== diffId) {
-    throw new ErofsError("diff-id-mismatch", `expected a tar with diff_id ${diffId}, got ${found}`, {
-      hint: "the image's config and its layers do not belong together: build and promote it again",
-    });
-  }
+function checkFound(verity: LayerVerity, result: ErofsResult): void {
   if (result.size !== verity.size) throw mismatch(`an EROFS image of ${verity.size} bytes`, String(result.size));
   if (result.root !== verity.root) throw mismatch(`verity root ${verity.root}`, result.root);
 }

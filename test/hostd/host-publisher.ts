@@ -186,11 +186,9 @@ export async function layDownFirst({ repository, state, esp }: HostPlaces, publi
     if (!path.startsWith("..")) putFile(join(state, path), file, blob);
   }
   for (const file of espFiles(boot, Buffer.from("MZ"))) putFile(join(esp, file.path), file, blob);
-  const { diff_ids: diffIds } = JSON.parse(config.toString()).rootfs as { diff_ids: Digest[] };
-  for (const [index, layer] of manifest.layers.entries()) {
+  for (const layer of manifest.layers) {
     const file = join(state, "layers", `${verityOf(layer).root}.erofs`);
-    const diffId = diffIds[index];
-    if (diffId !== undefined && !existsSync(file)) await layDown(blob(layer.digest), layer, diffId, file);
+    if (!existsSync(file)) await layDown(blob(layer.digest), layer, file);
   }
   execFileSync("sync");
   return first;

@@ -135,10 +135,10 @@ describeWith({ root: true, programs: HOST_PROGRAMS }, "a host image on a disk", 
 
   /** The layer file on the machine that holds these bytes, and where a byte of them is in it. */
   async function placeOf(bytes: Buffer, offset: number): Promise<{ file: string; at: number }> {
-    const { manifest, config } = host.image;
+    const { manifest } = host.image;
     for (const [index, layer] of manifest.layers.entries()) {
       const laid = join(work, `laid-${index}`);
-      await layDown(host.store.pathOf(layer.digest), layer, config.rootfs.diff_ids[index] ?? "sha256:", laid);
+      await layDown(host.store.pathOf(layer.digest), layer, laid);
       const found = (await readFile(laid)).indexOf(bytes);
       if (found >= 0) return { file: `${STATE}/layers/${verityOf(layer).root}.erofs`, at: found + offset };
     }

@@ -42,7 +42,7 @@ export async function makeTinyRoot(work: string, script: string): Promise<TinyRo
     const packed = await packLayer(store, await walkDirectory(tree), { section: index === 0 ? "base" : "deploy" });
     const verity = verityOf(packed.descriptor);
     const file = join(work, `${verity.root}.erofs`);
-    await layDown(store.pathOf(packed.descriptor.digest), packed.descriptor, packed.diffId, file);
+    await layDown(store.pathOf(packed.descriptor.digest), packed.descriptor, file);
     layers.push({ root: verity.root, size: verity.size, file });
     descriptors.push(packed.descriptor);
   }

@@ -40,7 +40,7 @@ async function openPlace(directory: string, url: string) {
   mkdirSync(tree);
   for (let n = 0; n < 8; n++) writeFileSync(join(tree, String(n)), Buffer.alloc(500_000 + n, `${n} `));
   await packTree(tree, tar);
-  const { blob, layer, diffId } = await makeLayer(tar);
+  const { blob, layer } = await makeLayer(tar);
   const stored = join(repository, blobPath(layer.digest));
   mkdirSync(dirname(stored), { recursive: true });
   copyFileSync(blob, stored);
@@ -59,7 +59,7 @@ async function openPlace(directory: string, url: string) {
   });
   const parts = () => readdirSync(join(state, "parts"));
   const part = join(state, "parts", hexOf(layer.digest));
-  return { coming: { layer, diffId, signal: never }, repository, url, stored, bringer, requests, parts, part, node };
+  return { coming: { layer, signal: never }, repository, url, stored, bringer, requests, parts, part, node };
 }
 
 function counting(source: Source, requests: string[]): Source {

@@ -18,7 +18,7 @@ import { appendEnvelopes, envelopesPath } from "../../../../keys/envelopes.ts";
 import { BOOT_ANNOTATION } from "../../../../manifests/boot.ts";
 import { canonicalJson } from "../../../../manifests/document.ts";
 import { identityExample } from "../../../../manifests/identity.ts";
-import { type ImageManifest, parseImageConfig, verityOf } from "../../../../manifests/image.ts";
+import { type ImageManifest, verityOf } from "../../../../manifests/image.ts";
 import { type HostImage, storeHostImage } from "../../../host-image.ts";
 import { describeWith } from "../../../needs.ts";
 import { runOstler } from "../../../run-ostler.ts";
@@ -229,10 +229,9 @@ describeWith({ root: true, programs: ["setpriv"] }, "hostd recover", () => {
     };
     await writeFiles(join(place, "esp"), espFiles(host.boot, host.loader), store);
     await writeFiles(join(place, "data"), dataFiles(host.boot, content), store);
-    for (const [index, layer] of host.manifest.layers.entries()) {
-      const diffId = parseImageConfig(config).rootfs.diff_ids[index] ?? "sha256:";
+    for (const layer of host.manifest.layers) {
       const file = join(place, "data/var/lib/hostd/layers", `${verityOf(layer).root}.erofs`);
-      await layDown(store.pathOf(layer.digest), layer, diffId, file);
+      await layDown(store.pathOf(layer.digest), layer, file);
     }
     mkdirSync(join(place, "data/var/lib/hostd/trust"), { recursive: true });
     copyFileSync(at("trust/root.json"), join(place, "data/var/lib/hostd/trust/root.json"));

@@ -3,13 +3,12 @@ import { join } from "node:path";
 import { packLayer } from "../../../../images/layer/pack.ts";
 import { walkDirectory } from "../../../../images/layer/walk.ts";
 import { openStore } from "../../../../images/store.ts";
-import { type Descriptor, type Digest, verityOf } from "../../../../manifests/image.ts";
+import { type Descriptor, verityOf } from "../../../../manifests/image.ts";
 import { type Fixture, makeDirectory } from "./fixture.ts";
 
 interface Made {
   blob: string;
   layer: Descriptor;
-  diffId: Digest;
   root: string;
 }
 
@@ -21,8 +20,8 @@ async function makeLayer({ directory }: Fixture, name: string, files: Record<str
     writeFileSync(join(tree, path), content);
   }
   const store = await openStore(join(directory, "store"));
-  const { descriptor, diffId } = await packLayer(store, await walkDirectory(tree), { section: "deploy" });
-  return { blob: store.pathOf(descriptor.digest), layer: descriptor, diffId, root: verityOf(descriptor).root };
+  const { descriptor } = await packLayer(store, await walkDirectory(tree), { section: "deploy" });
+  return { blob: store.pathOf(descriptor.digest), layer: descriptor, root: verityOf(descriptor).root };
 }
 
 /** Two layers, laid down: the upper one has another `etc/name`. */

@@ -35,8 +35,8 @@ describeWith({ root: true, programs: PROGRAMS }, "a laid-down layer and the kern
         makeNastyTree(source);
         await packTree(source, tar);
         await extractTree(tar, extracted);
-        const { blob, layer, diffId } = await makeLayer(tar);
-        await layDown(blob, layer, diffId, image);
+        const { blob, layer } = await makeLayer(tar);
+        await layDown(blob, layer, image);
 
         expect(fsckMessages(image)).toBe("0");
         await verifyErofs(image, verityOf(layer));
@@ -60,8 +60,8 @@ describeWith({ root: true, programs: PROGRAMS }, "a laid-down layer and the kern
         for (const compression of ["zstd", "gzip"] as const) {
           const image = join(work, `${compression}.erofs`);
           const options = { section: "bootstrap", compression } as const;
-          const { descriptor, diffId } = await packLayer(store, await walkDirectory(source), options);
-          await layDown(store.pathOf(descriptor.digest), descriptor, diffId, image);
+          const { descriptor } = await packLayer(store, await walkDirectory(source), options);
+          await layDown(store.pathOf(descriptor.digest), descriptor, image);
           await withErofs(image, join(work, compression), async (mount) => {
             expect(describeTree(mount)).toEqual(describeTree(source));
           });
@@ -89,9 +89,9 @@ describeWith({ root: true, programs: PROGRAMS }, "a laid-down layer and the kern
         writeFileSync(join(tree, "large"), Buffer.alloc(8 * 1024 * 1024, "full"));
         await packTree(tree, tar);
       });
-      const { blob, layer, diffId } = await makeLayer(tar);
+      const { blob, layer } = await makeLayer(tar);
       await withMount(["-t", "tmpfs", "-o", "size=4m"], "tmpfs", join(work, "small"), async (small) => {
-        await expect(layDown(blob, layer, diffId, join(small, "layer"))).rejects.toMatchObject({
+        await expect(layDown(blob, layer, join(small, "layer"))).rejects.toMatchObject({
           code: "layer-write",
           message: expect.stringMatching(/^layer sha256:[0-9a-f]{64}: ENOSPC: no space left on device/),
         });
@@ -185,7 +185,7 @@ async function layTree(work: string, image: string, fill: (tree: string) => void
     fill(tree);
     const tar = `${image}.tar`;
     await packTree(tree, tar);
-    const { blob, layer, diffId } = await makeLayer(tar);
-    await layDown(blob, layer, diffId, image);
+    const { blob, layer } = await makeLayer(tar);
+    await layDown(blob, layer, image);
   });
 }

@@ -12,19 +12,19 @@ import { PROGRAMS } from "../../../../hostd/system/programs.ts";
 import { startHasher } from "../../../../images/layer/hasher.ts";
 import { layDown } from "../../../../images/layer/laydown.ts";
 import { verifyErofs } from "../../../../images/verity.ts";
-import { type Descriptor, LAYER_ANNOTATIONS, verityOf } from "../../../../manifests/image.ts";
+import { LAYER_ANNOTATIONS, verityOf } from "../../../../manifests/image.ts";
 import { readErofs } from "../../../erofs-reader.ts";
 import { describeWith } from "../../../needs.ts";
-import { makeLayer, packTree, type TestLayer } from "../../../test-layer.ts";
+import { annotate, makeLayer, packTree, type TestLayer } from "../../../test-layer.ts";
 
 const KILLS = 12;
 
 describeWith({ programs: ["tar", "zstd"] }, "layDown", () => {
   it("lays a layer down as the image and tree that the builder computed, the same bytes whoever hashes them", async () => {
-    await withLayer(async (work, { blob, layer, diffId, result }) => {
+    await withLayer(async (work, { blob, layer, result }) => {
       const [first, second] = [join(work, "first"), join(work, "second")];
-      await layDown(blob, layer, diffId, first);
-      await layDown(blob, layer, diffId, second, { hasher: startHasher(PROGRAMS.hashBlocks) });
+      await layDown(blob, layer, first);
+      await layDown(blob, layer, second, { hasher: startHasher(PROGRAMS.hashBlocks) });
       const bytes = readFileSync(first);
       expect(bytes.equals(readFileSync(second))).toBe(true);
       expect(bytes.subarray(result.size).equals(Buffer.concat(result.tree))).toBe(true);
@@ -35,12 +35,6 @@ describeWith({ programs: ["tar", "zstd"] }, "layDown", () => {
 
   const other = "1".repeat(64);
   it.each<[string, (layer: TestLayer) => Partial<TestLayer>, string, (layer: TestLayer) => string]>([
-    [
-      "another diff_id",
-      () => ({ diffId: `sha256:${other}` }),
-      "diff-id-mismatch",
-      ({ diffId }) => `expected a tar with diff_id sha256:${other}, got ${diffId}`,
-    ],
     [
       "another verity root",
       ({ layer }) => ({ layer: annotate(layer, LAYER_ANNOTATIONS.verityRoot, other) }),
@@ -67,9 +61,9 @@ describeWith({ programs: ["tar", "zstd"] }, "layDown", () => {
     ],
   ])("refuses a layer signed with %s, names it and leaves nothing", async (_, change, code, message) => {
     await withLayer(async (work, made) => {
-      const { blob, layer, diffId } = { ...made, ...change(made) };
+      const { blob, layer } = { ...made, ...change(made) };
       const before = readdirSync(work);
-      const failure = await layDown(blob, layer, diffId, join(work, "layer")).catch((error: unknown) => error);
+      const failure = await layDown(blob, layer, join(work, "layer")).catch((error: unknown) => error);
       expect(failure).toMatchObject({ code, outcome: "refused" });
       expect((failure as Error).message).toContain(`layer ${layer.digest}: ${message(made)}`);
       expect(readdirSync(work)).toEqual(before);
@@ -81,21 +75,21 @@ describeWith({ programs: ["tar", "zstd"] }, "layDown", () => {
     ["empty", () => Buffer.alloc(0)],
     ["not compressed", () => Buffer.from("this is not zstd")],
   ])("a blob that is %s fails, names the layer, leaves nothing and keeps what was there", async (_, damage) => {
-    await withLayer(async (work, { blob, layer, diffId }) => {
+    await withLayer(async (work, { blob, layer }) => {
       const destination = join(work, "layer");
       writeFileSync(destination, "the layer that is there");
       writeFileSync(blob, damage(readFileSync(blob)));
       const before = readdirSync(work);
-      await expect(layDown(blob, layer, diffId, destination)).rejects.toThrow(`layer ${layer.digest}: `);
+      await expect(layDown(blob, layer, destination)).rejects.toThrow(`layer ${layer.digest}: `);
       expect(readdirSync(work)).toEqual(before);
       expect(readFileSync(destination, "utf8")).toBe("the layer that is there");
     });
   });
 
   it("says where it could not write", async () => {
-    await withLayer(async (work, { blob, layer, diffId }) => {
+    await withLayer(async (work, { blob, layer }) => {
       const destination = join(work, "missing", "layer");
-      await expect(layDown(blob, layer, diffId, destination)).rejects.toMatchObject({
+      await expect(layDown(blob, layer, destination)).rejects.toMatchObject({
         code: "layer-write",
         message: expect.stringContaining(destination),
       });
@@ -104,7 +98,7 @@ describeWith({ programs: ["tar", "zstd"] }, "layDown", () => {
 
   it("killed at any moment leaves no destination, or the whole one", async () => {
     await withLayer(async (work, made) => {
-      const took = await timeOf(() => layDown(made.blob, made.layer, made.diffId, join(work, "measured")));
+      const took = await timeOf(() => layDown(made.blob, made.layer, join(work, "measured")));
       let killed = 0;
       for (let round = 0; round < KILLS; round++) {
         const destination = join(work, `layer-${round}`);
@@ -117,10 +111,6 @@ describeWith({ programs: ["tar", "zstd"] }, "layDown", () => {
     }, 40);
   });
 });
-
-function annotate(layer: Descriptor, name: string, value: string): Descriptor {
-  return { ...layer, annotations: { ...layer.annotations, [name]: value } };
-}
 
 async function withLayer(use: (work: string, layer: TestLayer) => Promise<void>, megabytes = 1): Promise<void> {
   await withTemporaryDirectory(tmpdir(), async (work) => {
@@ -142,9 +132,9 @@ async function timeOf(act: () => Promise<void>): Promise<number> {
 }
 
 /** Runs layDown in a process of its own and kills that after so many milliseconds; true if it was still at work. */
-async function killDuring({ blob, layer, diffId }: TestLayer, destination: string, after: number): Promise<boolean> {
+async function killDuring({ blob, layer }: TestLayer, destination: string, after: number): Promise<boolean> {
   const program = fileURLToPath(new URL("../../../fixtures/laydown.ts", import.meta.url));
-  const child = spawn(process.execPath, [program, JSON.stringify({ blob, layer, diffId, destination })], {
+  const child = spawn(process.execPath, [program, JSON.stringify({ blob, layer, destination })], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const ended = once(child, "exit");

@@ -73,7 +73,7 @@ describeWith(TOOLS, "a tree of everything that Linux has", () => {
       await unpack(layer, own);
       expectTree(own, expected);
       const image = join(parent, "layer.erofs");
-      await layDown(store.pathOf(layer.descriptor.digest), layer.descriptor, layer.diffId, image);
+      await layDown(store.pathOf(layer.descriptor.digest), layer.descriptor, image);
       await withErofs(image, join(parent, "erofs"), async (mounted) => {
         expectTree(mounted, expected);
       });
@@ -219,7 +219,7 @@ describeWith(TOOLS, "the upper directory of an overlay", () => {
     expect(await packed(unpacked)).toEqual(layer);
 
     const image = join(parent, "layer.erofs");
-    await layDown(store.pathOf(layer.descriptor.digest), layer.descriptor, layer.diffId, image);
+    await layDown(store.pathOf(layer.descriptor.digest), layer.descriptor, image);
     await withErofs(image, join(parent, "erofs"), async (erofs) => {
       await withMount(["-t", "overlay", "-o", options(erofs)], "overlay", join(parent, "slot"), async (view) => {
         expectTree(view, expected);

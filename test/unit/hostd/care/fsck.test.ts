@@ -62,10 +62,10 @@ function careOf(onRead: (slots: Slot[], root: string) => unknown = () => {}) {
 }
 
 /** Lays down the one layer of a version, as a staging does. */
-async function lay(engine: Engine, { manifest: { layers }, config: { rootfs } }: Slot): Promise<void> {
-  const [[layer], [diffId]] = [layers, rootfs.diff_ids];
-  if (layer === undefined || diffId === undefined) throw new Error("expected a layer");
-  await layBlob(engine, { layer, diffId, signal: engine.closing });
+async function lay(engine: Engine, { manifest: { layers } }: Slot): Promise<void> {
+  const [layer] = layers;
+  if (layer === undefined) throw new Error("expected a layer");
+  await layBlob(engine, { layer, signal: engine.closing });
 }
 
 test("a layer that the journal knows and that is not there is damage", async () => {
