@@ -21,6 +21,7 @@ const OUTCOMES = {
   "not-proven": "refused",
   "below-floor": "refused",
   "not-recovery": "refused",
+  "other-key": "refused",
   // busy
   busy: "busy",
   // usage

@@ -65,6 +65,7 @@ export const collectDocumentSchema = z.object({
     }),
   ),
   quarantine: z.array(quarantineDocumentSchema),
+  problems: statusDocumentSchema.shape.problems,
   host: statusDocumentSchema.shape.host,
   scrub: statusDocumentSchema.shape.scrub,
   care: statusDocumentSchema.shape.care,

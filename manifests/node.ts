@@ -49,6 +49,7 @@ export const EVENT_KINDS = [
   "config.set",
   "secret.set",
   "secret.forgotten",
+  "secret.unreadable",
   "snapshot.taken",
   "snapshot.restored",
   "snapshot.forgotten",
@@ -278,6 +279,8 @@ export const statusDocumentSchema = z.object({
     .optional(),
   apps: z.array(appStatusSchema),
   quarantine: z.array(quarantineDocumentSchema),
+  /** What is wrong with the node itself, in words: it is red as long as that is so. */
+  problems: z.array(z.string()).default([]),
   /** The system under the node, where that is a host image. */
   host: hostStatusSchema.optional(),
   /** The last time that every layer was read whole; absent since hostd's start means not yet. */
@@ -304,8 +307,9 @@ export const eventsDocumentSchema = z.object({ schema: z.literal(1), events: z.a
 export const healthDocumentSchema = z.object({
   schema: z.literal(1),
   healthy: z.boolean(),
-  /** Green: all well. Red: one is sick or kept stopped. Unknown: one is being judged, or was not looked at yet. */
+  /** Green: all well. Red: one is sick or kept stopped, or the node has a problem. Unknown: one is being judged, or was not looked at yet. */
   verdict: z.enum(HEALTH_VERDICTS),
+  problems: statusDocumentSchema.shape.problems,
   apps: z.array(
     appStatusSchema.pick({ app: true, health: true, checks: true, hostChecks: true, hold: true, lastRun: true }),
   ),

@@ -120,6 +120,7 @@ export async function toStatus(engine: Engine): Promise<StatusDocument> {
     ...followsOf(engine.settings),
     apps: await Promise.all(apps.map(({ app }) => toAppStatus(engine, app))),
     quarantine: engine.journal.quarantine.list(),
+    problems: [engine.vault.problem()?.message ?? []].flat(),
     ...(host === undefined ? {} : { host }),
     ...(scrub === undefined ? {} : { scrub }),
     ...(look === undefined ? {} : { care: look }),

@@ -123,15 +123,15 @@ export const READ_ROUTES = [
     ...reads,
     ...empty,
     path: "/v1/health",
-    summary: "Health of every app and the last result of every check",
+    summary: "Health of the node and of every app, and the last result of every check",
     answer: healthDocumentSchema,
     async run({ engine }) {
-      const { apps } = await toStatus(engine);
-      const verdict = verdictOf(apps);
+      const { apps, problems } = await toStatus(engine);
+      const verdict = verdictOf({ apps, problems });
       const shown = apps.map(({ app, health, checks, hostChecks, hold, lastRun }) => {
         return { app, health, checks, hostChecks, hold, lastRun };
       });
-      return { schema: 1, healthy: verdict === "green", verdict, apps: shown };
+      return { schema: 1, healthy: verdict === "green", verdict, problems, apps: shown };
     },
   }),
 ];

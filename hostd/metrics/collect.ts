@@ -6,7 +6,7 @@ import { describeMachine } from "../system/machine.ts";
 
 /** Everything a centre polls of a node, at one moment. */
 export async function collect(engine: Engine): Promise<CollectDocument> {
-  const { hostd, verity, data, apps, quarantine, host, scrub, care } = await toStatus(engine);
+  const { hostd, verity, data, apps, quarantine, problems, host, scrub, care } = await toStatus(engine);
   const { tally } = engine.journal;
   const { user, system } = process.cpuUsage();
   const restarts = tally.outcomes().filter(({ kind }) => kind === "restart");
@@ -22,7 +22,7 @@ export async function collect(engine: Engine): Promise<CollectDocument> {
     },
     verity,
     data,
-    health: verdictOf(apps),
+    health: verdictOf({ apps, problems }),
     apps: apps.map((status) => {
       const { app } = status;
       const last = tally.lastUpdate(app);
@@ -35,6 +35,7 @@ export async function collect(engine: Engine): Promise<CollectDocument> {
       };
     }),
     quarantine,
+    problems,
     ...(host === undefined ? {} : { host }),
     ...(scrub === undefined ? {} : { scrub }),
     ...(care === undefined ? {} : { care }),

@@ -28,6 +28,7 @@ const AT_ONCE = 4;
 export async function recover(engine: Engine): Promise<void> {
   const { journal } = engine;
   tell(engine, "hostd.started", { detail: { pid: process.pid } });
+  tellSecrets(engine);
   await adoptData(engine.stateDirectory, journal);
   await recoverHost(engine);
   await removeLeftovers(engine);
@@ -62,6 +63,14 @@ export async function recover(engine: Engine): Promise<void> {
     });
     engine.submit.resolve(operation, how);
   }
+}
+
+/** Apps that need no secret go on; the others keep running, and are not started again. */
+function tellSecrets(engine: Engine): void {
+  const problem = engine.vault.problem();
+  if (problem === undefined) return;
+  tell(engine, "secret.unreadable", { detail: { reason: problem.message } });
+  engine.log("error", "secrets cannot be read", { ...toFailureDocument(problem) });
 }
 
 /** Adopts the app's living process, or starts its current generation; then watches it. */

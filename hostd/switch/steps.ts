@@ -349,11 +349,17 @@ export async function halt(context: Context): Promise<void> {
   const { to } = switchOf(context);
   await stopGeneration(engine, app, to);
   const failure = engine.journal.operations.get(context.id)?.reason?.message;
-  const reason =
-    failure === undefined ? `sick again and again: ${context.plan.cause}` : `sick after a restart: ${failure}`;
+  const reason = failure === undefined ? whyHalted(context) : `sick after a restart: ${failure}`;
   engine.watch.leave(app);
   engine.journal.apps.hold(context.id, app, reason);
   context.note(`stopped ${app}: ${reason}; its data, slots and sockets are kept`);
+}
+
+/** An app that cannot be started again is not running for the reason that hinders it. */
+function whyHalted({ engine, app, plan }: Context): string {
+  const last = engine.journal.operations.list({ app, limit: 20 }).find(({ kind }) => kind === "restart");
+  const hindered = last?.reason?.message;
+  return hindered === undefined ? `sick again and again: ${plan.cause}` : `cannot be started again: ${hindered}`;
 }
 
 /** Config is all that changes: the version that runs is not on trial for more than that. */

@@ -16,7 +16,14 @@ export const verb: Verb = {
       return { json: health, text: show(health), exitCode: EXITS[health.verdict] };
     } catch (error) {
       if (!(error instanceof Failure) || error.code !== "not-running") throw error;
-      const json = { schema: 1, healthy: false, verdict: "unknown", apps: [], error: toFailureDocument(error) };
+      const json = {
+        schema: 1,
+        healthy: false,
+        verdict: "unknown",
+        problems: [],
+        apps: [],
+        error: toFailureDocument(error),
+      };
       return { json, text: `unknown: ${error.message}`, exitCode: EXITS.unknown };
     }
   },
@@ -24,12 +31,13 @@ export const verb: Verb = {
 
 const EXITS: Record<HealthVerdict, number> = { green: 0, red: 1, unknown: 2 };
 
-function show({ verdict, apps }: HealthDocument): string {
-  if (apps.length === 0) return `${verdict}: no apps`;
+function show({ verdict, problems, apps }: HealthDocument): string {
+  const head = [apps.length === 0 ? `${verdict}: no apps` : verdict, ...problems].join("\n");
+  if (apps.length === 0) return head;
   const rows = apps.flatMap(({ app, health, checks, hostChecks, hold, lastRun }) => [
     [app, health, hold ?? (lastRun === undefined ? "" : `last run: ${howRunEnded(lastRun)}`)],
     ...checks.map(({ check, ok, detail }) => [`  ${check}`, ok ? "ok" : "bad", detail]),
     ...hostChecks.map(({ check, outcome, detail }) => [`  ${check}`, outcome, detail]),
   ]);
-  return `${verdict}\n\n${table(["APP", "HEALTH", "DETAIL"], rows)}`;
+  return `${head}\n\n${table(["APP", "HEALTH", "DETAIL"], rows)}`;
 }

@@ -10,14 +10,14 @@ import { showHost } from "./show-host.ts";
 
 /** The status of a node as people read it: one block per app, running version marked. */
 export function showStatus(status: StatusDocument): string {
-  const { hostd, apps, quarantine, verity, data } = status;
+  const { hostd, apps, quarantine, problems, verity, data } = status;
   const head = `hostd ${hostd.version}, pid ${hostd.pid}, since ${when(hostd.started)}; layers ${verity.replaceAll("-", " ")}; data on ${showStore(data)}`;
   const blocks = apps.length === 0 ? ["no apps: hostd stage APP brings one"] : apps.map(showApp);
   const host = status.host === undefined ? [] : [showHost(status.host)];
   const refused = quarantine.map(({ app, image, reason }) => line(2, `${app} ${shortDigest(image)}: ${reason}`));
   const care = careLines(status);
   return [
-    [head, ...followLines(status), ...care].join("\n"),
+    [head, ...problems.map((problem) => line(2, `BAD ${problem}`)), ...followLines(status), ...care].join("\n"),
     ...host,
     ...blocks,
     ...(refused.length === 0 ? [] : [["quarantined:", ...refused].join("\n")]),

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { ConfigFile } from "../../../manifests/app.ts";
 import { freePort } from "../../free-port.ts";
-import { type Rig, readJson, withRig } from "../../hostd/rig.ts";
+import { eventually, type Rig, readJson, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 
 const root = join(import.meta.dirname, "../../..");
@@ -416,6 +416,62 @@ describeWith(NEEDS, "secrets", () => {
       expect(await rig.get("/config")).toBe(SECRET);
       await expect(rig.client.setSecret("a b", "x")).rejects.toMatchObject({ code: "bad-request" });
       await expect(rig.client.setSecret("a/b/c", "x")).rejects.toMatchObject({ code: "bad-request" });
+    }));
+});
+
+describeWith(NEEDS, "a key for secrets that opens none of them", () => {
+  test("is told as the node's problem and mixed with no other; it holds what needs a secret, and nothing else", () =>
+    withRig(async (rig) => {
+      const key = join(rig.directory, "key");
+      writeFileSync(key, "k".repeat(32));
+      await rig.start({ options: ["--secrets-key", key] });
+      await rig.client.setSecret("shop/key", SECRET);
+      await rig.publish({
+        version: "1.0.0",
+        stable: 100,
+        config: [{ path: "/etc/shop/greeting", template: "{{ secret.key }}" }],
+      });
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      const port = await freePort();
+      await rig.publish({ version: "1.0.0", stable: 100, name: "plain", port });
+      await operate(rig, "plain", "deploy");
+      expect(await rig.client.health()).toMatchObject({ problems: [] });
+      await rig.stop();
+
+      const other = join(rig.directory, "other");
+      writeFileSync(other, "o".repeat(32));
+      await rig.start({ options: ["--secrets-key", other] });
+      expect(await rig.client.status()).toMatchObject({
+        problems: [expect.stringMatching(/other: .* found another$/)],
+      });
+      await rig.stop();
+      await rig.start();
+      const problem = `${join(rig.state, "secrets/key")}: expected the key that the secrets shop/key were sealed with, found none`;
+      expect(await rig.client.status()).toMatchObject({ problems: [problem] });
+      expect(await rig.client.health()).toMatchObject({ verdict: "red", problems: [problem] });
+      expect((await rig.client.events({ limit: 100 })).events).toContainEqual(
+        expect.objectContaining({ kind: "secret.unreadable", detail: { reason: problem } }),
+      );
+      expect(hostd(rig, ["status", "--no-json"]).text).toContain(`BAD ${problem}`);
+      expect(hostd(rig, ["secret", "set", "other"], "value")).toMatchObject({
+        status: 3,
+        error: expect.stringMatching(/hint: start hostd with the --secrets-key that they were set with/),
+      });
+      expect(readdirSync(join(rig.state, "secrets"))).toHaveLength(1);
+      expect(await rig.operate("restart")).toMatchObject({ state: "failed", reason: { code: "other-key" } });
+      expect(await rig.get("/config")).toBe(SECRET);
+
+      await rig.reboot();
+      await rig.start();
+      expect(await ask(port, "/version")).toBe("1.0.0");
+      await eventually(
+        () => rig.client.app("shop"),
+        ({ hold }) => hold === `cannot be started again: ${problem}`,
+      );
+      await rig.stop();
+      await rig.start({ options: ["--secrets-key", key] });
+      expect(await rig.operate("activate")).toMatchObject({ state: "done" });
+      expect(await rig.get("/config")).toBe(SECRET);
     }));
 });
 

@@ -14,5 +14,9 @@ test.each([
   ["red", [app("judging"), app("unhealthy")]],
   ["red", [{ health: "stopped" as const, hold: "sick after a restart" }]],
 ])("%s for %j", (verdict, apps) => {
-  expect(verdictOf(apps)).toBe(verdict);
+  expect(verdictOf({ apps, problems: [] })).toBe(verdict);
+});
+
+test("red where the node has a problem, however its apps are", () => {
+  expect(verdictOf({ apps: [app("healthy")], problems: ["its secrets cannot be read"] })).toBe("red");
 });

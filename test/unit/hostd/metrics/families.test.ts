@@ -39,6 +39,7 @@ const node: CollectDocument = {
   health: "green",
   apps: [app],
   quarantine: [],
+  problems: [],
 };
 
 function jobSuccess(lastRun: typeof app.lastRun): (number | undefined)[] {

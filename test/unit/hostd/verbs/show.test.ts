@@ -10,6 +10,7 @@ const status: StatusDocument = {
   data: { driver: "copy" },
   apps: [],
   quarantine: [],
+  problems: [],
 };
 
 test("a journal counts as sound since it was last verified, not since somebody tried to", () => {
