@@ -92,9 +92,10 @@ export interface Client {
   wait(operation: OperationDocument, progress: Progress, signal: AbortSignal): Promise<OperationDocument>;
 }
 
-export function openClient(socket = process.env["HOSTD_SOCKET"] ?? DEFAULT_SOCKET): Client {
-  const get = (path: string, signal?: AbortSignal) => call(socket, "GET", path, undefined, signal);
-  const post = (path: string, body: object) => call(socket, "POST", path, { by: caller(), ...body });
+/** hostd behind a socket; whoever waits for an answer is let go once the signal is aborted (`left`). */
+export function openClient(socket = process.env["HOSTD_SOCKET"] ?? DEFAULT_SOCKET, leaving?: AbortSignal): Client {
+  const get = (path: string, signal = leaving) => call(socket, "GET", path, undefined, signal);
+  const post = (path: string, body: object) => call(socket, "POST", path, { by: caller(), ...body }, leaving);
   return {
     status: async () => parseStatus(await get("/v1/status")),
     app: async (app) => checkDocument(await get(`/v1/apps/${name(app)}`), appStatusSchema, "app status"),
@@ -116,14 +117,14 @@ export function openClient(socket = process.env["HOSTD_SOCKET"] ?? DEFAULT_SOCKE
       const answer = await get(`/v1/apps/${name(app)}/logs?${new URLSearchParams(given)}`);
       return checkDocument(answer, logDocumentSchema, "logs");
     },
-    metrics: () => ask(socket, "GET", "/v1/metrics"),
+    metrics: () => ask(socket, "GET", "/v1/metrics", undefined, leaving),
     collect: async () => parseCollect(await get("/v1/collect")),
     begin: async (app, verb, body) => parseOperation(await post(`/v1/apps/${name(app)}/${verb}`, body)),
     abort: async (id) => parseOperation(await post(`/v1/operations/${id}/abort`, {})),
     confirm: async () => parseOperation(await post("/v1/host/confirm", {})),
     async pin(app, image, reason) {
       const body = { image, ...(reason === undefined ? {} : { reason }) };
-      const answer = await call(socket, "POST", `/v1/apps/${name(app)}/pin`, body);
+      const answer = await call(socket, "POST", `/v1/apps/${name(app)}/pin`, body, leaving);
       return checkDocument(answer, appStatusSchema, "app status");
     },
     snapshots: async (app) =>
@@ -206,9 +207,10 @@ async function call(
   return JSON.parse(await ask(socket, method, path, body, signal));
 }
 
-/** The text of a good answer; a refusal is thrown. */
+/** The text of a good answer; a refusal is thrown, and `left` where we went before it came. */
 async function ask(socket: string, method: string, path: string, body?: object, signal?: AbortSignal): Promise<string> {
   const { status, text } = await exchangeAgain(socket, method, path, body, signal).catch((error) => {
+    if (signal?.aborted === true) throw left(socket, method, error);
     if (!hasErrno(error, "ENOENT", "ECONNREFUSED", "EACCES", "ENOTSOCK")) throw error;
     throw notRunning(socket, error);
   });
@@ -256,6 +258,15 @@ function exchange(socket: string, method: string, path: string, body: object | u
     });
     request.on("error", reject);
     request.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+
+function left(socket: string, method: string, cause: unknown): HostdError {
+  const message = `left before hostd answered on ${socket}`;
+  if (method === "GET") return new HostdError("left", message, { cause });
+  return new HostdError("left", `${message}: what was asked for may have begun, and then it goes on`, {
+    cause,
+    hint: "hostd changes shows each operation that began",
   });
 }
 

@@ -36,6 +36,7 @@ const OUTCOMES = {
   "bad-request": "usage",
   // failed
   "not-running": "failed",
+  left: "failed",
   "already-running": "failed",
   "illegal-transition": "failed",
   "lock-not-held": "failed",

@@ -18,7 +18,6 @@ export interface Program {
 }
 
 const INTERRUPTS = ["SIGINT", "SIGTERM"] as const;
-const REPEATED_INTERRUPT_EXIT = 130;
 
 /** Runs one command line to its exit code. Answers go to standard output, everything else to standard error. */
 export async function runProgram(program: Program, argv: readonly string[]): Promise<number> {
@@ -138,7 +137,7 @@ function reportError(error: unknown, json: boolean): number {
   const hint = failure.hint === undefined ? "" : `hint: ${failure.hint}\n`;
   process.stderr.write(printable(`error: ${failure.message}${stack}\n${hint}`, process.stderr));
   if (json) process.stdout.write(`${JSON.stringify({ error: failure })}\n`);
-  return EXIT_CODES[failure.outcome];
+  return failure.code === "left" ? EXIT_CODES.left : EXIT_CODES[failure.outcome];
 }
 
 /** What the system denies to whoever runs the command; any other error as it is. */
@@ -176,7 +175,7 @@ function ensureNewline(text: string): string {
 function interruptSignal() {
   const controller = new AbortController();
   const onInterrupt = () => {
-    if (controller.signal.aborted) process.exit(REPEATED_INTERRUPT_EXIT);
+    if (controller.signal.aborted) process.exit(EXIT_CODES.left);
     controller.abort(new Failure("failed", "interrupted", "interrupted"));
   };
   for (const name of INTERRUPTS) process.on(name, onInterrupt);

@@ -17,9 +17,6 @@ const LINES_SHOWN = 10;
 const COMING_BACK = 600_000;
 const PAUSE = 250;
 
-/** The exit code of who left an operation before its end: that is not known to be a success. */
-const LEFT = 130;
-
 /** Options of every verb that asks hostd. */
 export const SOCKET_OPTION: OptionSpec = {
   flags: "--socket <path>",
@@ -48,7 +45,7 @@ export function upgradeOf({ options }: Invocation) {
 }
 
 export function clientOf(invocation: Invocation): Client {
-  return openClient(text(invocation.options["socket"]));
+  return openClient(text(invocation.options["socket"]), invocation.signal);
 }
 
 export function text(value: unknown): string | undefined {
@@ -85,7 +82,11 @@ export async function answerAtEnd(client: Client, begun: OperationDocument, invo
   const last = await follow(client, begun, invocation);
   const answer = answerOf(last);
   if (last.finished !== undefined) return answer;
-  return { ...answer, text: `${answer.text}\n  it goes on: hostd changes ${last.id} shows its end`, exitCode: LEFT };
+  return {
+    ...answer,
+    text: `${answer.text}\n  it goes on: hostd changes ${last.id} shows its end`,
+    exitCode: EXIT_CODES.left,
+  };
 }
 
 /**
@@ -105,8 +106,8 @@ export async function follow(
       awaySince = undefined;
       return await client.wait(last, progress, signal);
     } catch (error) {
-      if (!isAway(error)) throw error;
       if (signal.aborted) return last;
+      if (!isAway(error)) throw error;
       if (awaySince === undefined) {
         progress({ id: `operation-${id}`, state: "started", text: `${kind} ${app}: waiting for hostd to come back` });
       }
@@ -134,10 +135,10 @@ export function answerOf(operation: OperationDocument): Answer {
   return { json: operation, text: describe(operation), exitCode: exitCodeOf(operation) };
 }
 
-/** Where one app of several is refused: that is told beside what becomes of the others. Rethrows where hostd is gone. */
+/** Where one app of several is refused: that is told beside what becomes of the others. Rethrows where hostd is gone, or we are. */
 export function answerOfRefusal(app: string): (error: unknown) => Answer {
   return (error) => {
-    if (!(error instanceof Failure) || error.code === "not-running") throw error;
+    if (!(error instanceof Failure) || error.code === "not-running" || error.code === "left") throw error;
     const refused = toFailureDocument(error);
     const hint = refused.hint === undefined ? [] : [`  hint: ${refused.hint}`];
     const text = [`${app}: ${refused.message}`, ...hint].join("\n");

@@ -1,7 +1,8 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { run } from "../../../effects/process.ts";
@@ -115,6 +116,41 @@ describeWith(NEEDS, "the commands hostd and ostler", () => {
         text: expect.stringMatching(/under way.*hostd changes \d/s),
       });
     }));
+
+  test.each([
+    ["health", [], /left before hostd answered on \S+hostd\.sock\n$/],
+    ["fsck", [], /may have begun, and then it goes on\nhint: hostd changes /],
+    ["restart", ["shop"], /may have begun, and then it goes on\nhint: hostd changes /],
+  ])(
+    "Ctrl-C while hostd owes an answer ends %s with 130, and says where something may have begun",
+    async (verb, words, told) => {
+      const directory = mkdtempSync(join(tmpdir(), "command-"));
+      const socket = join(directory, "hostd.sock");
+      const silent = createServer();
+      try {
+        await once(silent.listen(socket), "listening");
+        const asked = once(silent, "connection");
+        const child = spawn(join(root, "bin/hostd"), [verb, ...words, "--socket", socket], {
+          stdio: ["ignore", "ignore", "pipe"],
+          timeout: 10_000,
+          killSignal: "SIGKILL",
+        });
+        let error = "";
+        child.stderr.on("data", (chunk) => {
+          error += chunk;
+        });
+        const [connection] = await asked;
+        await once(connection, "data");
+        child.kill("SIGINT");
+        expect(await once(child, "close")).toEqual([130, null]);
+        expect(error).toMatch(told);
+        connection.destroy();
+      } finally {
+        silent.close();
+        rmSync(directory, { recursive: true });
+      }
+    },
+  );
 
   test("prune tells of each app what became of it, a busy one keeps none from it, and a log of a generation that never was is none", () =>
     withRig(async (rig) => {
