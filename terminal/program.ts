@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { EXIT_CODES, Failure, toFailureDocument } from "../manifests/failure.ts";
 import { nearest } from "./nearest.ts";
+import { writeOutput } from "./output.ts";
 import { printable } from "./printable.ts";
 import { openProgress, PROGRESS_KINDS, type ProgressKind } from "./progress.ts";
 import type { Answer, OptionSpec, Verb } from "./verb.ts";
@@ -21,7 +22,7 @@ const INTERRUPTS = ["SIGINT", "SIGTERM"] as const;
 
 /** Runs one command line to its exit code. Answers go to standard output, everything else to standard error. */
 export async function runProgram(program: Program, argv: readonly string[]): Promise<number> {
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {}); // print tells of those that matter
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {}); // writeOutput tells of those that matter
   const found = findVerb(program, argv);
   const own = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
   const json = own.includes("--json") || (found !== undefined && !process.stdout.isTTY && !own.includes("--no-json"));
@@ -155,16 +156,12 @@ function isOurMistake(error: unknown): error is Error {
   return error instanceof Error && !(error instanceof Failure) && !("syscall" in error);
 }
 
-/** Prints an answer whole. A reader that has gone (`ostler images | head -1`) is no failure; a full disk is. */
+/** Prints an answer whole. */
 async function print(answer: Answer, json: boolean): Promise<void> {
   const text = json
     ? `${JSON.stringify(answer.json, undefined, 2)}\n`
     : ensureNewline(printable(answer.text, process.stdout));
-  const error = await new Promise<(Error & { code?: string }) | null | undefined>((resolve) => {
-    process.stdout.write(text, resolve);
-  });
-  if (!error || error.code === "EPIPE") return;
-  throw new Failure("failed", "output", `the answer could not be written: ${error.message}`, { cause: error });
+  await writeOutput(text);
 }
 
 function ensureNewline(text: string): string {

@@ -126,7 +126,8 @@ function notBack({ id, kind, app }: OperationDocument, comingBack: number, cause
   });
 }
 
-function isAway(error: unknown): boolean {
+/** Whether an error says that hostd is gone, or went while it was asked: a new start of it may answer. */
+export function isAway(error: unknown): boolean {
   return (error instanceof Failure && error.code === "not-running") || hasErrno(error, "ECONNRESET", "EPIPE");
 }
 

@@ -1,13 +1,11 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { Failure } from "../../manifests/failure.ts";
 import type { LogDocument } from "../../manifests/node.ts";
+import { writeOutput } from "../../terminal/output.ts";
 import { printable } from "../../terminal/printable.ts";
 import type { Invocation, Verb } from "../../terminal/verb.ts";
 import { argument, clientOf, SOCKET_OPTION, text } from "./answer.ts";
 import { newPart } from "./follow.ts";
-
-/** How often a followed log is asked for, milliseconds. */
-const POLL = 300;
+import { poll } from "./poll.ts";
 
 export const verb: Verb = {
   name: "logs",
@@ -41,23 +39,19 @@ export const verb: Verb = {
   },
 };
 
-async function follow(invocation: Invocation, read: () => Promise<LogDocument>): Promise<void> {
+/** Shows what is there and then what is added; of hostd away it learns nothing, and goes on once it is back. */
+async function follow({ signal, json }: Invocation, read: () => Promise<LogDocument>): Promise<void> {
   let last: LogDocument | undefined;
-  while (!invocation.signal.aborted) {
-    const now = await read();
+  const show = async (now: LogDocument) => {
     const same = last !== undefined && last.generation === now.generation;
     const { text: added, gap } = same ? newPart(last?.log ?? "", now.log) : { text: now.log, gap: false };
-    if (last !== undefined && !same && !invocation.json) write(`--- generation ${now.generation}: ${now.version}\n`);
-    if (gap && !invocation.json) write("--- some of it was written too fast to be followed\n");
-    if (added !== "") {
-      const text = printable(added, process.stdout);
-      write(invocation.json ? `${JSON.stringify({ ...now, log: added, gap })}\n` : text);
-    }
+    const heading = last === undefined || same ? "" : `--- generation ${now.generation}: ${now.version}\n`;
+    const missed = gap ? "--- some of it was written too fast to be followed\n" : "";
     last = now;
-    await delay(POLL, undefined, { signal: invocation.signal }).catch(() => {}); // Ctrl-C ends the pause, then the loop
-  }
-}
-
-function write(text: string): void {
-  process.stdout.write(text);
+    const part = json
+      ? added && `${JSON.stringify({ ...now, log: added, gap })}\n`
+      : `${heading}${missed}${printable(added, process.stdout)}`;
+    return part === "" || (await writeOutput(part));
+  };
+  if (await show(await read())) await poll(signal, read, show);
 }

@@ -1,13 +1,10 @@
-import { setTimeout as delay } from "node:timers/promises";
-import { Failure } from "../../manifests/failure.ts";
 import type { EventDocument } from "../../manifests/node.ts";
+import { writeOutput } from "../../terminal/output.ts";
 import { printable } from "../../terminal/printable.ts";
 import type { Verb } from "../../terminal/verb.ts";
 import { clientOf, SOCKET_OPTION, text } from "./answer.ts";
+import { poll } from "./poll.ts";
 import { when } from "./show.ts";
-
-/** How often events are asked for, milliseconds. */
-const POLL = 300;
 
 export const verb: Verb = {
   name: "watch",
@@ -16,29 +13,19 @@ export const verb: Verb = {
   options: [SOCKET_OPTION],
   examples: ["hostd watch", "hostd watch shop --json | jq .kind"],
   async run(invocation) {
-    const { signal } = invocation;
     const client = clientOf(invocation);
     const app = text(invocation.arguments[0]);
     const show = invocation.json || !process.stdout.isTTY ? JSON.stringify : describe;
     let last = (await client.events({ limit: 1 })).events.at(-1)?.id ?? 0;
-    while (!signal.aborted) {
-      for (const event of await eventsAfter(last)) {
-        last = event.id;
-        process.stdout.write(`${show(event)}\n`);
-      }
-      await delay(POLL, undefined, { signal }).catch(() => {}); // Ctrl-C ends the pause, then the loop
-    }
+    await poll(
+      invocation.signal,
+      async () => (await client.events({ app, after: last, limit: 1_000 })).events,
+      async (events) => {
+        last = events.at(-1)?.id ?? last;
+        return events.length === 0 || (await writeOutput(events.map((event) => `${show(event)}\n`).join("")));
+      },
+    );
     return { json: undefined, text: "", streamed: true };
-
-    /** A hostd that is started anew has the same events: it is waited for. */
-    async function eventsAfter(id: number): Promise<readonly EventDocument[]> {
-      try {
-        return (await client.events({ app, after: id, limit: 1_000 })).events;
-      } catch (error) {
-        if (error instanceof Failure && error.code === "not-running") return [];
-        throw error;
-      }
-    }
   },
 };
 

@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { once } from "node:events";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parseCollect } from "../../../manifests/collect.ts";
@@ -56,7 +57,7 @@ describeWith(NEEDS, "looking at a node from outside", () => {
       expect(await rig.get("/version")).toBe("1.0.0");
     }));
 
-  test("logs follows an app across a switch, and shows a version's own", () =>
+  test("logs follows an app across a new start of hostd and a switch, and shows a version's own", () =>
     withRig(async (rig) => {
       await live(rig);
       const following = spawn(hostd, ["logs", "shop", "--follow", "--socket", socketOf(rig)], {
@@ -70,6 +71,8 @@ describeWith(NEEDS, "looking at a node from outside", () => {
         async () => seen,
         (text) => text.includes("shop 1.0.0 begins as good"),
       );
+      await rig.stop();
+      await rig.start();
       await rig.publish({ version: "1.1.0", stable: 300 });
       expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
       await eventually(
@@ -118,6 +121,39 @@ describeWith(NEEDS, "looking at a node from outside", () => {
       expect(events.map(({ id }) => id)).toEqual(events.map((_, index) => (events[0]?.id ?? 0) + index));
       watching.kill("SIGINT");
       expect(await new Promise((resolve) => watching.once("exit", (code) => resolve(code)))).toBe(0);
+    }));
+
+  test("watch and logs --follow end well once nobody reads, and fail where what they say cannot be written", () =>
+    withRig(async (rig) => {
+      await live(rig);
+      const full = openSync("/dev/full", "w");
+      for (const words of [["watch"], ["logs", "shop", "--follow"]]) {
+        const start = (output: "pipe" | number) =>
+          spawn(hostd, [...words, "--socket", socketOf(rig)], {
+            stdio: ["ignore", output, "pipe"],
+            timeout: 20_000,
+            killSignal: "SIGKILL",
+          });
+        const [unread, unwritten] = [start("pipe"), start(full)];
+        unread.stdout?.destroy();
+        let error = "";
+        unwritten.stderr?.on("data", (text) => {
+          error += text;
+        });
+        const told = once(unwritten, "close");
+        let number = 0;
+        await eventually(
+          async () => {
+            await rig.client.setLayer("site", "site.yaml", `number: ${++number}\n`); // something to tell
+            return [unread, unwritten].map(({ exitCode, signalCode }) => exitCode ?? signalCode);
+          },
+          (ends) => !ends.includes(null),
+        );
+        await told;
+        expect([unread.exitCode, unwritten.exitCode]).toEqual([0, 1]);
+        expect(error).toMatch(/^error: the answer could not be written: ENOSPC/);
+      }
+      closeSync(full);
     }));
 
   test("tasks, failure, metrics, collect and health tell what became of a version that is no good", () =>
