@@ -22,6 +22,7 @@ const OUTCOMES = {
   "below-floor": "refused",
   "not-recovery": "refused",
   "other-key": "refused",
+  held: "refused",
   // busy
   busy: "busy",
   // usage

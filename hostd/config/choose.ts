@@ -68,15 +68,21 @@ export function basisFor(engine: Journaled, app: string, slot: SlotRow): { basis
   };
 }
 
+/** The config that a switch of it alone leads to: as of a revision of the node (default: now), or a version the app had. */
+export interface WantedConfig {
+  revision?: number | undefined;
+  config?: number | undefined;
+}
+
 /** How a switch of config alone would reach the app; undefined where no file would be another one. Writes nothing. */
-export function kindOfConfig(engine: Journaled, app: string, revision: number | undefined) {
-  const change = changeOfConfig(engine, app, revision);
+export function kindOfConfig(engine: Journaled, app: string, wanted: WantedConfig) {
+  const change = changeOfConfig(engine, app, wanted);
   return change && (change.reload ? ("reload" as const) : ("configure" as const));
 }
 
 /** The switch of config alone; undefined where no file would be another one. */
-export function planConfig(engine: Journaled, app: string, revision: number | undefined): SwitchPlan | undefined {
-  const change = changeOfConfig(engine, app, revision);
+export function planConfig(engine: Journaled, app: string, wanted: WantedConfig): SwitchPlan | undefined {
+  const change = changeOfConfig(engine, app, wanted);
   if (change === undefined) return undefined;
   const { generations } = engine.journal;
   const { state, current, slot, basis, reload } = change;
@@ -98,15 +104,17 @@ export function planConfig(engine: Journaled, app: string, revision: number | un
   return { image: current.image, version: slot.version, config, ...common, ...(reload ? {} : order) };
 }
 
-function changeOfConfig(engine: Journaled, app: string, revision: number | undefined) {
+function changeOfConfig(engine: Journaled, app: string, wanted: WantedConfig) {
   const { apps, generations, slots, config: log } = engine.journal;
   const state = apps.get(app);
   if (state?.current === undefined) return undefined;
   const { number, image, config: version } = generations.require(app, state.current);
   const slot = slots.require(app, image);
   const before = generations.config(app, version);
-  const wanted = log.concerning(app, revision ?? log.head());
-  const basis = { declared: before.declared, revision: wanted };
+  const basis =
+    wanted.config === undefined
+      ? { declared: before.declared, revision: log.concerning(app, wanted.revision ?? log.head()) }
+      : generations.config(app, wanted.config);
   const files = requireApp(slot).config;
   const changed = changedFiles(shownFiles(engine, app, files, before), shownFiles(engine, app, files, basis));
   if (changed.length === 0) return undefined;

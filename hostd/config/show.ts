@@ -86,7 +86,7 @@ export function showDiff(engine: Engine, app: string, slot: SlotRow | undefined)
   const isOther = running !== undefined && target.image !== running.image;
   const how = isOther ? "restart" : changed.length === 0 ? "nothing" : "restart";
   const isLive = hostApp(engine) === app && !isOther && changed.length > 0;
-  const alone = slot === undefined ? kindOfConfig(engine, app, undefined) : undefined;
+  const alone = slot === undefined ? kindOfConfig(engine, app, {}) : undefined;
   return {
     schema: 1,
     app,

@@ -41,6 +41,8 @@ const planSchema = z.object({
   run: runSchema.optional(),
   /** The revision of layers and secrets that a switch of config alone is for. */
   revision: z.int().nonnegative().optional(),
+  /** The version of its config that a rollback of config alone leads to. */
+  config: z.int().optional(),
   /** Newest versions that pruning keeps, where a request said so. */
   keep: z.int().positive().optional(),
   /** Snapshots to forget. */

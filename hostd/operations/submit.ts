@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type Digest, shortDigest } from "../../manifests/digest.ts";
 import { type FailureDocument, toFailureDocument } from "../../manifests/failure.ts";
 import type { OperationKind } from "../../manifests/node.ts";
-import { kindOfConfig } from "../config/choose.ts";
+import { kindOfConfig, type WantedConfig } from "../config/choose.ts";
 import { refuseForgetting } from "../data/forget.ts";
 import { parseTtl } from "../data/ttl.ts";
 import type { Engine } from "../engine.ts";
@@ -13,6 +13,7 @@ import type { SlotRow } from "../journal/slots.ts";
 import { planRollback, type RollbackRequest } from "../rollback/plan.ts";
 import type { Found } from "../stage/identify.ts";
 import { parseRate } from "../stage/pace.ts";
+import type { SwitchPlan } from "../switch/plan.ts";
 import { planSlot, situationOf } from "../switch/situation.ts";
 import { launchable } from "./context.ts";
 import type { Plan } from "./plan.ts";
@@ -109,6 +110,17 @@ export function openSubmit(engineOf: () => Engine): Submit {
   const knownOf = ({ requestId }: Asked) =>
     requestId === undefined ? undefined : engineOf().journal.operations.byRequest(requestId);
 
+  function beginConfig(asked: Asked, wanted: WantedConfig): OperationRow {
+    const { app } = asked;
+    const kind = knownOf(asked) !== undefined || isHost(asked) ? undefined : kindOfConfig(engineOf(), app, wanted);
+    return begin(isHost(asked) ? "configure-host" : (kind ?? "configure"), asked, () => {
+      samePlan(engineOf(), app);
+      refuseUnknownRevision(engineOf(), wanted.revision);
+      if (kind === undefined) refuseHeld(engineOf(), app); // no file is another one: it would stay stopped
+      return wanted;
+    });
+  }
+
   return {
     stage: (asked) => begin("stage", asked, () => stagePlan(engineOf(), asked)),
     deploy: (asked) =>
@@ -123,32 +135,23 @@ export function openSubmit(engineOf: () => Engine): Submit {
       })),
     run: (asked) => begin("run", asked, () => runPlan(engineOf(), asked.app)),
     rollback(asked) {
+      const upgrade = upgradePlan(asked, isHost(asked));
       const known = knownOf(asked); // it stays what it was when it was first asked for, whatever runs by now
-      if (known?.kind === "configure-host") return begin(known.kind, asked, () => ({}));
-      const revision = known === undefined && isHost(asked) ? revisionBefore(engineOf(), asked) : undefined;
-      if (revision !== undefined) return begin("configure-host", asked, () => ({ revision }));
+      if (known !== undefined && ofConfig(known.kind)) return begin(known.kind, asked, () => ({}));
+      if (known === undefined) {
+        engineOf().journal.operations.refuseBusy(asked.app, "rollback");
+        const config = configAlone(engineOf(), asked);
+        if (config !== undefined) return beginConfig(asked, { config });
+      }
       return begin(isHost(asked) ? "upgrade" : "rollback", asked, () => {
-        engineOf().journal.apps.require(asked.app);
         const { cause } = asked;
-        if (typeof asked.withConfig === "number") engineOf().journal.generations.config(asked.app, asked.withConfig);
-        const planned = planRollback(situationOf(engineOf(), asked.app), asked);
-        return {
-          switch: planned,
-          ...(cause === undefined ? {} : { cause }),
-          ...upgradePlan(asked, isHost(asked)),
-        };
+        return { switch: rollbackPlan(engineOf(), asked), ...(cause === undefined ? {} : { cause }), ...upgrade };
       });
     },
     adopt: ({ channel, found, ...asked }) => begin("adopt", asked, () => ({ stage: { channel, found } })),
     configure(asked) {
       const revision = asked.revision ?? engineOf().journal.config.head();
-      const kind =
-        knownOf(asked) !== undefined || isHost(asked) ? undefined : kindOfConfig(engineOf(), asked.app, revision);
-      return begin(isHost(asked) ? "configure-host" : (kind ?? "configure"), asked, () => {
-        samePlan(engineOf(), asked.app);
-        refuseUnknownRevision(engineOf(), revision);
-        return { revision };
-      });
+      return beginConfig(asked, { revision });
     },
     restart: (asked) =>
       begin("restart", asked, () => ({
@@ -202,9 +205,9 @@ function sameRequest(known: OperationRow, kind: OperationKind, { app, requestId 
   });
 }
 
-/** Both begin as one request; which it is depends on what changes. */
+/** All begin as one request; which it is depends on what changes. */
 function ofConfig(kind: OperationKind): boolean {
-  return kind === "configure" || kind === "reload";
+  return kind === "configure" || kind === "reload" || kind === "configure-host";
 }
 
 function stagePlan(engine: Engine, { channel, rate: wanted }: StageRequest): Plan {
@@ -227,15 +230,20 @@ function upgradePlan({ confirmWithin, breakGlass, reboot }: UpgradeRequest, isHo
   );
 }
 
-/** Where the host is to go back to another config and stay what it is: the revision that was made from. */
-function revisionBefore(engine: Engine, asked: Asked & RollbackRequest): number | undefined {
-  engine.journal.apps.require(asked.app);
-  const situation = situationOf(engine, asked.app);
-  const { image, config } = planRollback(situation, asked);
-  if (situation.current === undefined || image !== situation.current.image) return undefined;
-  return config === situation.current.config
-    ? undefined
-    : engine.journal.generations.config(asked.app, config).revision;
+/** The version of its config to go back to, where what runs is to stay what it is, data too. */
+function configAlone(engine: Engine, asked: Asked & RollbackRequest): number | undefined {
+  if (asked.withData !== undefined) return undefined;
+  const { image, config } = rollbackPlan(engine, asked);
+  const { current } = situationOf(engine, asked.app);
+  if (image !== current?.image) return undefined;
+  return hostApp(engine) === asked.app && config === current.config ? undefined : config;
+}
+
+function rollbackPlan(engine: Engine, asked: Asked & RollbackRequest): SwitchPlan {
+  const { app, withConfig } = asked;
+  engine.journal.apps.require(app);
+  if (typeof withConfig === "number") engine.journal.generations.config(app, withConfig);
+  return planRollback(situationOf(engine, app), asked);
 }
 
 /** Refuses at once what the step `plan` would refuse. */
@@ -293,24 +301,26 @@ export function noSuchImage(app: string, image: string): HostdError {
 
 /** Refuses what does not run by itself, or not now. */
 function restartPlan(engine: Engine, app: string): Plan {
-  const { current, hold } = engine.journal.apps.require(app);
+  const { current } = engine.journal.apps.require(app);
   const host = hostApp(engine) === app;
   if (host || (current !== undefined && launchable(engine, app, current).app.job !== undefined)) {
     throw new HostdError("bad-request", `${app} is ${host ? "the host" : "a job"}: expected a service`, {
       hint: host ? "systemctl reboot starts it again" : `hostd run ${app} runs it once more`,
     });
   }
-  if (hold !== undefined) {
-    const image =
-      current === undefined ? "" : ` ${shortDigest(engine.journal.generations.require(app, current).image)}`;
-    throw new HostdError("not-running", `${app} is kept stopped: ${hold}`, {
-      hint: `hostd activate ${app}${image} ends that`,
-    });
-  }
+  refuseHeld(engine, app);
   return samePlan(engine, app);
 }
 
-function refuseUnknownRevision({ journal }: Engine, revision: number): void {
+/** Refuses what would leave an app that is kept stopped as it is. */
+function refuseHeld({ journal }: Engine, app: string): void {
+  const { current, hold } = journal.apps.require(app);
+  if (hold === undefined) return;
+  const image = current === undefined ? "" : ` ${shortDigest(journal.generations.require(app, current).image)}`;
+  throw new HostdError("held", `${app} is kept stopped: ${hold}`, { hint: `hostd activate ${app}${image} ends that` });
+}
+
+function refuseUnknownRevision({ journal }: Engine, revision = 0): void {
   const newest = journal.config.head();
   if (revision <= newest) return;
   throw new HostdError("unknown-config", `no config revision ${revision} on this node: the newest is ${newest}`, {

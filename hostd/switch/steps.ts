@@ -43,9 +43,9 @@ export async function plan(context: Context): Promise<string> {
   return `generation ${planned.to}`;
 }
 
-/** As of the revision that was asked for: what is said meanwhile is another change. */
+/** As it was asked for: what is said meanwhile is another change. */
 function planConfigAlone(context: Context): string {
-  const planned = planConfig(context.engine, context.app, context.plan.revision);
+  const planned = planConfig(context.engine, context.app, context.plan);
   if (planned === undefined) {
     context.note("runs with that config already");
     return END;
@@ -140,7 +140,7 @@ export async function drain(context: Context): Promise<void> {
   try {
     await runHook(context, from, "drain", "drain-failed");
   } catch (error) {
-    if (context.kind !== "rollback" && !context.wasSick) throw error;
+    if (!goesBack(context) && !context.wasSick) throw error;
     context.note(`left without a drain: ${toFailureDocument(error).message}`);
   }
 }
@@ -297,7 +297,7 @@ async function judgeNew(context: Context, standing: Standing): Promise<string> {
 export async function ready(context: Context): Promise<void> {
   const { to } = switchOf(context);
   await runHook(context, to, "ready", "hook-failed");
-  if (context.kind === "rollback") await runHook(context, to, "reverted", "hook-failed");
+  if (goesBack(context)) await runHook(context, to, "reverted", "hook-failed");
 }
 
 export async function commit(context: Context): Promise<void> {
@@ -365,6 +365,11 @@ function whyHalted({ engine, app, plan }: Context): string {
 /** Config is all that changes: the version that runs is not on trial for more than that. */
 function isConfigAlone({ kind }: Context): boolean {
   return kind === "configure" || kind === "reload" || kind === "configure-host";
+}
+
+/** A rollback, also one of config alone. */
+function goesBack({ kind, plan }: Context): boolean {
+  return kind === "rollback" || plan.config !== undefined;
 }
 
 function beginGeneration(context: Context, process?: Running): void {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { ConfigFile } from "../../../manifests/app.ts";
 import { freePort } from "../../free-port.ts";
+import { withEngine } from "../../hostd/in-process.ts";
 import { eventually, type Rig, readJson, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 
@@ -125,7 +126,8 @@ describeWith(NEEDS, "config in layers", () => {
         await rig.operate("configure");
       }
       const back = await rig.operate("rollback", { to: "current", withConfig: true });
-      expect(back).toMatchObject({ state: "done", image: current?.image });
+      expect(back).toMatchObject({ kind: "configure", state: "done", image: current?.image });
+      expect((await rig.client.app("shop")).snapshots).toEqual([]);
       expect(await rig.get("/config")).toBe("one");
       expect((await rig.client.status()).quarantine).toEqual([]);
       await rig.operate("rollback", { to: "current", withConfig: true }); // once more is one further back
@@ -335,8 +337,34 @@ describeWith(NEEDS, "config in layers", () => {
       await set(rig, "site", "greeting: told again\n");
       expect(await rig.operate("configure")).toMatchObject({ kind: "reload", state: "done" });
       expect(await rig.get("/config")).toBe("told again");
-      expect(await rig.operate("rollback", { to: "current", withConfig: true })).toMatchObject({ state: "done" });
-      expect(await rig.get("/config")).toBe("told");
+      const pid = await pidOf(rig);
+      const asked = { to: "current", withConfig: true, requestId: "back" };
+      const back = await rig.operate("rollback", asked);
+      expect(back).toMatchObject({ kind: "reload", state: "done" });
+      expect([await rig.get("/config"), await pidOf(rig)]).toEqual(["told", pid]);
+      expect(await rig.operate("rollback", asked)).toEqual(back);
+    }));
+
+  test("the same config is refused to an app that is kept stopped, with what ends that; another one starts it", () =>
+    withRig(async (rig) => {
+      await live(rig, {});
+      await rig.stop();
+      await withEngine(rig, async ({ engine }) => {
+        engine.submit.halt({ app: "shop", by: "hostd", cause: "it was sick" });
+        await engine.submit.settled();
+      });
+      await rig.start();
+      const held = {
+        code: "held",
+        outcome: "refused",
+        hint: expect.stringMatching(/^hostd activate shop \w+ ends that$/),
+      };
+      await expect(rig.client.begin("shop", "configure", {})).rejects.toMatchObject(held);
+      await expect(rig.client.begin("shop", "rollback", { to: "current" })).rejects.toMatchObject(held);
+      await expect(rig.client.begin("shop", "restart", {})).rejects.toMatchObject(held);
+      await set(rig, "site", "greeting: awake\n");
+      expect(await rig.operate("configure")).toMatchObject({ kind: "configure", state: "done" });
+      expect(await rig.get("/config")).toBe("awake");
     }));
 });
 
