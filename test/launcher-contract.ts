@@ -13,6 +13,8 @@ export interface Place {
   hostd(): Promise<RemoteNode>;
   /** The test app's root tree (root.ts), as hostd sees it. */
   root(): string;
+  /** Takes away what the launcher finds an app by, as a careless hand does; answers what puts it back. */
+  lose(app: string): Promise<() => Promise<void>>;
 }
 
 const WINDOW = { interval: 1000, timeout: 5000, within: 1000, stable: 0 };
@@ -137,6 +139,26 @@ export function describeLauncherContract(place: Place): void {
     expect(performance.now() - before).toBeLessThan(5000);
     expect(sleeping()).toBe(0);
     expect((await node.running(app))[0]?.exited).toMatchObject({ code: 137, signal: "SIGKILL" });
+  });
+
+  test("what runs is stopped, also where a hand took away what the launcher finds it by", async () => {
+    const node = await open();
+    const seconds = String(300_000 + (await freePort()));
+    const sleeping = () => allCommands().filter((line) => line === `sleep\0${seconds}\0`).length;
+    await node.ensureHolder(app, []);
+    const script = `trap 'echo asked; exit 3' TERM; echo ready; sleep ${seconds} & wait`;
+    await node.start(shell(1, script));
+    await logged(node, 1, (text) => text === "ready\n");
+    expect(sleeping()).toBe(1);
+    const putBack = await place.lose(app);
+    try {
+      await node.stop(app, 1, 30_000);
+      expect(sleeping()).toBe(0);
+      expect((await node.running(app)).filter(({ exited }) => exited === undefined)).toEqual([]);
+      await logged(node, 1, (text) => text === "ready\nasked\n");
+    } finally {
+      await putBack();
+    }
   });
 
   test("what an app leaves behind when it ends goes with it", async () => {

@@ -11,8 +11,7 @@ import { limitsInForce } from "./limits.ts";
 import { LOG_LIMIT, lastOfLog, readLog } from "./logs.ts";
 import type { Running, StartSpec } from "./node.ts";
 import { instanceOf, type Paths } from "./paths.ts";
-import { isAlive } from "./proc.ts";
-import { readRecords, toRunning } from "./records.ts";
+import { endLeft, readRecords, toRunning } from "./records.ts";
 import type { RecordingLauncher } from "./remembered.ts";
 import { prepareSandbox } from "./sandbox.ts";
 
@@ -27,13 +26,14 @@ export function openApps(
     ensureHolder: (app, listen) => ensureHolder(paths, app, listen),
     start: async (spec) => start(paths, parent, spec, await userOf(spec.app)),
     async stop(app, generation, timeoutMs) {
-      await askHolder(paths, app, ["stop", generation, timeoutMs]);
+      const answer = await askHolder(paths, app, ["stop", generation, timeoutMs]);
+      if (answer === undefined) await endLeft(paths, app, generation, timeoutMs);
       await leaveCgroups(paths, app, generation);
     },
     running: (app) => recordsOf(paths, app),
     async removeHolder(app) {
       await askHolder(paths, app, ["quit"]);
-      for (const record of await recordsOf(paths, app)) await killLeft(record);
+      for (const { generation } of await recordsOf(paths, app)) await endLeft(paths, app, generation, 0);
       const limited = (await unlessMissing(readdir(dirname(paths.cgroups(app, 0))))) ?? [];
       for (const generation of limited) await leaveCgroups(paths, app, Number(generation));
       await rm(paths.appRun(app), { recursive: true, force: true });
@@ -91,8 +91,4 @@ async function leaveCgroups(paths: Paths, app: string, generation: number): Prom
 async function recordsOf(paths: Paths, app: string): Promise<HolderRecord[]> {
   const told = await askHolder(paths, app, ["status"]);
   return told === undefined ? readRecords(paths, app) : told.flatMap((line) => parseRecord(line) ?? []);
-}
-
-async function killLeft(record: HolderRecord): Promise<void> {
-  if (record.exited === undefined && (await isAlive(record.init))) process.kill(record.init.pid, "SIGKILL");
 }

@@ -12,6 +12,7 @@ export type NodeErrorCode =
   | "port-in-use"
   | "start-failed"
   | "already-running"
+  | "not-stopped"
   | "other-launcher"
   | "other-run-directory"
   | "path-too-long"

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { unlessMissing } from "../../../effects/errno.ts";
@@ -8,11 +8,11 @@ import { launchCommand, specFields } from "../launch.ts";
 import { limitsInForce } from "../limits.ts";
 import type { Running, StartSpec } from "../node.ts";
 import type { Paths } from "../paths.ts";
-import { readRecords, toRunning } from "../records.ts";
+import { endLeft, readRecords, toRunning } from "../records.ts";
 import type { RecordingLauncher } from "../remembered.ts";
 import { prepareSandbox } from "../sandbox.ts";
 import { openSockets, removeUnits, socketsOf } from "./sockets.ts";
-import { isBusy, journalOf, reloadIfChanged, startUnit, stopUnit } from "./systemctl.ts";
+import { forgetUnits, isBusy, journalOf, startUnit, stopUnit, writeUnit } from "./systemctl.ts";
 import { serviceUnit, UNIT_DIRECTORY, UNIT_TASKS, type UnitNames, unitNames } from "./units.ts";
 
 /** Milliseconds; what a stop() with another time is told by file. */
@@ -38,10 +38,7 @@ export function openSystemdApps(
       await openSockets(paths, namesOf(app), app, listen);
     },
     start: async (spec) => start(paths, spec, await userOf(spec.app), runDirectory),
-    async stop(app, generation, timeoutMs) {
-      if ((await unlessMissing(readdir(paths.appRun(app)))) === undefined) return;
-      await stop(paths, namesOf(app).service(generation), app, generation, timeoutMs);
-    },
+    stop: (app, generation, timeoutMs) => stop(paths, namesOf(app), app, generation, timeoutMs),
     running: (app) => recordsOf(paths, namesOf(app), app),
     async limitsInForce(app, generation) {
       const running = await recordOf(paths, namesOf(app), app, generation);
@@ -50,7 +47,7 @@ export function openSystemdApps(
     async removeHolder(app) {
       const names = namesOf(app);
       for (const { generation } of await readRecords(paths, app)) {
-        await stop(paths, names.service(generation), app, generation, 0);
+        await stop(paths, names, app, generation, 0);
       }
       await removeUnits(names);
       await rm(paths.appRun(app), { recursive: true, force: true });
@@ -100,15 +97,6 @@ async function start(paths: Paths, spec: StartSpec, user: number, runDirectory: 
   return record;
 }
 
-/** systemd finds a new file by itself; an older text that it still holds is replaced. */
-async function writeUnit(unit: string, text: string): Promise<void> {
-  const file = join(UNIT_DIRECTORY, unit);
-  const before = await unlessMissing(readFile(file, "utf8"));
-  if (before === text) return;
-  await writeFile(file, text);
-  if (before !== undefined) await reloadIfChanged(unit);
-}
-
 async function startFailed(paths: Paths, spec: StartSpec, unit: string, job: string): Promise<NodeError> {
   const reason = await unlessMissing(readFile(join(paths.appRun(spec.app), `failed.${spec.generation}`), "utf8"));
   const output = (await readJournal(unit)).slice(-2048).trimEnd();
@@ -118,12 +106,16 @@ async function startFailed(paths: Paths, spec: StartSpec, unit: string, job: str
   });
 }
 
-async function stop(paths: Paths, unit: string, app: string, generation: number, timeoutMs: number): Promise<void> {
-  if ((await unlessMissing(readFile(join(UNIT_DIRECTORY, unit)))) === undefined) return;
+/** Files may be gone, by whose hand ever: only systemd knows whether the unit runs, and only the kernel what it left. */
+async function stop(paths: Paths, names: UnitNames, app: string, generation: number, timeoutMs: number) {
+  const file = join(UNIT_DIRECTORY, names.service(generation));
   const patience = join(paths.appRun(app), `stop.${generation}`);
-  await writeFile(patience, String(timeoutMs));
-  await stopUnit(unit);
-  for (const file of [patience, join(UNIT_DIRECTORY, unit)]) await rm(file, { force: true });
+  const known = await unlessMissing(readFile(file));
+  await unlessMissing(writeFile(patience, String(timeoutMs)));
+  await stopUnit(names.service(generation));
+  if (known === undefined) await forgetUnits(names.all);
+  await endLeft(paths, app, generation, timeoutMs);
+  for (const written of [patience, file]) await rm(written, { force: true });
 }
 
 /** A steward that is about to say how its app ended is waited for; one that was killed cannot say it. */

@@ -7,7 +7,7 @@ import { type Listen, listenSchema } from "../../../manifests/app.ts";
 import { NodeError } from "../failure.ts";
 import type { Paths } from "../paths.ts";
 import { portInUse, whoListens } from "../port.ts";
-import { startUnit, stopUnit } from "./systemctl.ts";
+import { forgetUnits, startUnit, stopUnit, writeUnit } from "./systemctl.ts";
 import { holdUnit, socketUnit, UNIT_DIRECTORY, type UnitNames } from "./units.ts";
 
 const listSchema = z.array(listenSchema);
@@ -26,40 +26,46 @@ export async function openSockets(paths: Paths, names: UnitNames, app: string, w
   for (const listen of wanted) checkAddress(app, listen);
   const before = (await socketsOf(paths, app)) ?? [];
   const peaceful = before.filter((old) => !wanted.some((one) => one.port === old.port && one.address !== old.address));
-  await closeSocketsBut(names, [...peaceful, ...wanted]);
+  await closeSocketsBut(names, [...peaceful, ...wanted], before);
   for (const listen of wanted) {
     if (await openSocket(names, app, listen)) continue;
     const who = await whoListens(listen.port);
-    await closeSocketsBut(names, before);
+    await closeSocketsBut(names, before, wanted);
     for (const old of before) await openSocket(names, app, old);
     throw portInUse(app, listen, who);
   }
   const file = listFile(paths, app);
   await writeFile(`${file}.new`, JSON.stringify(wanted));
   await rename(`${file}.new`, file);
-  await closeSocketsBut(names, wanted);
+  await closeSocketsBut(names, wanted, before);
 }
 
-/** Closes every socket of an app and forgets all its units; none of its services runs. */
+/** Stops every unit of an app, its sockets among them, and forgets them all. */
 export async function removeUnits(names: UnitNames): Promise<void> {
-  await closeSocketsBut(names, []);
+  await stopUnit(names.all);
+  await forgetUnits(names.all);
   for (const file of (await readdir(UNIT_DIRECTORY)).filter(names.isOwn)) await rm(join(UNIT_DIRECTORY, file));
 }
 
 /** False where the address could not be bound. One that is open already stays as it is. */
 async function openSocket(names: UnitNames, app: string, listen: Listen): Promise<boolean> {
-  await writeFile(join(UNIT_DIRECTORY, names.hold(listen)), holdUnit(app, listen, names));
-  await writeFile(join(UNIT_DIRECTORY, names.socket(listen)), socketUnit(app, listen, names));
-  return (await startUnit(names.socket(listen))) === undefined;
+  const [socket, hold] = [names.socket(listen), names.hold(listen)];
+  if ((await unlessMissing(readFile(join(UNIT_DIRECTORY, socket)))) === undefined) {
+    await stopUnit(socket, hold); // systemd may hold what lost its file, with no socket behind it
+    await forgetUnits(names.all);
+  }
+  await writeUnit(hold, holdUnit(app, listen, names));
+  await writeUnit(socket, socketUnit(app, listen, names));
+  return (await startUnit(socket)) === undefined;
 }
 
-/** Closes what is open besides these, also what a killed hostd left without a word. */
-async function closeSocketsBut(names: UnitNames, kept: readonly Listen[]): Promise<void> {
-  const sockets = (await readdir(UNIT_DIRECTORY)).filter((file) => names.isOwn(file) && file.endsWith(".socket"));
-  for (const socket of sockets) {
+/** Closes what is open besides these: what is known, and what a killed hostd left without a word. */
+async function closeSocketsBut(names: UnitNames, kept: readonly Listen[], known: readonly Listen[]): Promise<void> {
+  const found = (await readdir(UNIT_DIRECTORY)).filter((file) => names.isOwn(file) && file.endsWith(".socket"));
+  for (const socket of new Set([...known.map(names.socket), ...found])) {
     if (kept.some((listen) => names.socket(listen) === socket)) continue;
     await stopUnit(socket);
-    await rm(join(UNIT_DIRECTORY, socket));
+    await rm(join(UNIT_DIRECTORY, socket), { force: true });
     await rm(join(UNIT_DIRECTORY, socket.replace(/\.socket$/, ".service")), { force: true });
   }
 }

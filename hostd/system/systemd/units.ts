@@ -61,6 +61,8 @@ export function unitNames(runDirectory: string, app: string) {
     service: (generation: number) => `${prefix}${app}@${generation}.service`,
     socket: (listen: Listen) => `${prefix}${app}@${socketName(listen)}.socket`,
     hold: (listen: Listen) => `${prefix}${app}@${socketName(listen)}.service`,
+    /** All of them, as systemctl takes a pattern. */
+    all: `${prefix}${app}@*`,
     isOwn: (name: string) => name.startsWith(`${prefix}${app}@`),
   };
 }

@@ -4,9 +4,9 @@ import { beforeAll, expect, test } from "vitest";
 import { freePort } from "../../free-port.ts";
 import { useLabNode } from "../../lab/node.ts";
 import { startRemoteNode } from "../../lab/remote-node.ts";
-import { describeLauncherContract } from "../../launcher-contract.ts";
+import { connect, describeLauncherContract } from "../../launcher-contract.ts";
 import { describeWith } from "../../needs.ts";
-import { eventually, serverSpec } from "../hostd/system/fixture.ts";
+import { eventually, serverSpec, shellSpec } from "../hostd/system/fixture.ts";
 import { makeRoot } from "../hostd/system/root.ts";
 
 const IMAGE = "/srv/image";
@@ -30,6 +30,38 @@ describeWith({ root: true, programs: ["systemd-nspawn", "mmdebstrap", "perl"] },
   describeLauncherContract({
     hostd,
     root: () => IMAGE,
+    async lose(app) {
+      await loseUnits(app);
+      return async () => {};
+    },
+  });
+
+  /** Removes the files of an app's units; systemd goes on holding what is active. */
+  async function loseUnits(app: string): Promise<void> {
+    await node().run(["sh", "-c", `rm /run/systemd/system/hostd-app-${app}@*`]);
+    await node().run(["systemctl", "daemon-reload"]);
+  }
+
+  test("units whose files are gone are stopped, started and removed like others, sockets too", async () => {
+    const { node: effects, kill } = await hostd();
+    const [kept, left] = [await freePort(), await freePort()];
+    const listen = (port: number) => ({ address: "127.0.0.1", port });
+    await effects.ensureHolder("shop", [listen(kept), listen(left)]);
+    const lost = connect(kept).catch(() => "lost"); // its hold runs now
+    await effects.start(shellSpec(IMAGE, 1, "exec sleep 1000", { listenFds: 2 }));
+    await loseUnits("shop");
+    await effects.stop("shop", 1, 5000);
+    expect(await lost).toBe("lost");
+    await effects.ensureHolder("shop", [listen(kept)]);
+    await effects.start(serverSpec(IMAGE, 1));
+    expect(await connect(kept)).toMatch(/v1$/);
+    await expect(connect(left)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    await loseUnits("shop");
+    await effects.removeHolder("shop");
+    await expect(connect(kept)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    await kill();
+    const listed = await node().run(["systemctl", "list-units", "--plain", "--no-legend", "--all", "hostd-app-*"]);
+    expect(listed.stdout).toBe("");
   });
 
   test("an app dies with its steward, its sockets stay open, and the next start serves them", async () => {

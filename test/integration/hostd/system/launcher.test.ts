@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -24,6 +24,11 @@ describeWith({ root: true, programs: ["bwrap", "perl"] }, "the bubblewrap launch
         launcher: "bubblewrap",
       }),
     root,
+    async lose(app) {
+      const socket = join(directory, "run/apps", app, "holder.sock");
+      renameSync(socket, `${socket}.lost`);
+      return async () => renameSync(`${socket}.lost`, socket);
+    },
   });
 
   test("a run directory keeps its launcher: another is refused, `auto` takes the one it has", async () => {
