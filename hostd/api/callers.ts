@@ -13,8 +13,8 @@ interface CallerLimits {
 
 /**
  * Keeps the number of open connections below a limit, so that nobody who holds many keeps others out: where one more
- * comes, the oldest goes that asks nothing, has not asked to the end, or does not take its answer; where all are being
- * worked for, the new one does. Who does not ask in time goes too: Node's own limits would wake an idle hostd for ever.
+ * comes, the oldest goes that asks nothing, has not asked to the end, does not take its answer, or has closed its side and
+ * may be gone; where all are being worked for, the new one does. Who does not ask in time goes too: Node's own limits would wake an idle hostd for ever.
  */
 export function limitCallers(server: Server, limits: CallerLimits): void {
   const open = new Map<Socket, Deadlines>();
@@ -67,6 +67,7 @@ function oldestOf(open: Iterable<Socket>, asked: ReadonlyMap<Socket, Exchange>):
   for (const socket of open) {
     const exchange = asked.get(socket);
     if (exchange === undefined || !exchange.request.complete || exchange.response.writableEnded) return socket;
+    if (socket.readableEnded) return socket;
   }
   return undefined;
 }

@@ -1,5 +1,5 @@
 import { chmod, mkdir, rm } from "node:fs/promises";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import { connect, type Socket } from "node:net";
 import { dirname } from "node:path";
 import type * as z from "zod";
@@ -55,7 +55,12 @@ async function serveOn(
 ): Promise<Serving> {
   await mkdir(dirname(socket), { recursive: true });
   await takeSocket(socket);
-  const server = createServer({ maxHeaderSize: LIMITS.headers, connectionsCheckingInterval: LIMITS.late }, listener);
+  const limits = { maxHeaderSize: LIMITS.headers, connectionsCheckingInterval: LIMITS.late };
+  const server = createServer({ ...limits, requireHostHeader: false }, listener); // its refusal would have no document
+  // Who closes its side once it has asked waits for the answer (nc -N, socat); Node's types do not know the name.
+  Object.assign(server, { httpAllowHalfOpen: true });
+  server.on("clientError", refuseUnparsed);
+  server.on("checkExpectation", (_, response) => send(response, 417, { error: toFailureDocument(unexpected()) }));
   server.timeout = LIMITS.idle;
   server.maxRequestsPerSocket = 1; // nobody queues up requests behind each other
   limitCallers(server, LIMITS);
@@ -72,6 +77,7 @@ async function serveOn(
 
 async function answer(engine: Engine, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
+    requireHost(request);
     const { words, query } = parseTarget(request.url ?? "");
     const { ROUTES } = await import("./routes.ts"); // their schemas take more memory than all of an idle hostd's state
     const { found, parameters } = findRoute(ROUTES, request.method ?? "", words);
@@ -99,6 +105,31 @@ function check(schema: z.ZodType, value: unknown, what: string): unknown {
   if (result.success) return result.data;
   const fields = result.error.issues.map((issue) => `${issue.path.join(".") || what}: ${issue.message}`);
   throw new HostdError("bad-request", `${what}: ${fields.join("; ")}`.slice(0, MESSAGE_LIMIT));
+}
+
+/**
+ * Answers what Node's parser does not take: no request comes of it, so the document is written on the connection itself.
+ * A caller that left, or whose answer has begun, is cut.
+ */
+function refuseUnparsed(error: Error & { code?: string; reason?: string }, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable || socket.bytesWritten > 0) return void socket.destroy();
+  const [status, message] =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? [431, `headers: expected at most ${LIMITS.headers} bytes`]
+      : [400, `request: expected well-formed HTTP/1.1, got ${error.reason ?? error.message}`];
+  const body = `${JSON.stringify({ error: toFailureDocument(new HostdError("bad-request", message)) })}\n`;
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n`;
+  socket.write(head + body);
+  socket.destroySoon();
+}
+
+function unexpected(): HostdError {
+  return new HostdError("bad-request", "expect: expected 100-continue or nothing");
+}
+
+function requireHost({ httpVersion, headers }: IncomingMessage): void {
+  if (httpVersion !== "1.1" || headers.host !== undefined) return;
+  throw new HostdError("bad-request", "host: expected one in a request of HTTP/1.1, found none");
 }
 
 /** A body that nobody reads would be taken for the next request by whoever parses otherwise. */

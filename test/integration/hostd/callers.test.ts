@@ -51,6 +51,43 @@ describeWith(NEEDS, "callers of hostd's socket", () => {
       }
     }));
 
+  test("a caller that closes its side gets its answer all the same, and the end", () =>
+    withRig(async (rig) => {
+      await rig.start();
+      for (const [bytes, status] of [
+        ["GET /v1/health HTTP/1.1\r\nhost: x\r\n\r\n", 200],
+        [post("/v1/fsck", "{}"), 200],
+        ["GET /v1/health HTTP/1.1\r\nhost:", 400],
+        [post("/v1/fsck", "{}").slice(0, -1), 400],
+      ] as const) {
+        const socket = connect({ path: socketOf(rig), allowHalfOpen: true });
+        socket.end(bytes);
+        const answer = (await socket.setEncoding("utf8").toArray()).join("");
+        expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+        expect(JSON.parse(answer.slice(answer.indexOf("\r\n\r\n")))).toBeTypeOf("object");
+      }
+    }));
+
+  test("in a crowd, callers that closed their side go first: they may be gone", async () => {
+    const server = createServer((request, response) => void (request.url === "/quick" && response.end("answered")));
+    Object.assign(server, { httpAllowHalfOpen: true });
+    limitCallers(server, { connections: 2, headersTimeout: 10_000, requestTimeout: 10_000 });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address() as AddressInfo;
+    try {
+      for (const _ of [1, 2]) {
+        const asked = once(server, "request");
+        connect({ port, host: "127.0.0.1", allowHalfOpen: true }).end("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n");
+        const [{ socket }] = await asked;
+        await once(socket, "end");
+      }
+      expect(await (await fetch(`http://127.0.0.1:${port}/quick`)).text()).toBe("answered");
+    } finally {
+      server.close();
+      server.closeAllConnections();
+    }
+  });
+
   test("callers that connect and say nothing are let go; others are served once they are gone", () =>
     withRig(async (rig) => {
       await rig.start();

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import * as z from "zod";
+import { failureSchema } from "../../../manifests/node.ts";
 import { type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 
@@ -71,6 +73,8 @@ const SHAPES: [string, string, number | "cut"][] = [
   ["a length below 0", `POST ${STAGE} HTTP/1.1\r\n${HOST}content-length: -1\r\n\r\n`, 400],
   ["a blank before the colon", `GET /v1/status HTTP/1.1\r\nhost : x\r\n\r\n`, 400],
   ["a folded header", `GET /v1/status HTTP/1.1\r\n${HOST}x: a\r\n b\r\n\r\n`, 400],
+  ["raw UTF-8 in the path", get("/v1/apps/\xc3\xa9"), 400],
+  ["an expectation nobody knows", `GET /v1/status HTTP/1.1\r\n${HOST}expect: wonders\r\n\r\n`, 417],
   ["no host", "GET /v1/status HTTP/1.1\r\n\r\n", 400],
   ["a method nobody knows", `STEAL /v1/status HTTP/1.1\r\n${HOST}\r\n`, 400],
   ["a method that is not there", `PUT /v1/status HTTP/1.1\r\n${HOST}content-length: 0\r\n\r\n`, 404],
@@ -86,7 +90,7 @@ const SHAPES: [string, string, number | "cut"][] = [
 ];
 
 describeWith(NEEDS, "a hostile caller on hostd's socket", () => {
-  test("gets an error for every shape, hostd goes on serving, and its memory stays bounded", () =>
+  test("gets an error document for every shape, hostd goes on serving, and its memory stays bounded", () =>
     withRig(async (rig) => {
       await rig.start();
       const { pid } = (await rig.client.status()).hostd;
@@ -96,6 +100,7 @@ describeWith(NEEDS, "a hostile caller on hostd's socket", () => {
         const answer = await exchange(rig, bytes);
         const got = /^HTTP\/1\.1 (\d{3}) /.exec(answer)?.[1] ?? "cut";
         if (got !== String(expected)) wrong.push(`${title}: expected ${expected}, got ${got}`);
+        if (got !== "cut" && !isDocument(answer)) wrong.push(`${title}: no error document`);
         if (answer.length > 8_000) wrong.push(`${title}: ${answer.length} bytes of answer`);
       }
       expect(wrong).toEqual([]);
@@ -198,6 +203,11 @@ function exchange(rig: Rig, bytes: string, silence = 400, first = 20_000): Promi
     socket.on("error", () => {});
     socket.once("close", () => resolve(answer));
   });
+}
+
+function isDocument(answer: string): boolean {
+  const body = answer.slice(answer.indexOf("\r\n\r\n") + 4);
+  return z.object({ error: failureSchema }).safeParse(body === "" ? undefined : JSON.parse(body)).success;
 }
 
 function memoryOf(pid: number): number {
