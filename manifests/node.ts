@@ -63,6 +63,7 @@ export const EVENT_KINDS = [
   "app.held",
   "app.unheld",
   "leftover.removed",
+  "leftover.stays",
   "layer.damaged",
   "layer.repaired",
   "host.armed",

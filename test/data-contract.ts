@@ -17,6 +17,7 @@ import { expect, test } from "vitest";
 import { chooseDue } from "../hostd/data/keep.ts";
 import type { TreeKind } from "../hostd/system/data-driver.ts";
 import { type NodeSystem, openNode } from "../hostd/system/node.ts";
+import { withMemoryFilesystem } from "./with-mount.ts";
 
 const OPERATE = fileURLToPath(new URL("./integration/hostd/system/operate.ts", import.meta.url));
 const USER = 61184;
@@ -56,7 +57,11 @@ export function describeDataContract({
   deeds: longest,
   pause,
 }: DataContract): void {
-  const reopen = ({ state, run }: DataPlace) => openNode({ stateDirectory: state, runDirectory: run });
+  async function reopen({ state, run }: DataPlace): Promise<NodeSystem> {
+    const node = await openNode({ stateDirectory: state, runDirectory: run });
+    expect(await node.removeDataLeftovers()).toEqual([]);
+    return node;
+  }
   const kept = (place: DataPlace, id: string, file: string) =>
     place.node.withSnapshot("shop", id, async (directory) => readFileSync(join(directory, file), "utf8"));
 
@@ -176,6 +181,29 @@ export function describeDataContract({
       expect(trees(place, "snapshots")).toEqual(["one"]);
       await next.wipeData();
       expect([...trees(place, "versions"), ...trees(place, "snapshots")]).toEqual([]);
+    }));
+
+  test("an old version with a mount in it stays, with all that is on that, and hinders no restore", () =>
+    withPlace(async (place) => {
+      const { node, state } = place;
+      const live = await node.dataPath("shop");
+      await node.snapshot("shop", "one");
+      expect(await node.nestedInData("shop")).toEqual([]);
+      leave(place, "versions", "old", "whole");
+      const disk = join(state, "data/shop/versions/first/disk");
+      await withMemoryFilesystem(disk, async () => {
+        writeFileSync(join(disk, "orders"), "on it alone");
+        expect(await node.nestedInData("shop")).toEqual([disk]);
+        const [left, ...more] = await node.restore("shop", "one", "after-9");
+        expect(left).toMatchObject({ app: "shop", place: join(state, "data/shop/versions/first") });
+        expect(more).toEqual([]);
+        expect(await node.removeDataLeftovers()).toEqual([left]);
+        expect(readlinkSync(live)).toBe("versions/after-9");
+        expect(trees(place, "versions")).toEqual(["after-9", "first"]);
+        expect(readFileSync(join(disk, "orders"), "utf8")).toBe("on it alone");
+      });
+      expect(await node.removeDataLeftovers()).toEqual([]);
+      expect(trees(place, "versions")).toEqual(["after-9"]);
     }));
 
   test("kill -9 at every step of a restore leaves the old data or the new, whole, and the snapshots", () =>

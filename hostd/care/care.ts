@@ -1,6 +1,7 @@
 import type { CareDocument, Damage, LookDocument } from "../../manifests/care.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import { careForSnapshots, readNewSnapshots, type Seen } from "../data/care-for-snapshots.ts";
+import { describeLeftover } from "../data/leftovers.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { damagedJournal } from "../journal/inspect.ts";
@@ -144,6 +145,9 @@ async function lookOnce(
   });
   await attempt("snapshots not looked after", async () => {
     due.snapshots = await careForSnapshots(engine, before.snapshots);
+  });
+  await attempt("leftovers not removed", async () => {
+    problems.push(...(await engine.node.removeDataLeftovers()).map(describeLeftover));
   });
   await attempt("channel not followed", async () => {
     for (const row of engine.journal.apps.list()) {

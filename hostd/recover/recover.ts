@@ -4,6 +4,7 @@ import { TEMPORARY_NAME } from "../../effects/durable.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import { finishForgetting } from "../data/forget.ts";
 import { adoptData } from "../data/kept.ts";
+import { tellLeftovers } from "../data/leftovers.ts";
 import type { Engine } from "../engine.ts";
 import { hostApp } from "../host/host.ts";
 import { recoverHost, resumeUpgrade } from "../host/recover.ts";
@@ -133,6 +134,7 @@ async function removeLeftovers(engine: Engine): Promise<void> {
   await attempt({ what: "layers" }, async () => {
     for (const root of await removeUnusedLayers(engine)) leftover(engine, `layer ${root}`);
   });
+  await attempt({ what: "data" }, async () => tellLeftovers(engine, await node.removeDataLeftovers()));
   for (const { app } of journal.apps.list()) {
     await attempt({ app, what: "forgotten snapshots" }, () => finishForgetting(engine, app));
   }

@@ -1,5 +1,6 @@
 import { canRead } from "../data/compatible.ts";
 import { ASKED_FOR } from "../data/keep.ts";
+import { describeLeftover, tellLeftovers } from "../data/leftovers.ts";
 import type { Engine } from "../engine.ts";
 import { type Context, launchable, switchOf } from "../operations/context.ts";
 import { hasData } from "./launch.ts";
@@ -103,12 +104,14 @@ async function restore(context: Context, id: string, note?: string): Promise<voi
   const { id: operation, app } = context;
   const snapshot = journal.snapshots.require(app, id);
   const version = restoredFrom(context, id);
-  await node.restore(app, id, version);
+  const left = await node.restore(app, id, version);
   journal.transaction(() => {
     journal.apps.setData(operation, app, { version, format: snapshot.format });
     journal.events.append("snapshot.restored", { app, operation, detail: { id, version } });
     if (note !== undefined) context.note(note);
+    for (const one of left) context.note(describeLeftover(one));
   });
+  tellLeftovers(context.engine, left);
 }
 
 /** The version of the data that an operation makes from a snapshot; its time tells it from one of the same number in an earlier journal. */

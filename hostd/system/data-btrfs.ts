@@ -1,4 +1,5 @@
 import { rm, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { unlessMissing } from "../../effects/errno.ts";
 import { run } from "../../effects/process.ts";
 import type { DirectoryMaker } from "./data-directories.ts";
@@ -16,6 +17,13 @@ export const btrfsDirectories: DirectoryMaker = {
   async copy(from, to, { readOnly }) {
     await run(["btrfs", "subvolume", "snapshot", ...(readOnly ? ["-r"] : []), from, to]);
     await run(["btrfs", "filesystem", "sync", to]);
+  },
+  async nested(directory) {
+    if ((await unlessMissing(stat(directory)))?.ino !== SUBVOLUME_INODE) return [];
+    const found = parsePaths((await run(["btrfs", "subvolume", "list", "-o", directory])).stdout);
+    if (found.length === 0) return [];
+    const [own = ""] = (await run(["btrfs", "subvolume", "show", directory])).stdout.split("\n");
+    return found.map((path) => join(directory, path.slice(own.length)));
   },
   async remove(directory) {
     const found = await unlessMissing(stat(directory));
@@ -39,6 +47,11 @@ export function parseCreationTime(text: string): Date {
   const [, day, time, zone] = /Creation time:\s+(\S+) (\S+) ([+-]\d{4})/.exec(text) ?? [];
   if (zone === undefined) return new Date(0);
   return new Date(`${day}T${time}${zone.slice(0, 3)}:${zone.slice(3)}`);
+}
+
+/** Paths, from the root of the file system, in lines `ID 258 gen 10 top level 257 path PATH` of `btrfs subvolume list`. */
+function parsePaths(text: string): string[] {
+  return [...text.matchAll(/^ID \d+ .*? path (.+)$/gm)].map(([, path = ""]) => path);
 }
 
 /** `total exclusive set-shared path` in the last line of `btrfs filesystem du --summarize --raw`. */

@@ -1,4 +1,4 @@
-import { mkdir, rm, stat, statfs } from "node:fs/promises";
+import { mkdir, stat, statfs } from "node:fs/promises";
 import { syncTree } from "../../effects/durable.ts";
 import { ProcessError, run } from "../../effects/process.ts";
 import type { DirectoryMaker } from "./data-directories.ts";
@@ -17,8 +17,10 @@ export const copyDirectories: DirectoryMaker = {
     await run(["cp", "--archive", "--reflink=auto", "--no-target-directory", from, to]);
     await syncTree(to);
   },
+  nested: async () => [],
+  /** By the program, which goes into paths of any length. */
   async remove(directory) {
-    await rm(directory, { recursive: true, force: true });
+    await run(["rm", "--recursive", "--force", "--one-file-system", directory]);
   },
   async createdAt(directory) {
     return (await stat(directory)).birthtime;

@@ -16,6 +16,13 @@ export interface TreeSize {
   exclusive?: number;
 }
 
+/** A tree that a kill left half made or half removed, and how it goes. */
+export interface HalfMade {
+  /** The directory, or the volume as `group/name`. */
+  place: string;
+  remove(): Promise<void>;
+}
+
 /** How full a store is that all trees share, as parts of one. */
 export interface PoolUse {
   name: string;
@@ -27,7 +34,7 @@ export type DataDriverName = "btrfs" | "copy" | "lvm";
 
 /**
  * How trees are made, copied and removed. A tree that is listed is whole and durable; what a kill leaves half made is
- * not listed and goes with `removeHalfMade`. Making what is there and removing what is not change nothing.
+ * not listed and is told by `halfMade`. Making what is there and removing what is not change nothing.
  */
 export interface DataDriver {
   readonly name: DataDriverName;
@@ -36,7 +43,9 @@ export interface DataDriver {
   create(tree: Tree, user: number): Promise<void>;
   copy(from: Tree, to: Tree): Promise<void>;
   remove(tree: Tree): Promise<void>;
-  removeHalfMade(app: string): Promise<void>;
+  halfMade(app: string): Promise<HalfMade[]>;
+  /** Mount points and subvolumes below a tree that is shown: no copy of it holds what is in them. */
+  nested(tree: Tree): Promise<string[]>;
   /** Makes the tree a directory of the node, until `hide`; both may be repeated. */
   show(tree: Tree): Promise<string>;
   hide(tree: Tree): Promise<void>;

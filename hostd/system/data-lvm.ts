@@ -21,7 +21,7 @@ import {
   volumeName,
 } from "./lvm.ts";
 import { unmount } from "./mount.ts";
-import { type MountEntry, mountAt, readMounts } from "./mountinfo.ts";
+import { type MountEntry, mountAt, mountsBelow, readMounts } from "./mountinfo.ts";
 import type { Paths } from "./paths.ts";
 
 /** e2fsck: all was well, or was put in order. */
@@ -62,11 +62,13 @@ export async function lvmDriver(paths: Paths, pool: Pool): Promise<DataDriver> {
       await unmountTree(tree);
       if (find(await report(pool), volumeName(tree)) !== undefined) await run(removeArgs(pool, volumeName(tree)));
     },
-    async removeHalfMade(app) {
-      for (const id of idsOf(await report(pool), app, "half")) {
-        await run(removeArgs(pool, volumeName({ app, kind: "half", id })));
-      }
+    async halfMade(app) {
+      return idsOf(await report(pool), app, "half").map((id) => {
+        const name = volumeName({ app, kind: "half", id });
+        return { place: `${pool.group}/${name}`, remove: async () => void (await run(removeArgs(pool, name))) };
+      });
     },
+    nested: async (tree) => (await mountsBelow(pathOf(tree))).map(({ mountPoint }) => mountPoint),
     async show(tree) {
       const directory = pathOf(tree);
       const mounted = mountAt(await readMounts(), directory);

@@ -2,6 +2,7 @@ import { mkdir, readFile, readlink, rename, rm, statfs, symlink } from "node:fs/
 import { basename, join } from "node:path";
 import { syncDirectory, writeDurably } from "../../effects/durable.ts";
 import { unlessMissing } from "../../effects/errno.ts";
+import { toFailureDocument } from "../../manifests/failure.ts";
 import { btrfsDirectories } from "./data-btrfs.ts";
 import { copyDirectories } from "./data-copy.ts";
 import { directoriesDriver } from "./data-directories.ts";
@@ -10,7 +11,7 @@ import { lvmDriver } from "./data-lvm.ts";
 import { digestTree } from "./digest-tree.ts";
 import { NodeError } from "./failure.ts";
 import { parsePool } from "./lvm.ts";
-import type { NodeSystem } from "./node.ts";
+import type { Leftover, NodeSystem } from "./node.ts";
 import { appsIn, checkId, type Paths } from "./paths.ts";
 import { createQueues } from "./queue.ts";
 
@@ -26,6 +27,8 @@ type AppData = Pick<
   | "snapshotSizes"
   | "snapshotCost"
   | "restore"
+  | "removeDataLeftovers"
+  | "nestedInData"
   | "forget"
   | "forgetAll"
   | "dataStore"
@@ -41,7 +44,7 @@ const BTRFS_MAGIC = 0x9123683e;
  * kill -9 at any point:
  * - live points to a whole version, or is not there yet;
  * - a tree that the driver lists is whole and durable;
- * - a version that is not live is a leftover of a restore and is removed at the next open.
+ * - a version that is not live is a leftover of a restore; one that cannot be removed hinders nothing.
  */
 export async function openData(
   paths: Paths,
@@ -52,7 +55,6 @@ export async function openData(
   const driver = await openDriver(paths, choice);
   const inTurn = createQueues();
   const readers = new Map<string, number>();
-  for (const app of await appsIn(paths.dataOfAll)) await removeLeftovers(driver, paths, app);
 
   async function withSnapshot<T>(app: string, id: string, use: (directory: string) => Promise<T>): Promise<T> {
     const tree: Tree = { app, kind: "snapshots", id: checkId(id) };
@@ -101,6 +103,14 @@ export async function openData(
         return owner === app && count > 0 ? [id] : [];
       }),
     restore: (app, id, version) => inTurn(app, () => restore(driver, paths, app, checkId(id), checkId(version))),
+    async removeDataLeftovers() {
+      const apps = await appsIn(paths.dataOfAll);
+      return (await Promise.all(apps.map((app) => inTurn(app, () => removeLeftovers(driver, paths, app))))).flat();
+    },
+    async nestedInData(app) {
+      const live = await liveVersion(paths, app);
+      return live === undefined ? [] : await driver.nested({ app, kind: "versions", id: live });
+    },
     forget: (app, id) => inTurn(app, () => forget({ app, kind: "snapshots", id: checkId(id) })),
     async forgetAll() {
       const apps = await appsIn(paths.dataOfAll);
@@ -133,16 +143,21 @@ async function dataPath(driver: DataDriver, paths: Paths, app: string, user: num
   return join(paths.data(app), "live");
 }
 
-async function restore(driver: DataDriver, paths: Paths, app: string, id: string, version: string): Promise<void> {
-  const before = await liveVersion(paths, app);
-  if (before === version) return; // done before a crash
+async function restore(
+  driver: DataDriver,
+  paths: Paths,
+  app: string,
+  id: string,
+  version: string,
+): Promise<Leftover[]> {
+  if ((await liveVersion(paths, app)) === version) return []; // done before a crash
   const source: Tree = { app, kind: "snapshots", id };
   await requireTree(driver, source);
   const made: Tree = { app, kind: "versions", id: version };
   await driver.copy(source, made);
   await driver.show(made);
   await flip(paths.data(app), version);
-  if (before !== undefined) await driver.remove({ app, kind: "versions", id: before });
+  return await removeLeftovers(driver, paths, app);
 }
 
 async function sizesOf(driver: DataDriver, app: string): Promise<Record<string, TreeSize>> {
@@ -158,7 +173,7 @@ async function costOf(driver: DataDriver, paths: Paths, app: string, spare: numb
 
 async function wipe(driver: DataDriver, paths: Paths, app: string): Promise<void> {
   await rm(join(paths.data(app), "live"), { force: true });
-  await driver.removeHalfMade(app);
+  for (const half of await driver.halfMade(app)) await half.remove();
   for (const kind of ["versions", "snapshots"] as const) {
     for (const id of await driver.list(app, kind)) await driver.remove({ app, kind, id });
   }
@@ -188,13 +203,26 @@ async function requireTree(driver: DataDriver, { app, kind, id }: Tree): Promise
   throw missing(`snapshot ${id} of ${app}`, "no such snapshot");
 }
 
-async function removeLeftovers(driver: DataDriver, paths: Paths, app: string): Promise<void> {
-  const live = await liveVersion(paths, app);
-  await driver.removeHalfMade(app);
-  for (const id of live === undefined ? [] : await driver.list(app, "versions")) {
-    if (id !== live) await driver.remove({ app, kind: "versions", id });
-  }
-  await rm(join(paths.data(app), ".live"), { force: true });
+/** Each by itself: what cannot be removed hinders neither the others nor whoever asks. */
+async function removeLeftovers(driver: DataDriver, paths: Paths, app: string): Promise<Leftover[]> {
+  const left: Leftover[] = [];
+  const attempt = async (place: string, work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      left.push({ app, place, why: toFailureDocument(error) });
+    }
+  };
+  await attempt(paths.data(app), async () => {
+    await rm(join(paths.data(app), ".live"), { force: true });
+    for (const { place, remove } of await driver.halfMade(app)) await attempt(place, remove);
+    const live = await liveVersion(paths, app);
+    if (live === undefined) return;
+    for (const id of (await driver.list(app, "versions")).filter((one) => one !== live)) {
+      await attempt(join(paths.data(app), "versions", id), () => driver.remove({ app, kind: "versions", id }));
+    }
+  });
+  return left;
 }
 
 async function snapshotsOf(driver: DataDriver, app: string): Promise<Tree[]> {

@@ -21,6 +21,7 @@ export type NodeErrorCode =
   | "data-missing"
   | "data-in-use"
   | "data-damaged"
+  | "data-nested"
   | "other-driver"
   | "secret-key";
 

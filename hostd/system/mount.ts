@@ -1,9 +1,7 @@
-import { realpath } from "node:fs/promises";
-import { unlessMissing } from "../../effects/errno.ts";
 import { ProcessError, run } from "../../effects/process.ts";
 import { NodeError } from "./failure.ts";
 import { hasLoopControl, makeLoopNodes } from "./losetup.ts";
-import { readMounts } from "./mountinfo.ts";
+import { mountsBelow } from "./mountinfo.ts";
 
 /** Tries until a free loop device is had: another process may take the one that was free a moment ago. */
 const LOOP_TRIES = 4;
@@ -85,10 +83,7 @@ export async function unmount(directory: string, options: { lazy?: boolean } = {
  * into what a killed hostd left mounted there.
  */
 export async function unmountBelow(directory: string): Promise<void> {
-  const place = await unlessMissing(realpath(directory));
-  if (place === undefined) return;
-  const below = (await readMounts()).filter(({ mountPoint }) => mountPoint.startsWith(`${place}/`));
-  for (const { mountPoint } of below.reverse()) await unmount(mountPoint, { lazy: true });
+  for (const { mountPoint } of (await mountsBelow(directory)).reverse()) await unmount(mountPoint, { lazy: true });
 }
 
 function mountFailed(what: string, error: unknown): NodeError {

@@ -1,4 +1,5 @@
-import { readFile } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
+import { unlessMissing } from "../../effects/errno.ts";
 
 /** One mount as the kernel tells it (proc(5), /proc/PID/mountinfo): the only truth about what is mounted. */
 export interface MountEntry {
@@ -13,6 +14,12 @@ export interface MountEntry {
 /** Mounts of this process's namespace, in the order they were made. */
 export async function readMounts(): Promise<MountEntry[]> {
   return parseMountinfo(await readFile("/proc/self/mountinfo", "utf8"));
+}
+
+/** What is mounted below a directory, not at it; nothing where there is no directory. */
+export async function mountsBelow(directory: string): Promise<MountEntry[]> {
+  const place = await unlessMissing(realpath(directory));
+  return (await readMounts()).filter(({ mountPoint }) => place !== undefined && mountPoint.startsWith(`${place}/`));
 }
 
 /** Parses mountinfo; lines that are not of its form are left out, since the kernel may add kinds we do not know. */

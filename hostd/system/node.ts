@@ -1,5 +1,6 @@
 import type { Health, Limits, Listen, Signal } from "../../manifests/app.ts";
 import type { Digest } from "../../manifests/digest.ts";
+import type { FailureDocument } from "../../manifests/failure.ts";
 import type { Descriptor, LayerVerity } from "../../manifests/image.ts";
 import type { DataDriverName, PoolUse, TreeSize } from "./data-driver.ts";
 import type { TreeDigest } from "./digest-tree.ts";
@@ -116,6 +117,14 @@ export interface DataStore {
   pool?: PoolUse;
 }
 
+/** What could not be removed of an app's data that is live no more, and why. */
+export interface Leftover {
+  app: string;
+  /** A directory, or a volume. */
+  place: string;
+  why: FailureDocument;
+}
+
 /**
  * All real effects of a node: mounts, processes, sockets, data. It decides nothing; the engine does, and journals.
  * Every function may be repeated after a crash: what is done already is left as it is. Failures are NodeError.
@@ -198,8 +207,15 @@ export interface NodeSystem {
   withSnapshot<T>(app: string, id: string, use: (directory: string) => Promise<T>): Promise<T>;
   /** Those that `forget` refuses now. */
   snapshotsBeingRead(app: string): string[];
-  /** Makes version `version` from a snapshot and flips live to it; the version that was live is then deleted. The app must be stopped. */
-  restore(app: string, snapshot: string, version: string): Promise<void>;
+  /**
+   * Makes version `version` from a snapshot and flips live to it. The version that was live is then a leftover; answers
+   * what could not be removed. The app must be stopped.
+   */
+  restore(app: string, snapshot: string, version: string): Promise<Leftover[]>;
+  /** Removes versions that are live no more and what is half made, of every app; each that cannot be is in the answer, and stays. */
+  removeDataLeftovers(): Promise<Leftover[]>;
+  /** Mount points and subvolumes in the live version: no snapshot would hold what is in them. */
+  nestedInData(app: string): Promise<string[]>;
   /** Deletes a snapshot; no-op when it is gone. Refuses (`data-in-use`) while it is read. */
   forget(app: string, id: string): Promise<void>;
   /** Deletes the snapshots of every app; answers how many there were. */

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -79,6 +79,22 @@ const btrfs: DataContract = {
 describeWith({ root: true, programs: ["strace"] }, "data of an app, driver copy", () => {
   describeDataContract(copy);
 
+  test("an old version with a file in it that nobody may remove hinders no restore, and goes once it can", () =>
+    copy.withPlace(async ({ node, state }) => {
+      const file = join(await node.dataPath("shop"), "fixed");
+      await node.snapshot("shop", "one");
+      writeFileSync(file, "");
+      execFileSync("chattr", ["+i", file]);
+      const left = await node.restore("shop", "one", "after-9");
+      expect(left).toMatchObject([{ app: "shop", why: { message: expect.stringMatching(/not permitted$/) } }]);
+      expect(namesIn(join(state, "data/shop/snapshots"))).toEqual(["one"]);
+      const found = namesIn(join(state, "data/shop/versions"));
+      expect(found).toEqual([expect.stringMatching(/^\.making-first-/), "after-9"]);
+      execFileSync("chattr", ["-i", join(state, "data/shop/versions", found[0] ?? "", "fixed")]);
+      expect(await node.removeDataLeftovers()).toEqual([]);
+      expect(namesIn(join(state, "data/shop/versions"))).toEqual(["after-9"]);
+    }));
+
   test("volumes are not chosen over data that is there, nor a pool that is not", () =>
     copy.withPlace(async ({ node, state, run }) => {
       const open = (data: string) => openNode({ stateDirectory: state, runDirectory: run, data });
@@ -147,6 +163,24 @@ describeWith({ root: true, programs: ["strace"] }, "data of two apps", () => {
 
 describeWith({ root: true, programs: ["btrfs", "mkfs.btrfs", "strace"] }, "data of an app, driver btrfs", () => {
   describeDataContract(btrfs);
+
+  test("an old version with a subvolume in it stays, with all that is in that, and hinders no restore", () =>
+    btrfs.withPlace(async ({ node, state }) => {
+      const live = await node.dataPath("shop");
+      await node.snapshot("shop", "one");
+      const volumes = join(state, "data/shop/versions/first/deep/vols");
+      mkdirSync(join(volumes, ".."));
+      execFileSync("btrfs", ["subvolume", "create", volumes], { stdio: "ignore" });
+      writeFileSync(join(volumes, "orders"), "in it alone");
+      expect(await node.nestedInData("shop")).toEqual([volumes]);
+      const left = await node.restore("shop", "one", "after-9");
+      expect(left).toMatchObject([{ app: "shop", why: { code: "data-nested" } }]);
+      expect(readlinkSync(live)).toBe("versions/after-9");
+      expect(readFileSync(join(volumes, "orders"), "utf8")).toBe("in it alone");
+      execFileSync("btrfs", ["subvolume", "delete", volumes], { stdio: "ignore" });
+      expect(await node.removeDataLeftovers()).toEqual([]);
+      expect(namesIn(join(state, "data/shop/versions"))).toEqual(["after-9"]);
+    }));
 
   test("what a snapshot holds alone is told apart from what it shares", () =>
     btrfs.withPlace(async ({ node }) => {

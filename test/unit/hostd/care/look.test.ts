@@ -24,7 +24,8 @@ test("a look at which nothing of the journal can be read tells each part that wa
     changes: () => 7,
   };
   const settings = { care: { every: 1, scrubEvery: 1 }, keep: 3, follow: { how: "stage" }, channel: "production" };
-  const engine = { journal, clock, settings, closing: closing.signal, log: () => {} } as unknown as Engine;
+  const node = { removeDataLeftovers: unreadable };
+  const engine = { journal, node, clock, settings, closing: closing.signal, log: () => {} } as unknown as Engine;
   const care = openCare(() => engine);
   await new Promise((resolve) => setImmediate(resolve));
   await care.close();
@@ -33,6 +34,7 @@ test("a look at which nothing of the journal can be read tells each part that wa
     "journal not verified: disk I/O error",
     "versions not looked after: disk I/O error",
     "snapshots not looked after: disk I/O error",
+    "leftovers not removed: disk I/O error",
     "channel not followed: disk I/O error",
     "journal not copied: disk I/O error",
   ]);
