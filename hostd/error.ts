@@ -14,6 +14,7 @@ const OUTCOMES = {
   "not-staged": "refused",
   "no-rollback-target": "refused",
   "data-format": "refused",
+  "data-nested": "refused",
   "snapshot-damaged": "refused",
   protected: "refused",
   quota: "refused",

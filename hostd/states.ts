@@ -34,7 +34,7 @@ export const STEPS = {
     afterCrash: "undo",
   },
   room: {
-    does: "check room and quota for the snapshot that comes and for the way back from it; hostd's own oldest ones go first where that is enough",
+    does: "check that the snapshot that comes would hold all of the data, and room and quota for it and for the way back from it; hostd's own oldest ones go first where that is enough",
     afterCrash: "undo",
   },
   quiet: {

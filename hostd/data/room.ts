@@ -1,3 +1,4 @@
+import { HostdError } from "../error.ts";
 import { type Context, launchable, switchOf } from "../operations/context.ts";
 import { hasData } from "../switch/launch.ts";
 import { requireApp } from "../switch/plan.ts";
@@ -6,14 +7,15 @@ import { forgetSnapshots, leftAlone } from "./forget.ts";
 import { chooseDisplaced, refuseFullPool } from "./keep.ts";
 
 /**
- * Before anything is touched: is there room for the snapshot that this operation takes and for the way back from it, on
- * the disk and in the quota of the app? The oldest that hostd took by itself go first, where that is enough; else the
- * operation is refused.
+ * Before anything is touched: would the snapshot that this operation takes hold all of the data, and is there room for it
+ * and for the way back from it, on the disk and in the quota of the app? The oldest that hostd took by itself go first,
+ * where that is enough; else the operation is refused.
  */
 export async function room(context: Context): Promise<string> {
   const { engine, app } = context;
   const { node, settings, journal } = engine;
   if (switchOf(context).snapshot === undefined || !(await hasData(engine, app))) return "no data yet";
+  await refuseNested(context);
   refuseFullPool((await node.dataStore()).pool);
   const { snapshots: limits, reserve } = settings;
   const copies = copiesBack(context);
@@ -29,6 +31,17 @@ export async function room(context: Context): Promise<string> {
   await forgetSnapshots(context, displaced);
   if (displaced.length > 0) context.note(`forgot snapshots ${displaced.join(", ")} to make room for the next one`);
   return displaced.length === 0 ? "room for a snapshot" : `forgot ${displaced.join(", ")}`;
+}
+
+/** What is mounted in the data, or a subvolume in it, would be in no snapshot, and gone after a revert. */
+async function refuseNested({ engine, app }: Context): Promise<void> {
+  const nested = await engine.node.nestedInData(app);
+  if (nested.length === 0) return;
+  const message = `data of ${app}: expected files and directories alone, found a mount or subvolume at ${nested.join(", ")}`;
+  throw new HostdError("data-nested", message, {
+    hint: "no snapshot would hold what is in it: move that into a plain directory, then umount it, or btrfs subvolume delete it",
+    details: { nested },
+  });
 }
 
 /** Copies of the data that taking the operation back may make besides (takeDataBack): the newer data kept, the older put back. */

@@ -5,8 +5,36 @@ import { expect, test } from "vitest";
 import { crash, expectWhole, restartAndWait, versionOf } from "../../hostd/crash.ts";
 import { type Rig, unlessRefused, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
+import { withMemoryFilesystem } from "../../with-mount.ts";
 
 const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
+
+describeWith(NEEDS, "data with more in it than a snapshot holds", () => {
+  test("whatever takes a snapshot is refused before it touches anything, and names the mount", () =>
+    withRig(async (rig) => {
+      await live(rig, {});
+      await rig.record();
+      expect(await rig.operate("snapshot")).toMatchObject({ state: "done" });
+      const before = await rig.client.app("shop");
+      const withData = before.snapshots[0]?.id ?? "";
+      await rig.publish({ version: "1.1.0" });
+      const disk = join(rig.state, "data/shop/versions/first/disk");
+      await withMemoryFilesystem(disk, async () => {
+        const [snapshot, deploy, rollback] = [
+          await rig.operate("snapshot"),
+          await rig.operate("deploy"),
+          await rig.operate("rollback", { to: "current", withData }),
+        ];
+        for (const { state, reason } of [snapshot, deploy, rollback]) {
+          expect(state).toBe("failed");
+          expect(reason).toMatchObject({ outcome: "refused", code: "data-nested", details: { nested: [disk] } });
+        }
+        const { process, snapshots } = await rig.client.app("shop");
+        expect([process, snapshots]).toEqual([before.process, before.snapshots]);
+      });
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+    }));
+});
 
 describeWith(NEEDS, "snapshots of an app that can be quiet", () => {
   test("it is not stopped: quiet, copied, loud again, and the snapshot says so", () =>
