@@ -1,5 +1,6 @@
 import { type Digest, shortDigest } from "../../manifests/digest.ts";
 import type { SnapshotDocument } from "../../manifests/snapshot.ts";
+import { canRead, describeReads } from "../data/compatible.ts";
 import { HostdError } from "../error.ts";
 import {
   type Candidate,
@@ -52,7 +53,8 @@ export function planRollback(situation: RollbackSituation, request: RollbackRequ
   const target = restore !== undefined && request.to === undefined ? ownerOf(situation, restore) : undefined;
   const { image, config } = target ?? chooseTarget(situation, request.to);
   const slot = slotOf(situation, image);
-  refuseUnreadable(situation, slot, restore?.format ?? situation.dataFormat);
+  if (restore === undefined) refuseUnreadable(situation, slot);
+  else refuseUnreadableSnapshot(situation, slot, restore);
   const leaves = situation.current !== undefined && situation.current.image !== slot.image;
   return {
     image: slot.image,
@@ -83,6 +85,23 @@ function configOf(situation: RollbackSituation, { to, withConfig }: RollbackRequ
   if (before !== undefined) return before;
   throw new HostdError("no-rollback-target", `${app} has no earlier config that was good on this node`, {
     hint: `hostd changes ${app}`,
+  });
+}
+
+/** Refuses data of a snapshot for a version that cannot read it, naming one that can: the snapshot's own before others. */
+function refuseUnreadableSnapshot(situation: RollbackSituation, slot: Candidate, snapshot: SnapshotDocument): void {
+  const { app, slots } = situation;
+  const { id, format } = snapshot;
+  const declared = requireApp(slot);
+  if (canRead(declared, format)) return;
+  const owner = ownerOf(situation, snapshot)?.image;
+  const readers = slots.filter((one) => one.state !== "failed" && !one.quarantined && canRead(requireApp(one), format));
+  const reader = readers.find(({ image }) => image === owner) ?? readers[0];
+  const to = reader === undefined || reader.image === owner ? "" : ` --to ${shortDigest(reader.image)}`;
+  const message = `${app} ${slot.version} reads ${describeReads(declared)}, snapshot ${id} is format ${format}`;
+  throw new HostdError("data-format", message, {
+    hint: reader === undefined ? "no version on this node reads it" : `hostd rollback ${app}${to} --with-data ${id}`,
+    details: { format, reads: describeReads(declared), snapshot: id },
   });
 }
 

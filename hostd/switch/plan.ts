@@ -67,7 +67,7 @@ export function planActivation(
   const runsAlready = current?.image === slot.image && current.config === configVersion;
   if (runsAlready && situation.hold === undefined && !again) return undefined;
   refuseFailed(situation.app, slot);
-  refuseUnreadable(situation, slot, situation.dataFormat);
+  refuseUnreadable(situation, slot);
   return {
     image: slot.image,
     version: slot.version,
@@ -101,9 +101,10 @@ export function refuseFailed(app: string, slot: Candidate): void {
   });
 }
 
-/** Refuses an image that cannot read the data it would get, naming the snapshots that would make it possible. */
-export function refuseUnreadable(situation: Situation, slot: Candidate, format: number | undefined): void {
+/** Refuses an image that cannot read the present data, naming the snapshots that would make it possible. */
+export function refuseUnreadable(situation: Situation, slot: Candidate): void {
   const app = requireApp(slot);
+  const format = situation.dataFormat;
   if (canRead(app, format)) return;
   const usable = readableSnapshots(app, situation.snapshots).map((snapshot) => snapshot.id);
   const message = `${situation.app} ${slot.version} reads ${describeReads(app)}, the data is format ${format}`;

@@ -184,6 +184,39 @@ describe("planRollback", () => {
   });
 });
 
+describe("planRollback to a snapshot that the version cannot read", () => {
+  const [present] = situation().snapshots;
+  const newer = situation({
+    current: { number: 3, image: A, config: 1 },
+    generations: [{ number: 3, image: A, config: 1, state: "good" }, ...GENERATIONS],
+    snapshots: [{ ...present, id: "before-g3", format: 2, generation: 2 } as NonNullable<typeof present>],
+    slots: [
+      slot(A, "1.0", { config: config(1, ">=1 <2") }),
+      slot(C, "2.1", { config: config(2) }),
+      slot(B, "2.0", { config: config(2) }),
+    ],
+  });
+  const request = { to: "current", withData: "before-g3" };
+
+  test.each([
+    ["the version whose data it is", newer, "hostd rollback shop --with-data before-g3"],
+    [
+      "another that reads it, where that one is refused here",
+      { ...newer, slots: newer.slots.map((one) => ({ ...one, quarantined: one.image === B })) },
+      "hostd rollback shop --to cccccccccccc --with-data before-g3",
+    ],
+    ["nothing, where none reads it", { ...newer, slots: newer.slots.slice(0, 1) }, "no version on this node reads it"],
+  ])("is refused for what the snapshot is, and names %s", (_, given, hint) => {
+    expect(() => planRollback(given, request)).toThrow(
+      expect.objectContaining({
+        code: "data-format",
+        message: "shop 1.0 reads formats >=1 <2, snapshot before-g3 is format 2",
+        hint,
+      }),
+    );
+  });
+});
+
 test("rollbackTarget passes over failed generations, missing slots and the image that runs", () => {
   const generations = [
     { number: 4, image: B, config: 2, state: "good" },
