@@ -29,7 +29,7 @@ export const STEPS = {
   record: { does: "record the slot as staged and the release's sequence as accepted", afterCrash: "resume" },
   plan: { does: "decide image, config and data of the next generation", afterCrash: "resume" },
   mount: {
-    does: "put the slot on trial, check and mount its layers",
+    does: "put the slot on trial, try the programs that start apps, check and mount its layers",
     undo: "end the trial: condemn and quarantine the version at fault, else withdraw it",
     afterCrash: "undo",
   },
@@ -100,7 +100,10 @@ export const STEPS = {
     does: "bless slot and generation; quarantine what a rollback left; run green.d",
     afterCrash: "resume",
   },
-  sound: { does: "find out, while the app runs, that all it is started from is there and whole", afterCrash: "resume" },
+  sound: {
+    does: "find out, while the app runs, that all it is started from and with is there and whole",
+    afterCrash: "resume",
+  },
   bounce: {
     does: "stop the current generation and start it again",
     undo: "stop the app and hold it; where somebody aborted the restart, let it run",

@@ -9,8 +9,8 @@ import type { RemoteNode } from "./lab/remote-node.ts";
 
 /** Where a launcher is tested. */
 export interface Place {
-  /** Starts a hostd; every one of a place has the same directories. */
-  hostd(): Promise<RemoteNode>;
+  /** Starts a hostd, with another environment where one is given; every one of a place has the same directories. */
+  hostd(...environment: string[]): Promise<RemoteNode>;
   /** The test app's root tree (root.ts), as hostd sees it. */
   root(): string;
   /** Takes away what the launcher finds an app by, as a careless hand does; answers what puts it back. */
@@ -185,6 +185,27 @@ export function describeLauncherContract(place: Place): void {
       code: "start-failed",
       message: expect.stringContaining(`${app}: working directory /nowhere: No such file or directory`),
     });
+  });
+
+  test("what fails before anything of the image had a part in it is the launcher's", async () => {
+    const node = await open();
+    await node.ensureHolder(app, []);
+    await expect(node.start(shell(1, "exit 0", { root: "/nowhere" }))).rejects.toMatchObject({
+      code: "launcher-failed",
+      message: expect.stringMatching(new RegExp(`^${app}: overlay .*/nowhere.*: No such file or directory`)),
+    });
+    expect((await node.running(app)).map(({ exited }) => exited?.code)).toEqual([127]);
+  });
+
+  test("a program of the node that apps are started with is missed by name", async () => {
+    await (await open()).checkLauncher();
+    await killHostd();
+    hostd = await place.hostd("PATH=/nowhere");
+    await expect(hostd.node.checkLauncher()).rejects.toMatchObject({
+      code: "launcher-failed",
+      message: expect.stringMatching(/^expected (bwrap|systemctl), .*: program not found$/),
+    });
+    await killHostd();
   });
 
   test("a program that ends as soon as it was executed was started, and its exit code is known, whichever it is", async () => {

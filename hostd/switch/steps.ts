@@ -69,6 +69,7 @@ export async function mount(context: Context): Promise<void> {
   // All that could be missing is found out while the old generation runs.
   await realFiles(engine, app, requireApp(slot).config, engine.journal.generations.config(app, plan.config));
   noteConfig(context);
+  await engine.node.checkLauncher();
   await mountSlot(engine, app, plan.image);
 }
 
@@ -323,6 +324,7 @@ export async function sound(context: Context): Promise<void> {
   const { config, to } = switchOf(context);
   const { slot, app: declared } = launchable(engine, app, to);
   await realFiles(engine, app, declared.config, engine.journal.generations.config(app, config));
+  await engine.node.checkLauncher();
   await mountSlot(engine, app, slot.image);
 }
 

@@ -61,9 +61,9 @@ async function start(paths: Paths, parent: string, spec: StartSpec, user: number
     try {
       return await askHolder(paths, spec.app, request);
     } catch (error) {
-      if (!(error instanceof NodeError) || error.code !== "start-failed") throw error;
+      if (!(error instanceof NodeError) || !/^(start|launcher)-failed$/.test(error.code)) throw error;
       const output = await lastOfLog(log, 2048);
-      throw new NodeError("start-failed", `${error.message}${output === "" ? "" : `\n${output.trimEnd()}`}`, {
+      throw new NodeError(error.code, `${error.message}${output === "" ? "" : `\n${output.trimEnd()}`}`, {
         cause: error,
         hint: `hostd logs ${spec.app} shows its output`,
       });

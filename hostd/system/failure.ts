@@ -11,6 +11,7 @@ export type NodeErrorCode =
   | "holder-failed"
   | "port-in-use"
   | "start-failed"
+  | "launcher-failed"
   | "already-running"
   | "not-stopped"
   | "other-launcher"

@@ -46,7 +46,7 @@ export function decodeAnswer(bytes: Buffer, who: string): string[] {
   if (verdict === "ok") return fields;
   if (verdict !== "error") throw new NodeError("holder-failed", `${who}: holder gave no answer`);
   const [code = "", ...text] = fields;
-  const known: readonly NodeErrorCode[] = ["port-in-use", "start-failed", "already-running"];
+  const known: readonly NodeErrorCode[] = ["port-in-use", "start-failed", "launcher-failed", "already-running"];
   const error = known.find((name) => name === code) ?? "holder-failed";
   throw new NodeError(error, `${who}: ${text.join(" ")}`, { details: { fields: text } });
 }

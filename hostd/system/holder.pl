@@ -163,14 +163,14 @@ sub start {
     # Before anything runs in it: an app may be killed before it is known. Its cgroups stand after `prepare` (launch.ts).
     my ($killfile) = grep { -e } map { ("$_/memory.oom_control", "$_/memory.events") } grep { /\@$n$/ } @command;
     my $kills = defined $killfile ? kills($killfile) : 0;
-    open(my $spec, "+>", "spec.$n") or return answer($client, "error", "start-failed", "spec.$n: $!");
+    open(my $spec, "+>", "spec.$n") or return answer($client, "error", "launcher-failed", "spec.$n: $!");
     unlink "spec.$n";
     my $bytes = join "\0", @rest;
-    syswrite($spec, $bytes) == length $bytes or return answer($client, "error", "start-failed", "spec.$n: $!");
+    syswrite($spec, $bytes) == length $bytes or return answer($client, "error", "launcher-failed", "spec.$n: $!");
     sysseek($spec, 0, 0);
     pipe(my $report, my $reporter);
     pipe(my $pipe, my $output);
-    my $pid = fork // return answer($client, "error", "start-failed", "fork: $!");
+    my $pid = fork // return answer($client, "error", "launcher-failed", "fork: $!");
     become_sandbox($output, $output, [@sockets{ @order[0 .. $count - 1] }], $spec, $reporter, @command) if $pid == 0;
     nonblocking($report, $pipe);
     $generations{$n} = {
@@ -192,6 +192,7 @@ sub reported {
     my $client = delete $g->{client};
     $g->{told} =~ s/^entered\n// or $g->{told} ||= "sandbox could not be made";
     if ($g->{told} ne "") {
+        $g->{fault} = $g->{told} =~ s/^launcher\n// ? "launcher-failed" : "start-failed";
         $g->{failed} = $client;
         return finished($g) if $g->{ended};
         $g->{deadline} = now() + LAST_WORDS;
@@ -237,7 +238,7 @@ sub ended {
 sub finished {
     my ($g) = @_;
     keep($g);
-    if (my $client = delete $g->{failed}) { answer($client, "error", "start-failed", $g->{told}) }
+    if (my $client = delete $g->{failed}) { answer($client, "error", $g->{fault}, $g->{told}) }
     answer($_, "ok") for splice @{ $g->{waiters} };
 }
 

@@ -174,7 +174,9 @@ export interface NodeSystem {
    * on the same port needs the generations that listen there stopped first.
    */
   ensureHolder(app: string, listen: readonly Listen[]): Promise<void>;
-  /** Resolves when the program has been executed; `start-failed` says why it could not be. */
+  /** Refuses (`launcher-failed`) where a program of the node that apps are started with is not there or does not run. */
+  checkLauncher(): Promise<void>;
+  /** Resolves when the program has been executed; `start-failed` says why it could not be, `launcher-failed` why it did not come to that. */
   start(spec: StartSpec): Promise<Running>;
   /** SIGTERM to the app itself, SIGKILL to everything it started after `timeoutMs`; resolves when all of it is gone. */
   stop(app: string, generation: number, timeoutMs: number): Promise<void>;

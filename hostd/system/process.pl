@@ -9,7 +9,8 @@ use constant MOST_ENDED => 32;
 my $CLOCK_GETTIME = (POSIX::uname())[4] eq "x86_64" ? 228 : 113;
 
 # Becomes COMMAND: 0 null, 1 and 2 as given, from 3 the sockets, the spec, the report pipe; everything else closed. What
-# prepare.pl at its head would do is done here: another Perl would only take time.
+# prepare.pl at its head would do is done here: another Perl would only take time. The report gets `launcher` and the
+# reason where this fails: nothing of the image had a part in it.
 sub become_sandbox {
     my ($output, $error, $listen, $spec, $reporter, @command) = @_;
     $SIG{$_} = "DEFAULT" for qw(PIPE HUP CHLD);
@@ -24,7 +25,7 @@ sub become_sandbox {
     my ($perl, $program, @words) = @command;
     @command = eval { prepare(@words) } if $program =~ m{/prepare\.pl$};
     { exec { $command[0] } @command if @command }
-    my $reason = $@ || "$command[0]: $!";
+    my $reason = "launcher\n" . ($@ || "$command[0]: $!");
     POSIX::write($#high, $reason, length $reason);
     POSIX::_exit(127);
 }

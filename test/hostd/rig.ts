@@ -99,7 +99,7 @@ export async function withRig(
   const client = openClient(join(run, "hostd.sock"));
   // A machine of its own (test/hostd/firmware.ts), and the programs that act on it.
   const machine = options.machine === true ? ["--machine", join(directory, "machine")] : [];
-  const PATH = options.machine === true ? `${join(directory, "bin")}:${process.env["PATH"]}` : process.env["PATH"];
+  const programs = options.machine === true ? [join(directory, "bin")] : [];
   const faulty = { HOSTD_FAULTS: faults, NODE_OPTIONS: `--import=${FAULTS}` };
 
   const rig: Rig = {
@@ -137,7 +137,11 @@ export async function withRig(
         options.program ?? join(root, "bin/hostd"),
         ["serve", ...words, "--root", publisher.rootFile, "--reserve", String(reserve), ...more],
         {
-          env: { ...process.env, PATH, ...(options.program === undefined ? faulty : {}) },
+          env: {
+            ...process.env,
+            PATH: [...programs, process.env["PATH"]].join(":"),
+            ...(options.program === undefined ? faulty : {}),
+          },
           stdio: ["ignore", "ignore", "pipe"],
         },
       );

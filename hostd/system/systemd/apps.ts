@@ -22,6 +22,9 @@ const DEFAULT_STOP_TIMEOUT = 10_000;
 const SHOWN = 64 * 1024;
 const LINES_SHOWN = 1000;
 
+/** How a reason begins that is no fault of the image's (process.pl). */
+const LAUNCHER = "launcher\n";
+
 /**
  * Processes of apps as systemd units: a socket unit for each LISTEN, a service for each generation with steward.pl as
  * its main process. hostd owns none of it; records are the stewards' files, logs are the journal's.
@@ -93,15 +96,17 @@ async function start(paths: Paths, spec: StartSpec, user: number, runDirectory: 
   const failure = await startUnit(unit);
   if (failure !== undefined) throw await startFailed(paths, spec, unit, failure);
   const record = await recordOf(paths, names, app, generation);
-  if (record === undefined) throw new NodeError("start-failed", `${app}: ${unit} left no record`);
+  if (record === undefined) throw new NodeError("launcher-failed", `${app}: ${unit} left no record`);
   return record;
 }
 
+/** Without a word of steward.pl it did not come to the sandbox; that a step before the image failed stands in it. */
 async function startFailed(paths: Paths, spec: StartSpec, unit: string, job: string): Promise<NodeError> {
   const reason = await unlessMissing(readFile(join(paths.appRun(spec.app), `failed.${spec.generation}`), "utf8"));
   const output = (await readJournal(unit)).slice(-2048).trimEnd();
-  const message = reason === undefined || reason === "" ? job : reason;
-  return new NodeError("start-failed", `${spec.app}: ${message}${output === "" ? "" : `\n${output}`}`, {
+  const code = reason === undefined || reason.startsWith(LAUNCHER) ? "launcher-failed" : "start-failed";
+  const message = reason?.replace(LAUNCHER, "") || job;
+  return new NodeError(code, `${spec.app}: ${message}${output === "" ? "" : `\n${output}`}`, {
     hint: `hostd logs ${spec.app} shows its output; journalctl --unit='${unit}' what systemd did`,
   });
 }

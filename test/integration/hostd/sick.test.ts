@@ -1,7 +1,7 @@
-import { closeSync, openSync, readdirSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readdirSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import type { Engine } from "../../../hostd/engine.ts";
 import { withEngine } from "../../hostd/in-process.ts";
 import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
@@ -87,6 +87,29 @@ describeWith(NEEDS, "an app that is sick", () => {
       expect(await rig.operate("restart")).toMatchObject({ state: "failed", reason: { code: "image-damaged" } });
       expect(await rig.client.app("shop")).not.toHaveProperty("hold");
       expect(await rig.get("/version")).toBe("1.0.0");
+    }));
+
+  test("or not, goes on where the node lacks what apps are started with: no version is at fault for that", () =>
+    withRig(async (rig) => {
+      await live(rig);
+      const path = process.env["PATH"] ?? "";
+      const broken = join(rig.directory, "broken");
+      mkdirSync(broken);
+      writeFileSync(join(broken, "bwrap"), "#!/bin/sh\necho 'no such library' >&2; exit 127\n", { mode: 0o755 });
+      process.env["PATH"] = `${broken}:${path}`;
+      onTestFinished(() => {
+        process.env["PATH"] = path;
+      });
+      await rig.start();
+      await rig.publish({ version: "1.1.0", stable: 100 });
+      for (const verb of ["restart", "deploy"]) {
+        const failed = await rig.operate(verb);
+        expect(failed).toMatchObject({ state: "failed", reason: { code: "launcher-failed" } });
+        expect(failed.notes.filter((note) => /quarantined|stopped/.test(note))).toEqual([]);
+        expect(await rig.client.app("shop")).not.toHaveProperty("hold");
+        expect(await rig.get("/version")).toBe("1.0.0");
+      }
+      expect((await rig.client.status()).quarantine).toEqual([]);
     }));
 });
 

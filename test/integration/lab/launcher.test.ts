@@ -20,8 +20,8 @@ describeWith({ root: true, programs: ["systemd-nspawn", "mmdebstrap", "perl"] },
     makeRoot(directory);
   });
 
-  const hostd = () =>
-    startRemoteNode((command) => node().enter(command), {
+  const hostd = (...environment: string[]) =>
+    startRemoteNode((command) => node().enter(["env", ...environment, ...command]), {
       state: "/var/lib/hostd",
       run: "/run/hostd",
       launcher: "systemd",

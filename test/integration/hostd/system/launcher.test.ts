@@ -17,8 +17,8 @@ describeWith({ root: true, programs: ["bwrap", "perl"] }, "the bubblewrap launch
   afterAll(() => rmSync(directory, { recursive: true }));
 
   describeLauncherContract({
-    hostd: () =>
-      startRemoteNode((command) => command, {
+    hostd: (...environment) =>
+      startRemoteNode((command) => ["env", ...environment, ...command], {
         state: join(directory, "state"),
         run: join(directory, "run"),
         launcher: "bubblewrap",

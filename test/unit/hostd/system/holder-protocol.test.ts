@@ -19,6 +19,7 @@ test("a field with a NUL is refused: it would become two", () => {
 test.each([
   ["error\0already-running\0generation 3 runs already", "already-running", "shop: generation 3 runs already"],
   ["error\0start-failed\0/x: No such file", "start-failed", "shop: /x: No such file"],
+  ["error\0launcher-failed\0bwrap: No such file", "launcher-failed", "shop: bwrap: No such file"],
   ["error\0protocol\0unknown request", "holder-failed", "shop: unknown request"],
   ["", "holder-failed", "shop: holder gave no answer"],
   ["o", "holder-failed", "shop: holder gave no answer"],
