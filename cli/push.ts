@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { deploy } from "../fleet/push/deploy.ts";
+import { drive } from "../fleet/push/drive.ts";
 import { type Pushed, push } from "../fleet/push/push.ts";
 import { answerOf, argument } from "../hostd/verbs/answer.ts";
 import { shortDigest } from "../manifests/digest.ts";
@@ -61,7 +61,9 @@ export const verb: Verb = {
     });
     if (options["activate"] !== true) return { json: { schema: 1, ...pushed }, text: describe(pushed, destination) };
     const confirmWithin = pushed.host ? seconds : undefined;
-    const operation = answerOf(await deploy({ node, product, channel, confirmWithin, progress, signal }));
+    const operation = answerOf(
+      await drive({ node, app: product, verb: "deploy", body: { channel }, confirmWithin, progress, signal }),
+    );
     return withOperation(pushed, operation, describe(pushed, destination));
   },
 };

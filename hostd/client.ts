@@ -173,7 +173,7 @@ function toNodeConfig(answer: unknown): NodeConfig {
 }
 
 /** Who asks, for the history: the person behind sudo where there is one. The socket is its owner's alone. */
-function caller(): string {
+export function caller(): string {
   return `${process.env["SUDO_USER"] ?? userInfo().username}@${hostname()}`.slice(0, 128);
 }
 

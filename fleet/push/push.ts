@@ -4,9 +4,10 @@ import { openSource } from "../../effects/source.ts";
 import { openClient } from "../../hostd/client.ts";
 import { openTrust } from "../../keys/trust.ts";
 import { unrepaired } from "../../manifests/care.ts";
-import { Failure } from "../../manifests/failure.ts";
+import type { Digest } from "../../manifests/digest.ts";
 import type { Release } from "../../manifests/release.ts";
 import type { Progress } from "../../terminal/progress.ts";
+import { FleetError } from "../error.ts";
 import { contentsOf, type RepositoryFile } from "./contents.ts";
 import {
   directoriesFor,
@@ -25,7 +26,11 @@ export interface PushOptions {
   trust: string;
   product: string;
   channel: string;
+  /** Refuses to send anything but this, where the channel releases something else by now. */
+  image?: Digest;
   node: NodeAddress;
+  /** Never ask anybody for a passphrase. */
+  unattended?: boolean;
   /** Directories on the node: what its hostd reads as its repository, and hostd's state. */
   remote: string;
   remoteState: string;
@@ -48,18 +53,39 @@ export interface Pushed {
  * last. Nothing that runs changes, and the node believes none of it: it verifies everything when it stages.
  */
 export async function push(options: PushOptions): Promise<Pushed> {
-  const { repository, product, channel, signal } = options;
-  const trust = await openTrust({ source: openSource(repository), directory: options.trust, now: options.now });
-  const release = await trust.release(channel, product);
-  if (release === undefined) throw unreleased(product, channel);
+  const { repository, channel, unattended = false, signal } = options;
+  const release = await verifiedRelease(options);
+  if (options.image !== undefined && options.image !== release.image.digest) throw moved(release, channel);
   const { files, host } = await contentsOf(repository, release.image.digest);
-  return await withSession(options.node, { signal }, async (session) => {
+  return await withSession(options.node, { unattended, signal }, async (session) => {
     const present = await askWhatIsThere(session, files, options);
     const missing = missingFiles(files, present);
     await session.sftp(makeDirectoriesBatch(options.remote, directoriesFor(files)));
     const bytes = await sendAll(session, missing, present, options);
     return { release, host, sent: { files: missing.length, bytes }, present: files.length - missing.length };
   });
+}
+
+/** What a channel releases of a product, and whether that is the nodes' system. Refuses (`not-released`) where it is nothing. */
+export async function releaseOf(options: ReleaseOptions): Promise<Pick<Pushed, "release" | "host">> {
+  const release = await verifiedRelease(options);
+  const { host } = await contentsOf(options.repository, release.image.digest);
+  return { release, host };
+}
+
+type ReleaseOptions = Pick<PushOptions, "repository" | "trust" | "product" | "channel" | "now">;
+
+async function verifiedRelease({
+  repository,
+  trust: directory,
+  product,
+  channel,
+  now,
+}: ReleaseOptions): Promise<Release> {
+  const trust = await openTrust({ source: openSource(repository), directory, now });
+  const release = await trust.release(channel, product);
+  if (release === undefined) throw unreleased(product, channel);
+  return release;
 }
 
 async function askWhatIsThere(
@@ -106,8 +132,14 @@ async function sendAll(
   return sent;
 }
 
-function unreleased(product: string, channel: string): Failure {
-  return new Failure("refused", "not-released", `${product}: expected a release in ${channel}, found none`, {
+function moved({ product, version }: Release, channel: string): FleetError {
+  return new FleetError("release-moved", `${product}: ${channel} releases ${version} meanwhile`, {
+    hint: "ostler rollout start with the same file rolls that one out",
+  });
+}
+
+function unreleased(product: string, channel: string): FleetError {
+  return new FleetError("not-released", `${product}: expected a release in ${channel}, found none`, {
     hint: `ostler promote ${product} --to ${channel}`,
   });
 }

@@ -218,7 +218,7 @@ export async function withRig(
 }
 
 /** Ends holders and apps, and unmounts everything but a disk that is kept; the state itself may be out of order. */
-async function endAll(directory: string, state: string, run: string, kept: Disk | undefined): Promise<void> {
+export async function endAll(directory: string, state: string, run: string, kept: Disk | undefined): Promise<void> {
   const paths = pathsOf({ stateDirectory: state, runDirectory: run });
   for (const app of await readdir(join(run, "apps")).catch(() => [])) await askHolder(paths, app, ["quit"]);
   for (const { mountPoint } of (await readMounts()).reverse()) {

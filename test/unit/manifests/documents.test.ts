@@ -5,12 +5,23 @@ import { isDigest, shortDigest } from "../../../manifests/digest.ts";
 import { canonicalJson, checkDocument, DocumentError } from "../../../manifests/document.ts";
 import { Failure, toFailureDocument } from "../../../manifests/failure.ts";
 import { parseImageConfig, parseManifest, verityOf } from "../../../manifests/image.ts";
+import { inventoryExample, parseInventory } from "../../../manifests/inventory.ts";
 import { lockExample, parseLock } from "../../../manifests/lock.ts";
 import { parsePolicy, policyExample } from "../../../manifests/policy.ts";
 import { parseRelease, releaseExample } from "../../../manifests/release.ts";
+import { parseRollout, rolloutExample } from "../../../manifests/rollout.ts";
 import { parseStatement } from "../../../manifests/statement.ts";
 
-const parsers = { parseManifest, parseImageConfig, parseLock, parsePolicy, parseRelease, parseStatement };
+const parsers = {
+  parseManifest,
+  parseImageConfig,
+  parseInventory,
+  parseLock,
+  parsePolicy,
+  parseRelease,
+  parseRollout,
+  parseStatement,
+};
 
 describe("documents from outside", () => {
   test.each([
@@ -18,6 +29,8 @@ describe("documents from outside", () => {
     ["release", releaseExample, parseRelease],
     ["policy", policyExample, parsePolicy],
     ["lock", lockExample, parseLock],
+    ["inventory", inventoryExample, parseInventory],
+    ["rollout", rolloutExample, parseRollout],
   ])("the %s example passes its own parser unchanged", (_name, example, parse) => {
     expect(parse(Buffer.from(canonicalJson(example)))).toEqual(example);
   });

@@ -5,12 +5,17 @@ import { type Client, openClient } from "../../hostd/client.ts";
 import { Failure } from "../../manifests/failure.ts";
 import type { OperationDocument } from "../../manifests/node.ts";
 import type { Progress } from "../../terminal/progress.ts";
+import { FleetError } from "../error.ts";
 import { type NodeAddress, withSession } from "./session.ts";
 
-export interface DeployOptions {
+export interface DriveOptions {
   node: NodeAddress;
-  product: string;
-  channel: string;
+  app: string;
+  /** What the node is asked for, and with what: `deploy`, `activate`, `rollback`. */
+  verb: string;
+  body: Record<string, unknown>;
+  /** Never ask anybody for a passphrase. */
+  unattended?: boolean;
   /** Seconds within which the new system must be reached over a new connection; undefined where nothing starts anew. */
   confirmWithin: number | undefined;
   progress: Progress;
@@ -23,16 +28,15 @@ const PAUSE = 2_000;
 const COMING_BACK = 20 * 60_000;
 
 /**
- * Has a node stage and activate what was pushed, and follows it to its end, across a new start of the node. Each
- * connection after that is a new one, and says so: the node takes a system back that nobody can reach.
+ * Begins an operation on a node and follows it to its end, across a new start of the node. Each connection after that
+ * is a new one, and says so: the node takes a system back that nobody can reach.
  */
-export async function deploy(options: DeployOptions): Promise<OperationDocument> {
-  const { node, product, channel, confirmWithin, progress, signal } = options;
-  const begun = await withSession(node, { signal }, async ({ socket }) => {
+export async function drive(options: DriveOptions): Promise<OperationDocument> {
+  const { node, app, verb, unattended = false, confirmWithin, progress, signal } = options;
+  const begun = await withSession(node, { unattended, signal }, async ({ socket }) => {
     const client = openClient(socket);
-    const body = confirmWithin === undefined ? { channel } : { channel, confirmWithin };
-    const operation = await client.begin(product, "deploy", body);
-    return await follow(client, operation, progress, signal);
+    const body = confirmWithin === undefined ? options.body : { ...options.body, confirmWithin };
+    return await follow(client, await client.begin(app, verb, body), progress, signal);
   });
   if (begun.finished !== undefined) return begun;
   const until = Date.now() + (confirmWithin ?? 0) * 1_000 + COMING_BACK;
@@ -50,7 +54,7 @@ export async function deploy(options: DeployOptions): Promise<OperationDocument>
 }
 
 /** What the node says of the operation now, over a new connection; undefined where it cannot be reached. */
-async function ask(operation: OperationDocument, options: DeployOptions): Promise<OperationDocument | undefined> {
+async function ask(operation: OperationDocument, options: DriveOptions): Promise<OperationDocument | undefined> {
   const { node, progress, signal } = options;
   try {
     return await withSession(node, { unattended: true, signal }, async ({ socket }) => {
@@ -75,7 +79,7 @@ async function follow(client: Client, operation: OperationDocument, progress: Pr
 }
 
 /** The connection ended, ssh gave up, or hostd does not answer yet. */
-function isUnreachable(error: unknown): boolean {
+export function isUnreachable(error: unknown): boolean {
   if (error instanceof ProcessError) return true;
   if (error instanceof Failure) return error.code === "not-running";
   return hasErrno(error, "ECONNRESET", "ECONNREFUSED", "EPIPE", "ENOENT");
@@ -86,9 +90,8 @@ function unlessNothingWaits(error: unknown): void {
   throw error;
 }
 
-function unreachable({ node, confirmWithin }: DeployOptions, last: OperationDocument): Failure {
-  return new Failure(
-    "failed",
+function unreachable({ node, confirmWithin }: DriveOptions, last: OperationDocument): FleetError {
+  return new FleetError(
     "node-unreachable",
     `${node.destination}: expected it back within ${((confirmWithin ?? 0) * 1_000 + COMING_BACK) / 60_000} minutes, it does not answer`,
     { hint: `once it does: ssh ${node.destination} hostd changes ${last.id}` },

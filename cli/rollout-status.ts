@@ -1,0 +1,22 @@
+import { showRollout, showRollouts } from "../fleet/rollout/show.ts";
+import { listRollouts, requireRollout } from "../fleet/rollout/store.ts";
+import { text } from "../hostd/verbs/answer.ts";
+import type { Verb } from "../terminal/verb.ts";
+import { fleetOf } from "./fleet-options.ts";
+
+export const verb: Verb = {
+  name: "rollout status",
+  summary: "how a rollout stands, node by node; or all that there were",
+  arguments: [{ name: "[rollout]", summary: "its name: shop-3" }],
+  examples: ["ostler rollout status", "ostler rollout status shop-3 --json"],
+  async run(invocation) {
+    const { rollouts } = fleetOf(invocation);
+    const id = text(invocation.arguments[0]);
+    if (id !== undefined) {
+      const rollout = await requireRollout(rollouts, id);
+      return { json: rollout, text: showRollout(rollout) };
+    }
+    const all = await listRollouts(rollouts);
+    return { json: { schema: 1, rollouts: all }, text: showRollouts(all) };
+  },
+};

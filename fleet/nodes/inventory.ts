@@ -1,0 +1,98 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { writeDurably } from "../../effects/durable.ts";
+import { unlessMissing } from "../../effects/errno.ts";
+import { withLock } from "../../effects/lock.ts";
+import { checkDocument } from "../../manifests/document.ts";
+import { type Inventory, inventorySchema, type Node, nodeSchema, parseInventory } from "../../manifests/inventory.ts";
+import { nearest } from "../../terminal/nearest.ts";
+import { FleetError } from "../error.ts";
+
+// Which nodes there are. The host key says which machine a node is: a key is there once, and what a node went through is
+// kept under it, whatever it is called.
+
+const EMPTY: Inventory = { schema: 1, nodes: [] };
+
+/** The inventory in `file`; empty where there is none yet. */
+export async function readInventory(file: string): Promise<Inventory> {
+  const bytes = await unlessMissing(readFile(file));
+  return bytes === undefined ? EMPTY : parseInventory(bytes, file);
+}
+
+/** Changes it, one command at a time, and answers what it is then. */
+export async function changeInventory(file: string, change: (inventory: Inventory) => Inventory): Promise<Inventory> {
+  await mkdir(dirname(file), { recursive: true });
+  return await withLock(file, async () => {
+    const changed = checkDocument(change(await readInventory(file)), inventorySchema, "inventory");
+    await writeDurably(file, `${JSON.stringify(changed, undefined, 2)}\n`);
+    return changed;
+  });
+}
+
+/** Refuses a name and a host key that are there already. */
+export function addNode({ nodes, ...rest }: Inventory, given: unknown): Inventory {
+  const node = checkDocument(given, nodeSchema, "node");
+  const same = nodes.find(({ key }) => key === node.key);
+  if (same !== undefined) {
+    throw new FleetError("node-known", `${node.destination}: its host key ${node.key} is that of ${same.name}`, {
+      hint:
+        `ostler node rename ${same.name} ${node.name} gives it another name; a machine that was cloned needs a host key ` +
+        "of its own: ssh-keygen -A",
+    });
+  }
+  refuseTaken(nodes, node.name);
+  return { ...rest, nodes: [...nodes, node] };
+}
+
+export function renameNode(inventory: Inventory, name: string, to: string): Inventory {
+  requireNode(inventory, name);
+  if (name !== to) refuseTaken(inventory.nodes, to);
+  return changeNode(inventory, name, { name: to });
+}
+
+export function groupNode(inventory: Inventory, name: string, groups: readonly string[]): Inventory {
+  requireNode(inventory, name);
+  return changeNode(inventory, name, { groups: [...new Set(groups)] });
+}
+
+export function removeNode(inventory: Inventory, name: string): Inventory {
+  requireNode(inventory, name);
+  return { ...inventory, nodes: inventory.nodes.filter((node) => node.name !== name) };
+}
+
+export function requireNode({ nodes }: Inventory, name: string): Node {
+  const found = nodes.find((node) => node.name === name);
+  if (found !== undefined) return found;
+  throw unknown(
+    "node",
+    name,
+    nodes.map((node) => node.name),
+  );
+}
+
+/** The nodes of these groups and names, each once, in this order; `all` is every node. */
+export function selectNodes({ nodes }: Inventory, words: readonly string[]): Node[] {
+  const chosen = words.flatMap((word) => {
+    const found = nodes.filter(({ name, groups }) => word === "all" || name === word || groups.includes(word));
+    if (found.length > 0) return found;
+    if (word === "all") throw new FleetError("unknown-node", "the inventory has no node", { hint: "ostler node add" });
+    throw unknown("node or group", word, [...new Set(nodes.flatMap(({ name, groups }) => [name, ...groups]))]);
+  });
+  return [...new Set(chosen)];
+}
+
+function changeNode(inventory: Inventory, name: string, change: Partial<Node>): Inventory {
+  return { ...inventory, nodes: inventory.nodes.map((node) => (node.name === name ? { ...node, ...change } : node)) };
+}
+
+function refuseTaken(nodes: readonly Node[], name: string): void {
+  if (!nodes.some((node) => node.name === name)) return;
+  throw new FleetError("node-known", `${name}: a node of that name is there already`, { hint: "ostler node list" });
+}
+
+function unknown(what: string, word: string, known: readonly string[]): FleetError {
+  const near = nearest(word, known);
+  return new FleetError("unknown-node", `expected a ${what}, got ${JSON.stringify(word)}`, {
+    hint: near === undefined ? "ostler node list shows which there are" : `did you mean ${near}?`,
+  });
+}
