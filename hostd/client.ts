@@ -26,14 +26,13 @@ import {
   nodeConfigSchema,
 } from "../manifests/config.ts";
 import { checkDocument } from "../manifests/document.ts";
+import { type EventsDocument, eventsDocumentSchema } from "../manifests/event.ts";
 import { Failure, type FailureDocument } from "../manifests/failure.ts";
 import {
   type AppStatus,
   appStatusSchema,
   type ChangesDocument,
   changesDocumentSchema,
-  type EventsDocument,
-  eventsDocumentSchema,
   failureSchema,
   type HealthDocument,
   healthDocumentSchema,

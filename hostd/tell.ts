@@ -1,5 +1,5 @@
+import type { EventKind } from "../manifests/event.ts";
 import { toFailureDocument } from "../manifests/failure.ts";
-import type { EventKind } from "../manifests/node.ts";
 import type { Engine } from "./engine.ts";
 import { HostdError } from "./error.ts";
 import type { EventAbout } from "./journal/events.ts";

@@ -1,12 +1,7 @@
 import * as z from "zod";
 import { machineSchema } from "./collect.ts";
-import {
-  checkDocumentSchema,
-  eventDocumentSchema,
-  failureSchema,
-  hostCheckSchema,
-  operationDocumentSchema,
-} from "./node.ts";
+import { eventDocumentSchema } from "./event.ts";
+import { checkDocumentSchema, failureSchema, hostCheckSchema, operationDocumentSchema } from "./node.ts";
 
 const processSchema = z.object({
   generation: z.int(),

@@ -5,7 +5,7 @@ import { checkDocument } from "./document.ts";
 import { hostStatusSchema } from "./host.ts";
 import { snapshotDocumentSchema } from "./snapshot.ts";
 
-// What hostd tells about itself over its socket: operations, status, changes, events. One file, since they quote each other.
+// What hostd tells about itself over its socket: operations, status, changes. One file, since they quote each other.
 
 export const OPERATION_KINDS = [
   "stage",
@@ -28,49 +28,6 @@ export const OPERATION_KINDS = [
 export const OPERATION_STATES = ["running", "reverting", "done", "failed"] as const;
 export const SLOT_STATES = ["staged", "trial", "good", "failed"] as const;
 export const GENERATION_STATES = ["trial", "good", "failed", "withdrawn"] as const;
-
-/** Stable kinds of the append-only event log; a kind is never renamed or given a second meaning. */
-export const EVENT_KINDS = [
-  "hostd.started",
-  "hostd.stopped",
-  "operation.started",
-  "operation.resumed",
-  "operation.reverting",
-  "operation.done",
-  "operation.failed",
-  "slot.staged",
-  "slot.good",
-  "slot.failed",
-  "slot.collected",
-  "slot.pinned",
-  "slot.unpinned",
-  "generation.current",
-  "data.format",
-  "config.set",
-  "secret.set",
-  "secret.forgotten",
-  "secret.unreadable",
-  "snapshot.taken",
-  "snapshot.restored",
-  "snapshot.forgotten",
-  "snapshot.damaged",
-  "quarantine.added",
-  "quarantine.released",
-  "quarantine.superseded",
-  "app.started",
-  "app.adopted",
-  "app.sick",
-  "app.held",
-  "app.unheld",
-  "leftover.removed",
-  "leftover.stays",
-  "layer.damaged",
-  "layer.repaired",
-  "host.armed",
-  "host.confirmed",
-  "host.glass-broken",
-  "host.repaired",
-] as const;
 
 export const HEALTH_VERDICTS = ["green", "red", "unknown"] as const;
 
@@ -290,21 +247,7 @@ export const statusDocumentSchema = z.object({
   care: lookDocumentSchema.optional(),
 });
 
-export const eventDocumentSchema = z.object({
-  schema: z.literal(1),
-  id: z.int(),
-  at: time,
-  kind: z.enum(EVENT_KINDS),
-  app: z.string().optional(),
-  operation: z.int().optional(),
-  detail: z.record(z.string(), z.unknown()),
-  /** SHA-256 of the event before, and of this one with that in it: a removed or changed event breaks the chain. */
-  previous: z.string(),
-  hash: z.string(),
-});
-
 export const changesDocumentSchema = z.object({ schema: z.literal(1), changes: z.array(operationDocumentSchema) });
-export const eventsDocumentSchema = z.object({ schema: z.literal(1), events: z.array(eventDocumentSchema) });
 export const healthDocumentSchema = z.object({
   schema: z.literal(1),
   healthy: z.boolean(),
@@ -332,7 +275,6 @@ export type OperationKind = (typeof OPERATION_KINDS)[number];
 export type OperationState = (typeof OPERATION_STATES)[number];
 export type SlotState = (typeof SLOT_STATES)[number];
 export type GenerationState = (typeof GENERATION_STATES)[number];
-export type EventKind = (typeof EVENT_KINDS)[number];
 export type OperationDocument = z.infer<typeof operationDocumentSchema>;
 export type StepDocument = z.infer<typeof stepDocumentSchema>;
 export type SlotDocument = z.infer<typeof slotDocumentSchema>;
@@ -340,7 +282,6 @@ export type GenerationDocument = z.infer<typeof generationDocumentSchema>;
 export type ConfigState = z.infer<typeof configStateSchema>;
 export type AppStatus = z.infer<typeof appStatusSchema>;
 export type StatusDocument = z.infer<typeof statusDocumentSchema>;
-export type EventDocument = z.infer<typeof eventDocumentSchema>;
 export type QuarantineDocument = z.infer<typeof quarantineDocumentSchema>;
 export type HostCheck = z.infer<typeof hostCheckSchema>;
 export type HostScriptKind = (typeof HOST_SCRIPT_KINDS)[number];
@@ -348,7 +289,6 @@ export type UnderWay = z.infer<typeof underWaySchema>;
 export type HealthVerdict = (typeof HEALTH_VERDICTS)[number];
 export type CheckResult = z.infer<typeof checkDocumentSchema>;
 export type ChangesDocument = z.infer<typeof changesDocumentSchema>;
-export type EventsDocument = z.infer<typeof eventsDocumentSchema>;
 export type HealthDocument = z.infer<typeof healthDocumentSchema>;
 
 export function parseStatus(value: unknown): StatusDocument {
@@ -357,10 +297,6 @@ export function parseStatus(value: unknown): StatusDocument {
 
 export function parseOperation(value: unknown): OperationDocument {
   return checkDocument(value, operationDocumentSchema, "hostd operation");
-}
-
-export function parseEvent(value: unknown): EventDocument {
-  return checkDocument(value, eventDocumentSchema, "hostd event");
 }
 
 const digestExample = `sha256:${"0".repeat(64)}` as const;
@@ -388,16 +324,4 @@ export const operationExample: OperationDocument = {
   notes: ["kept the data written meanwhile (format 2)"],
   started: "2026-11-21T03:00:00.000Z",
   finished: "2026-11-21T03:00:31.000Z",
-};
-
-export const eventExample: EventDocument = {
-  schema: 1,
-  id: 40,
-  at: "2026-11-21T03:00:31.000Z",
-  kind: "operation.failed",
-  app: "shop",
-  operation: 12,
-  detail: { code: "unhealthy" },
-  previous: "1".repeat(64),
-  hash: "2".repeat(64),
 };

@@ -3,10 +3,10 @@ import * as z from "zod";
 import { unlessMissing } from "../../effects/errno.ts";
 import { appSchema } from "../../manifests/app.ts";
 import { failureBundleSchema } from "../../manifests/bundle.ts";
+import { eventsDocumentSchema } from "../../manifests/event.ts";
 import {
   appStatusSchema,
   changesDocumentSchema,
-  eventsDocumentSchema,
   healthDocumentSchema,
   logDocumentSchema,
   operationDocumentSchema,

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
 import { canonicalJson } from "../../manifests/document.ts";
-import { EVENT_KINDS, type EventDocument, type EventKind } from "../../manifests/node.ts";
+import { EVENT_KINDS, type EventDocument, type EventKind } from "../../manifests/event.ts";
 import { type Database, json } from "./database.ts";
 
 /** What the first event names as the hash of the one before it. */

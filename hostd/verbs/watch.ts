@@ -1,4 +1,4 @@
-import type { EventDocument } from "../../manifests/node.ts";
+import type { EventDocument } from "../../manifests/event.ts";
 import { writeOutput } from "../../terminal/output.ts";
 import { printable } from "../../terminal/printable.ts";
 import type { Verb } from "../../terminal/verb.ts";

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { TEMPORARY_NAME } from "../../effects/durable.ts";
 import { brokenEvent } from "../../hostd/journal/events.ts";
-import type { AppStatus, EventDocument, OperationDocument } from "../../manifests/node.ts";
+import type { EventDocument } from "../../manifests/event.ts";
+import type { AppStatus, OperationDocument } from "../../manifests/node.ts";
 import { eventually, type Rig } from "./rig.ts";
 
 const HALF_MADE = /^\.(?:making-|live$)/;

@@ -9,7 +9,7 @@ import { expect, test } from "vitest";
 import { limitCallers } from "../../../hostd/api/callers.ts";
 import { openClient } from "../../../hostd/client.ts";
 import { brokenEvent } from "../../../hostd/journal/events.ts";
-import { eventsDocumentSchema } from "../../../manifests/node.ts";
+import { eventsDocumentSchema } from "../../../manifests/event.ts";
 import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 

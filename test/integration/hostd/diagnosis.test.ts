@@ -4,7 +4,7 @@ import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parseCollect } from "../../../manifests/collect.ts";
-import { parseEvent } from "../../../manifests/node.ts";
+import { parseEvent } from "../../../manifests/event.ts";
 import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 

@@ -1,7 +1,8 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { DocumentError } from "../../../manifests/document.ts";
-import { eventExample, operationExample, parseEvent, parseOperation, parseStatus } from "../../../manifests/node.ts";
+import { eventExample, parseEvent } from "../../../manifests/event.ts";
+import { operationExample, parseOperation, parseStatus } from "../../../manifests/node.ts";
 
 test("the examples pass their own parsers unchanged", () => {
   expect(parseOperation(operationExample)).toEqual(operationExample);
