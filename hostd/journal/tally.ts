@@ -2,6 +2,7 @@ import * as z from "zod";
 import { OPERATION_KINDS, OPERATION_STATES } from "../../manifests/node.ts";
 import { lockOf, STEPS, type StepName } from "../states.ts";
 import type { Database } from "./database.ts";
+import { UNFINISHED } from "./operations.ts";
 
 const outcome = z.object({
   app: z.string(),
@@ -27,6 +28,8 @@ export interface Tally {
   lastUpdate(app: string): number | undefined;
   /** The last operation that started an app which is a job, among the newest that may. */
   lastRun(app: string): number | undefined;
+  /** The same, of those that ended. */
+  lastEndedRun(app: string): number | undefined;
   /** Seconds from the first to the last step of the last staging that was completed. */
   stageSeconds(app: string): number | undefined;
 }
@@ -34,6 +37,13 @@ export interface Tally {
 export function openTally(database: Database): Tally {
   const staging = (Object.keys(STEPS) as StepName[]).filter((step) => lockOf(step) === "stage");
   const names = staging.map((step) => `'${step}'`).join(", ");
+  const lastRun = (app: string, which: string) =>
+    database.one(
+      id,
+      `SELECT id FROM (SELECT * FROM operations WHERE app = ? AND kind IN ('activate', 'deploy', 'run') ORDER BY id DESC LIMIT ?)
+       WHERE json_extract(plan, '$.run') IS NOT NULL AND ${which} ORDER BY id DESC LIMIT 1`,
+      [app, PLANS_READ],
+    )?.id;
   return {
     outcomes: () =>
       database.all(
@@ -46,13 +56,8 @@ export function openTally(database: Database): Tally {
         "SELECT id FROM operations WHERE app = ? AND kind IN ('activate', 'deploy', 'rollback', 'configure', 'reload', 'upgrade', 'deploy-host', 'configure-host') ORDER BY id DESC LIMIT 1",
         [app],
       )?.id,
-    lastRun: (app) =>
-      database.one(
-        id,
-        `SELECT id FROM (SELECT id, plan FROM operations WHERE app = ? AND kind IN ('activate', 'deploy', 'run') ORDER BY id DESC LIMIT ?)
-         WHERE json_extract(plan, '$.run') IS NOT NULL ORDER BY id DESC LIMIT 1`,
-        [app, PLANS_READ],
-      )?.id,
+    lastRun: (app) => lastRun(app, "true"),
+    lastEndedRun: (app) => lastRun(app, `NOT ${UNFINISHED}`),
     stageSeconds(app) {
       const last = database.one(
         id,

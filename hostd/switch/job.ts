@@ -54,7 +54,7 @@ export async function awaitJob(context: Context): Promise<string> {
   const { job } = launchable(engine, app, switchOf(context).to).app;
   if (!RUNS.has(context.kind) || job === undefined) return "a job: not run";
   engine.board.clear(app);
-  engine.board.setHealth(app, "judging");
+  engine.board.setHealth(app, context.kind === "run" ? healthOfJob(engine, app) : "judging");
   if (context.plan.run?.ended === undefined) {
     const run = await untilEnded(context, job.timeout);
     engine.journal.transaction(() => context.savePlan({ run }));
@@ -139,7 +139,8 @@ export function lastRunOf({ journal }: Engine, app: string): AppStatus["lastRun"
   return { ...run, operation: number, generation: plan.to, version: plan.version, state };
 }
 
-/** A job is well unless its last run failed: until one succeeds, whatever was changed since. */
-export function healthOfJob(engine: Engine, app: string): "healthy" | "unhealthy" {
-  return lastRunOf(engine, app)?.state === "failed" ? "unhealthy" : "healthy";
+/** A job is well unless the last of its runs that ended failed: until one succeeds, whatever was changed since. */
+export function healthOfJob({ journal }: Engine, app: string): "healthy" | "unhealthy" {
+  const id = journal.tally.lastEndedRun(app);
+  return id !== undefined && journal.operations.get(id)?.state === "failed" ? "unhealthy" : "healthy";
 }

@@ -2,8 +2,8 @@ import { Failure, toFailureDocument } from "../../manifests/failure.ts";
 import type { HealthDocument, HealthVerdict } from "../../manifests/node.ts";
 import { table } from "../../terminal/table.ts";
 import type { Verb } from "../../terminal/verb.ts";
-import { howRunEnded } from "../exit.ts";
 import { clientOf, SOCKET_OPTION } from "./answer.ts";
+import { howRunStands } from "./show.ts";
 
 export const verb: Verb = {
   name: "health",
@@ -35,7 +35,7 @@ function show({ verdict, problems, apps }: HealthDocument): string {
   const head = [apps.length === 0 ? `${verdict}: no apps` : verdict, ...problems].join("\n");
   if (apps.length === 0) return head;
   const rows = apps.flatMap(({ app, health, checks, hostChecks, hold, lastRun }) => [
-    [app, health, hold ?? (lastRun === undefined ? "" : `last run: ${howRunEnded(lastRun)}`)],
+    [app, health, hold ?? (lastRun === undefined ? "" : `last run: ${howRunStands(lastRun)}`)],
     ...checks.map(({ check, ok, detail }) => [`  ${check}`, ok ? "ok" : "bad", detail]),
     ...hostChecks.map(({ check, outcome, detail }) => [`  ${check}`, outcome, detail]),
   ]);

@@ -133,10 +133,14 @@ function describeCurrent(app: AppStatus): string {
 
 function lastRunLines({ lastRun }: AppStatus): string[] {
   if (lastRun === undefined) return [];
-  const { operation, version, state, ended, started } = lastRun;
-  const how = state === "running" ? `under way since ${when(started)}` : howRunEnded(lastRun);
+  const { operation, version, ended } = lastRun;
   const at = ended === undefined ? "" : `, ${when(ended)}`;
-  return [line(2, `last run: ${how}${at} (${version}, operation ${operation})`)];
+  return [line(2, `last run: ${howRunStands(lastRun)}${at} (${version}, operation ${operation})`)];
+}
+
+/** How the last run of a job ended; of one under way, since when. */
+export function howRunStands(run: NonNullable<AppStatus["lastRun"]>): string {
+  return run.state === "running" ? `under way since ${when(run.started)}` : howRunEnded(run);
 }
 
 /** What was asked for, where that is not what runs. */

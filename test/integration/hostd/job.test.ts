@@ -92,6 +92,22 @@ describeWith(NEEDS, "a job", () => {
       expect(runs(rig)).toEqual(["began 1", "ended 1"]);
     }));
 
+  test("that is run again leaves the node as its last run left it, until this one has ended", () =>
+    withRig(async (rig) => {
+      await deployJob(rig, 1, { seconds: 2, exit: 0 });
+      const again = await rig.client.begin("shop", "run", {});
+      await eventually(
+        async () => runs(rig),
+        (lines) => lines.filter((line) => line === "began 1").length === 2,
+      );
+      const { verdict, apps } = await rig.client.health();
+      expect({ verdict, apps }).toMatchObject({
+        verdict: "green",
+        apps: [{ health: "healthy", lastRun: { operation: again.id, state: "running" } }],
+      });
+      expect(await rig.client.wait(again, () => {}, AbortSignal.timeout(60_000))).toMatchObject({ state: "done" });
+    }));
+
   test("that a reboot interrupts is told as interrupted and not run again; nobody is at fault", () =>
     withRig(async (rig) => {
       await rig.publish({ version: versionOf(rig, 1), job: { seconds: 20, exit: 0 } });

@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
 import type { Engine } from "../../../../hostd/engine.ts";
 import { type Journal, openJournal } from "../../../../hostd/journal/journal.ts";
-import { lastRunOf } from "../../../../hostd/switch/job.ts";
+import { healthOfJob, lastRunOf } from "../../../../hostd/switch/job.ts";
 import { APP_LABEL } from "../../../../manifests/app.ts";
 import type { Digest } from "../../../../manifests/digest.ts";
 import type { OperationKind } from "../../../../manifests/node.ts";
@@ -53,6 +53,16 @@ test("the last run of a job is found behind what was done since", () => {
   for (let time = 0; time < 200; time++) ran(journal, "prune", {});
   ran(journal, "activate", {});
   expect(lastRunOf(engine, "shop")).toMatchObject({ operation, generation: 1, exitCode: 0 });
+});
+
+test("a job is as well as the last of its runs that ended, whatever runs now", () => {
+  const { journal, engine } = staged({ job: { timeout: 1_000 } });
+  expect(healthOfJob(engine, "shop")).toBe("healthy");
+  const failed = began(journal, "run", RUN);
+  const reason = { outcome: "failed", code: "job-failed", message: "exit code 3" } as const;
+  journal.operations.fail(failed, { reason, reverted: true });
+  began(journal, "run", RUN);
+  expect(healthOfJob(engine, "shop")).toBe("unhealthy");
 });
 
 test("where no version here is a job, the history is not searched for runs", () => {
