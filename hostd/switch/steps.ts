@@ -325,6 +325,7 @@ export async function sound(context: Context): Promise<void> {
   const { slot, app: declared } = launchable(engine, app, to);
   await realFiles(engine, app, declared.config, engine.journal.generations.config(app, config));
   await engine.node.checkLauncher();
+  if (declared.data.length > 0) await hasData(engine, app);
   await mountSlot(engine, app, slot.image);
 }
 

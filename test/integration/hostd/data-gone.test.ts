@@ -38,20 +38,23 @@ describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "an app who
       expect(await rig.records()).toEqual(["0 by 1.0.0"]);
     }));
 
-  test("costs no snapshot: the next one is refused before room is made for it", () =>
+  test("costs no snapshot and no app that runs: what needs the data is refused before anything is touched", () =>
     withRig(async (rig) => {
       await rig.start({ options: ["--snapshots", "2"] });
       for (const version of ["1.0.0", "1.1.0", "1.2.0"]) {
         await rig.publish({ version });
         expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
       }
-      const before = (await rig.client.app("shop")).snapshots;
+      const { snapshots: before, process } = await rig.client.app("shop");
       const [data, elsewhere] = [join(rig.state, "data/shop"), join(rig.directory, "elsewhere")];
       renameSync(data, elsewhere);
       const refused = await rig.operate("snapshot");
       expect(refused).toMatchObject({ state: "failed", reason: { code: "data-gone" } });
       expect(refused.reason?.message).toMatch(/live: expected the data that generation 3 had, found none$/);
-      expect((await rig.client.app("shop")).snapshots).toEqual(before);
+      expect(await rig.operate("restart")).toMatchObject({ state: "failed", reason: { code: "data-gone" } });
+      const app = await rig.client.app("shop");
+      expect(app).toMatchObject({ snapshots: before, process });
+      expect(app).not.toHaveProperty("hold");
       renameSync(elsewhere, data);
       expect(await rig.operate("snapshot")).toMatchObject({ state: "done" });
     }));
