@@ -20,6 +20,7 @@ export async function quiet(context: Context): Promise<string> {
       await runHook(context, from, "quiesce", "hook-failed");
       return "quiesced";
     } catch (error) {
+      context.signal.throwIfAborted();
       context.note(`stopped the app for the snapshot: ${toFailureDocument(error).message}`);
       await resume(context, from);
     }
@@ -53,6 +54,7 @@ async function resume(context: Context, from: number): Promise<boolean> {
     await runHook(context, from, "resume", "hook-failed");
     return true;
   } catch (error) {
+    context.signal.throwIfAborted();
     context.note(toFailureDocument(error).message);
     return false;
   }

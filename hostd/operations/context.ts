@@ -17,8 +17,8 @@ export interface Context {
   readonly id: number;
   readonly app: string;
   readonly kind: OperationRow["kind"];
-  /** Aborted when hostd ends or somebody aborts the operation. */
-  readonly signal: AbortSignal;
+  /** Aborted when hostd ends or somebody aborts the operation; on the way back, which nobody aborts, when hostd ends. */
+  signal: AbortSignal;
   plan: Plan;
   /** Measures how long the app took no connection; it does not outlive hostd. */
   gap: GapMeter | undefined;

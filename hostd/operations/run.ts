@@ -148,6 +148,7 @@ async function goBack(context: Context, reason: FailureDocument): Promise<void> 
   const { journal, log, closing } = context.engine;
   context.passing = false;
   context.failure = reason.code;
+  context.signal = closing;
   if (mustGiveUp(context)) return await giveUp(context, reason, `hostd ended ${MOST_RETURNS} times while it tried`);
   if (begunSteps(context).length === 0) {
     await insist(context, () => journal.operations.fail(context.id, { reason, reverted: false }));

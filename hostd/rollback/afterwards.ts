@@ -26,9 +26,9 @@ async function judgeOld(context: Context): Promise<void> {
   const startsNothing = context.kind === "reload" || isJob(engine, app, from);
   const hooks = startsNothing ? (["reverted"] as const) : (["ready", "reverted"] as const);
   for (const hook of hooks) {
-    await runHook(context, from, hook, "hook-failed").catch((error) =>
-      context.note(`after the revert: ${toFailureDocument(error).message}`),
-    );
+    await runHook(context, from, hook, "hook-failed").catch((error) => {
+      if (!engine.closing.aborted) context.note(`after the revert: ${toFailureDocument(error).message}`);
+    });
   }
   if (isJob(engine, app, from)) return;
   const verdict = await judgeGeneration(engine, {

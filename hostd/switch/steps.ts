@@ -141,7 +141,7 @@ export async function drain(context: Context): Promise<void> {
   try {
     await runHook(context, from, "drain", "drain-failed");
   } catch (error) {
-    if (!goesBack(context) && !context.wasSick) throw error;
+    if ((!goesBack(context) && !context.wasSick) || context.signal.aborted) throw error;
     context.note(`left without a drain: ${toFailureDocument(error).message}`);
   }
 }

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { encodeFields } from "./holder-protocol.ts";
 import { type Program, specFields } from "./launch.ts";
 import type { HookResult } from "./node.ts";
+import { killGroup } from "./proc.ts";
 
 const OUTPUT_LIMIT = 16 * 1024;
 
@@ -10,13 +11,15 @@ const CLEAN_ENVIRONMENT = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr
 
 /**
  * Runs a command line that ends in enter.pl (launchCommand or besideCommand, without sockets) to its end, or to
- * SIGKILL after `timeoutMs`. A program that cannot be run gives exit code 127 and the reason as output.
+ * SIGKILL after `timeoutMs` or when the signal is aborted. A program that cannot be run gives exit code 127 and the
+ * reason as output.
  */
 export async function runEntered(
   command: readonly string[],
   program: Program,
   user: number,
   timeoutMs: number,
+  signal?: AbortSignal,
 ): Promise<HookResult> {
   const [executable = "", ...args] = command;
   const spec = encodeFields(specFields(program, user, 0));
@@ -39,10 +42,13 @@ export async function runEntered(
   }
 
   let timedOut = false;
+  const kill = () => killGroup(child.pid);
   const timer = setTimeout(() => {
     timedOut = true;
-    if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+    kill();
   }, timeoutMs);
+  signal?.addEventListener("abort", kill);
+  if (signal?.aborted) kill();
   try {
     const exitCode = await new Promise<number>((resolve, reject) => {
       child.once("error", reject);
@@ -51,5 +57,6 @@ export async function runEntered(
     return { exitCode, output: `${output}${told.replace(/^entered\n/, "")}`, timedOut };
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener("abort", kill);
   }
 }

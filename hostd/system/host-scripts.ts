@@ -3,6 +3,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { hasErrno, unlessMissing } from "../../effects/errno.ts";
 import type { HostCheck, HostScriptKind } from "../../manifests/node.ts";
+import { killGroup } from "./proc.ts";
 
 const OUTPUT_LIMIT = 16 * 1024;
 const DETAIL_LIMIT = 300;
@@ -131,13 +132,4 @@ function lingering(child: ReturnType<typeof spawn>): Promise<void> {
       resolve();
     });
   });
-}
-
-function killGroup(pid: number | undefined): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch (error) {
-    if (!hasErrno(error, "ESRCH")) throw error;
-  }
 }

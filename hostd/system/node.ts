@@ -90,6 +90,11 @@ export interface Exit {
   at: string;
 }
 
+export interface HookSpec extends StartSpec {
+  timeoutMs: number;
+  signal?: AbortSignal;
+}
+
 export interface HookResult {
   exitCode: number;
   /** The last 16 KiB of both streams. */
@@ -186,8 +191,8 @@ export interface NodeSystem {
   limitsInForce(app: string, generation: number): Promise<Limits>;
   /** Kills what still runs, closes the sockets, ends the holder, forgets its records. */
   removeHolder(app: string): Promise<void>;
-  /** Runs to its end in the image's sandbox, without sockets. It dies with hostd. */
-  runHook(spec: StartSpec & { timeoutMs: number }): Promise<HookResult>;
+  /** Runs to its end in the image's sandbox, without sockets. It dies with hostd, and at once when its signal is aborted. */
+  runHook(spec: HookSpec): Promise<HookResult>;
   /** The last 64 KiB; of the newest generation unless one is named. Empty where there is none. */
   logs(app: string, generation?: number): Promise<string>;
 

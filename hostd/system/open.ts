@@ -47,7 +47,7 @@ export async function openNode(options: NodeOptions): Promise<NodeSystem> {
       const living = (await apps.running(app)).find((one) => one.generation === generation && one.exited === undefined);
       if (living !== undefined && living.pid > 0) sendSignal(living.pid, signal);
     },
-    runHook: async (spec) => runHook(paths, spec, await userOf(spec.app), spec.timeoutMs),
+    runHook: async (spec) => runHook(paths, spec, await userOf(spec.app)),
     async check(health, { app, generation, probe }) {
       const running = (await apps.running(app)).find((one) => one.generation === generation);
       return checkHealth(health, running, await userOf(app), probe);

@@ -30,6 +30,11 @@ export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
+/** SIGKILL to a program that was started as the head of a process group, and to all of that; one that is gone has no need of it. */
+export function killGroup(leader: number | undefined): void {
+  if (leader !== undefined) sendSignal(-leader, "SIGKILL");
+}
+
 /** Start time (field 22) from /proc/PID/stat; undefined for a zombie. The name may hold spaces and brackets. */
 export function parseStat(text: string): { start: number } | undefined {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -112,6 +113,55 @@ describeWith(NEEDS, "the hooks of a switch", () => {
       expect(failed).toMatchObject({ state: "failed", reverted: true, reason: { code: "hook-failed" } });
       expect(failed.notes).toContain("quarantined 1.0.0");
       expect(await rig.get("/version")).toBe("1.3.0");
+    }));
+});
+
+describeWith(NEEDS, "a hook that runs", () => {
+  test("is killed by an abort and by hostd's end: what was begun is undone, and RESUME runs to its own end", () =>
+    withRig(async (rig) => {
+      const waits = `echo begun >>${DATA}/hooks; read word <${DATA}/fifo; echo ended >>${DATA}/hooks`; // nobody writes
+      const long = { ...hook(waits), timeout: 400_000 };
+      await live(rig, { version: "1.0.0", hooks: { quiesce: long, resume: hook(`echo resumed >>${DATA}/hooks`) } });
+      spawnSync("mkfifo", ["-m", "666", join(rig.state, "data/shop/live/fifo")]);
+      const { process: before } = await rig.client.app("shop");
+      const begin = async (verb: string) => {
+        const operation = await rig.client.begin("shop", verb, {});
+        await eventually(
+          async () => log(rig),
+          (lines) => lines.at(-1) === "begun",
+        );
+        return operation;
+      };
+      const snapshot = await begin("snapshot");
+      await rig.client.abort(snapshot.id);
+      expect(await rig.client.wait(snapshot, () => {}, AbortSignal.timeout(60_000))).toMatchObject({
+        state: "failed",
+        reverted: true,
+        reason: { code: "aborted" },
+      });
+      expect(log(rig)).toEqual(["begun", "resumed"]);
+      expect((await rig.client.app("shop")).process).toEqual(before);
+
+      await rig.publish({ version: "1.1.0", hooks: { migrate: long } });
+      const aborted = await begin("deploy");
+      await rig.client.abort(aborted.id);
+      expect(await rig.client.wait(aborted, () => {}, AbortSignal.timeout(60_000))).toMatchObject({
+        state: "failed",
+        reverted: true,
+        reason: { code: "aborted" },
+        afterwards: { healthy: true },
+      });
+      expect(log(rig)).toEqual(["begun", "resumed"]);
+      const { id } = await begin("activate");
+      await rig.stop();
+      await rig.start();
+      const ended = await eventually(
+        () => rig.client.operation(id),
+        ({ finished }) => finished !== undefined,
+      );
+      expect(ended).toMatchObject({ state: "failed", reverted: true, reason: { code: "interrupted" } });
+      expect(log(rig)).toEqual(["begun", "resumed"]);
+      expect(await rig.get("/version")).toBe("1.0.0");
     }));
 });
 
