@@ -4,16 +4,16 @@ import type { Engine } from "../engine.ts";
 import { launchable } from "../operations/context.ts";
 import { processNumber } from "./process.ts";
 
-/** What an image declares against what the kernel holds its living process to; nothing where it declares none. */
+/** What an image declares against what the kernel holds its living process to; nothing where it declares none, or none lives. */
 export async function limitsOf(engine: Engine, app: string, number: number): Promise<LimitDocument[]> {
   const declared = launchable(engine, app, number).app.limits;
-  return declared === undefined
-    ? []
-    : compareLimits(declared, await engine.node.limitsInForce(app, await processNumber(engine, app, number)));
+  if (declared === undefined) return [];
+  return compareLimits(declared, await engine.node.limitsInForce(app, await processNumber(engine, app, number)));
 }
 
-/** A limit is held where what is in force is no more than what was declared. */
-export function compareLimits(declared: Limits, inForce: Limits): LimitDocument[] {
+/** A limit is held where what is in force is no more than what was declared; of what has ended, nothing can be said. */
+export function compareLimits(declared: Limits, inForce: Limits | undefined): LimitDocument[] {
+  if (inForce === undefined) return [];
   const names = Object.keys(declared) as (keyof Limits)[];
   return names.flatMap((limit) => {
     const [wanted, found] = [declared[limit], inForce[limit]];

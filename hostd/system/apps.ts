@@ -40,7 +40,7 @@ export function openApps(
     },
     async limitsInForce(app, generation) {
       const alive = (await recordsOf(paths, app)).find((one) => one.generation === generation && !one.exited);
-      return alive === undefined ? {} : limitsInForce(alive.pid, SANDBOX_TASKS);
+      return alive === undefined ? undefined : limitsInForce(alive.pid, SANDBOX_TASKS);
     },
     logs: (app, generation) => readLog(paths, app, generation),
   };

@@ -4,15 +4,16 @@ import { hasErrno } from "../../effects/errno.ts";
 import type { Limits } from "../../manifests/app.ts";
 import { type Controller, placeOf } from "./cgroups.ts";
 import { type MountEntry, readMounts } from "./mountinfo.ts";
+import { parseStat } from "./proc.ts";
 
 /** More bytes than any machine has mean that cgroup version 1 limits nothing. */
 const NO_BYTES = 2 ** 60;
 
 /**
  * What the kernel really holds a living process to, by its cgroups and its resource limits; nothing stands for what is
- * not limited. `ours`: tasks of the sandbox that count with the app's.
+ * not limited. Undefined for a process that has ended. `ours`: tasks of the sandbox that count with the app's.
  */
-export async function limitsInForce(pid: number, ours: number): Promise<Limits> {
+export async function limitsInForce(pid: number, ours: number): Promise<Limits | undefined> {
   try {
     const cgroup = await readFile(`/proc/${pid}/cgroup`, "utf8");
     const mounts = await readMounts();
@@ -22,6 +23,7 @@ export async function limitsInForce(pid: number, ours: number): Promise<Limits> 
       await readLimit("pids", cgroup, mounts, readTasks),
     ];
     const files = parseOpenFiles(await readFile(`/proc/${pid}/limits`, "utf8"));
+    if (parseStat(await readFile(`/proc/${pid}/stat`, "utf8")) === undefined) return undefined; // a zombie is in no cgroup
     return {
       ...(memory === undefined ? {} : { memory }),
       ...(cpu === undefined ? {} : { cpu }),
@@ -29,7 +31,7 @@ export async function limitsInForce(pid: number, ours: number): Promise<Limits> 
       ...(files === undefined ? {} : { files }),
     };
   } catch (error) {
-    if (hasErrno(error, "ENOENT", "ESRCH")) return {}; // it ended while we looked
+    if (hasErrno(error, "ENOENT", "ESRCH")) return undefined; // it ended while we looked
     throw error;
   }
 }

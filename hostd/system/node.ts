@@ -187,8 +187,11 @@ export interface NodeSystem {
   stop(app: string, generation: number, timeoutMs: number): Promise<void>;
   /** Every generation that lives, and the last ones that ended since the node booted, newest last; true after hostd's and after the holder's death. */
   running(app: string): Promise<Running[]>;
-  /** What the kernel really holds the living process of a generation to; nothing for what it does not limit. */
-  limitsInForce(app: string, generation: number): Promise<Limits>;
+  /**
+   * What the kernel really holds the living process of a generation to; nothing for what it does not limit. Undefined
+   * where none lives.
+   */
+  limitsInForce(app: string, generation: number): Promise<Limits | undefined>;
   /** Kills what still runs, closes the sockets, ends the holder, forgets its records. */
   removeHolder(app: string): Promise<void>;
   /** Runs to its end in the image's sandbox, without sockets. It dies with hostd, and at once when its signal is aborted. */

@@ -45,7 +45,7 @@ export function openSystemdApps(
     running: (app) => recordsOf(paths, namesOf(app), app),
     async limitsInForce(app, generation) {
       const running = await recordOf(paths, namesOf(app), app, generation);
-      return running === undefined || running.exited ? {} : limitsInForce(running.pid, UNIT_TASKS);
+      return running === undefined || running.exited ? undefined : limitsInForce(running.pid, UNIT_TASKS);
     },
     async removeHolder(app) {
       const names = namesOf(app);

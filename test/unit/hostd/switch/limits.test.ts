@@ -16,3 +16,8 @@ test("compareLimits: held is what is in force at most; what is not there is not 
     "limit tasks=10 is not held on this node: 20 is in force",
   ]);
 });
+
+test("compareLimits: of a process that has ended no limit is said to be missing", () => {
+  expect(compareLimits({ memory: 8_388_608, files: 32 }, undefined)).toEqual([]);
+  expect(compareLimits({ files: 32 }, {})).toEqual([{ limit: "files", declared: 32, held: false }]);
+});
