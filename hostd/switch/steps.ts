@@ -151,17 +151,23 @@ export async function stop(context: Context): Promise<void> {
   const { from, hold, beside } = switchOf(context);
   engine.watch.leave(app);
   if (from === undefined) return;
-  const { app: old, slot } = launchable(engine, app, from);
+  const { app: old } = launchable(engine, app, from);
   const door = hold === undefined ? doorOf(old) : undefined;
   if (door !== undefined && context.gap === undefined) {
     context.gap = await openGapMeter(door, engine.clock, engine.closing);
   }
-  const begun = engine.clock.now();
-  await stopGeneration(engine, app, from);
-  if (engine.clock.now() - begun >= old.stopTimeout) {
-    context.note(`${slot.version} did not end within ${old.stopTimeout} ms of SIGTERM: it was killed`);
-  }
+  await endGeneration(context, from);
   if (hold === undefined && beside === undefined) engine.board.clear(app); // what was seen of it is not so any more
+}
+
+/** Stops a generation; that it had to be killed is told. */
+async function endGeneration(context: Context, number: number): Promise<void> {
+  const { engine, app } = context;
+  const { app: declared, slot } = launchable(engine, app, number);
+  const begun = engine.clock.now();
+  await stopGeneration(engine, app, number);
+  if (engine.clock.now() - begun < declared.stopTimeout) return;
+  context.note(`${slot.version} did not end within ${declared.stopTimeout} ms of SIGTERM: it was killed`);
 }
 
 /** Tells the gap once somebody is there again, the new version or the old one. */
@@ -335,7 +341,7 @@ export async function bounce(context: Context): Promise<void> {
   const { to } = switchOf(context);
   engine.watch.leave(app);
   const running = await runningOf(engine, app, to);
-  if (running !== undefined) await stopGeneration(engine, app, to);
+  if (running !== undefined) await endGeneration(context, to);
   engine.board.clear(app);
   await startGeneration(engine, app, to);
 }
@@ -350,7 +356,7 @@ export async function endBounce(context: Context): Promise<void> {
 export async function halt(context: Context): Promise<void> {
   const { engine, app } = context;
   const { to } = switchOf(context);
-  await stopGeneration(engine, app, to);
+  await endGeneration(context, to);
   const failure = engine.journal.operations.get(context.id)?.reason?.message;
   const reason = failure === undefined ? whyHalted(context) : `sick after a restart: ${failure}`;
   engine.watch.leave(app);
