@@ -7,6 +7,7 @@ import { unrepaired } from "../../manifests/care.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import type { Release } from "../../manifests/release.ts";
 import type { Progress } from "../../terminal/progress.ts";
+import { bytes } from "../../terminal/table.ts";
 import { FleetError } from "../error.ts";
 import { contentsOf, type RepositoryFile } from "./contents.ts";
 import {
@@ -123,12 +124,12 @@ async function sendAll(
   const started = Date.now();
   let sent = 0;
   for (const [index, file] of missing.entries()) {
-    const text = `send ${product}: ${sent} of ${total} bytes`;
+    const text = `send ${product}: ${bytes(sent)} of ${bytes(total)}`;
     progress({ id: "push", state: "started", text, fraction: total === 0 ? 1 : sent / total });
     await session.sftp(sendBatch(file, repository, remote, present));
     sent += sizes[index] ?? 0;
   }
-  progress({ id: "push", state: "done", text: `send ${product}: ${total} bytes`, took: Date.now() - started });
+  progress({ id: "push", state: "done", text: `send ${product}: ${bytes(total)}`, took: Date.now() - started });
   return sent;
 }
 

@@ -4,8 +4,10 @@ import { run } from "../../effects/process.ts";
 import { parseTime } from "../../manifests/duration.ts";
 import type { Inventory, Node } from "../../manifests/inventory.ts";
 import type { Action, Rollout, RolloutNode } from "../../manifests/rollout.ts";
+import type { ProgressEvent } from "../../terminal/progress.ts";
 import { eachOf, problemOf } from "../nodes/ask.ts";
 import { afterAction, fail, isOver, nextStep, toRevert, type Work, withNode, withNote } from "./next.ts";
+import { headline } from "./show.ts";
 import { type Decision, decisionOf, saveRollout } from "./store.ts";
 import { mail, post } from "./tell.ts";
 import { faultOf, prepareNode, revertNode, switchNode, type Worker } from "./work.ts";
@@ -25,7 +27,7 @@ const PROGRAM_LIMIT = 600_000;
  * was begun on nodes goes on there, and another call takes it up again. Its record is on disk before each step.
  */
 export async function runRollout(begun: Rollout, options: RunOptions): Promise<Rollout> {
-  const { directory, signal } = options;
+  const { directory, progress, signal } = options;
   const now = () => new Date().toISOString();
   let rollout = begun;
   let saving = Promise.resolve();
@@ -131,13 +133,16 @@ export async function runRollout(begun: Rollout, options: RunOptions): Promise<R
     return faults.length === 0 ? undefined : `wave ${rollout.at.wave + 1}: ${faults.join("; ")}`;
   }
 
+  const showing = (state: ProgressEvent["state"]) => progress({ id: "rollout", state, text: headline(rollout) });
   while (!signal.aborted) {
     await heedRejection();
     const step = nextStep(rollout, now());
     if (step === undefined) break;
+    showing("started");
     if ("become" in step) await update(() => step.become);
     else await perform(step.work);
   }
+  if (rollout.state !== "running") showing(rollout.state);
   return rollout;
 }
 
