@@ -18,6 +18,8 @@ export interface Program {
   options?: readonly OptionSpec[];
 }
 
+/** Words that ask for help, in place of a verb or of the rest of one. */
+const HELP: ReadonlySet<string> = new Set(["--help", "-h", "help"]);
 const INTERRUPTS = ["SIGINT", "SIGTERM"] as const;
 
 /** Runs one command line to its exit code. Answers go to standard output, everything else to standard error. */
@@ -96,9 +98,9 @@ async function withoutVerb(program: Program, argv: readonly string[]): Promise<n
     return EXIT_CODES.ok;
   }
   const group = Object.keys(program.verbs).filter((name) => name.split(" ")[0] === word);
-  const asksForHelp = word === undefined || word === "--help" || word === "-h" || word === "help";
+  const asksForHelp = word === undefined || HELP.has(word);
   if (!asksForHelp && group.length === 0) throw unknownVerb(program.name, Object.keys(program.verbs), word);
-  if (!asksForHelp && second !== undefined && !second.startsWith("-")) {
+  if (!asksForHelp && second !== undefined && !second.startsWith("-") && !HELP.has(second)) {
     throw unknownVerb(
       `${program.name} ${word}`,
       group.map((name) => name.slice(word.length + 1)),
@@ -110,7 +112,7 @@ async function withoutVerb(program: Program, argv: readonly string[]): Promise<n
   const width = Math.max(...shown.map((name) => name.length));
   const list = lines.map(([name = "", summary]) => `  ${name.padEnd(width)}  ${summary}`).join("\n");
   process.stdout.write(`${program.name}: ${program.summary}\n\n${list}\n\n${program.name} VERB --help tells more.\n`);
-  return asksForHelp ? EXIT_CODES.ok : EXIT_CODES.usage;
+  return asksForHelp || (second !== undefined && HELP.has(second)) ? EXIT_CODES.ok : EXIT_CODES.usage;
 }
 
 function unknownVerb(program: string, verbs: readonly string[], word: string): Failure {

@@ -124,6 +124,15 @@ test("runProgram: help is the answer, and ends well", async () => {
   expect(stderr).toBe("");
 });
 
+test.each([["--help"], ["-h"], ["help"]])(
+  "runProgram: the verbs of a group that were asked for by %s are the answer; of the group alone, a usage error",
+  async (word) => {
+    const asked = await runCaptured("keys", word);
+    expect(asked).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("keys init"), stderr: "" });
+    expect(await runCaptured("keys")).toMatchObject({ exitCode: 2, stdout: asked.stdout });
+  },
+);
+
 test("runProgram: what the system denies says where, and who may do it", async () => {
   const { exitCode, stderr } = await runCaptured("denied", "app");
   expect(exitCode).toBe(1);
