@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
+import { constants } from "node:os";
 import { unlessMissing } from "../../effects/errno.ts";
 import { NodeError } from "./failure.ts";
 
@@ -26,8 +27,8 @@ export function innerPid(status: string): number | undefined {
   return numbers === undefined ? undefined : Number(numbers.at(-1));
 }
 
-/** Runs a command beside a process with this program's own terminal; answers its exit code, none where a signal ended it. */
-export async function openBeside(pid: number, command: readonly string[]): Promise<number | undefined> {
+/** Runs a command beside a process with this program's own terminal; answers its exit code as a shell tells it. */
+export async function openBeside(pid: number, command: readonly string[]): Promise<number> {
   const [program = "", ...args] = await commandFor(pid, command);
   const child = spawn(program, args, { stdio: "inherit" });
   // Ctrl-C is the tool's own: it gets it from the terminal.
@@ -36,7 +37,7 @@ export async function openBeside(pid: number, command: readonly string[]): Promi
   try {
     return await new Promise((resolve, reject) => {
       child.once("error", reject);
-      child.once("exit", (code) => resolve(code ?? undefined));
+      child.once("exit", (code, signal) => resolve(exitCodeOf(code, signal)));
     });
   } finally {
     process.off("SIGINT", ignore);
@@ -55,9 +56,14 @@ export async function captureBeside(pid: number, command: readonly string[]) {
   }
   const exitCode = await new Promise<number>((resolve, reject) => {
     child.once("error", reject);
-    child.once("close", (code) => resolve(code ?? 1));
+    child.once("close", (code, signal) => resolve(exitCodeOf(code, signal)));
   });
   return { exitCode, ...output };
+}
+
+/** Of a program that a signal ended: 128 and the signal's number. */
+function exitCodeOf(code: number | null, signal: NodeJS.Signals | null): number {
+  return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
 }
 
 async function commandFor(pid: number, command: readonly string[]): Promise<string[]> {

@@ -1,4 +1,4 @@
-import { EXIT_CODES, Failure } from "../../manifests/failure.ts";
+import { Failure } from "../../manifests/failure.ts";
 import type { Verb } from "../../terminal/verb.ts";
 import { HostdError } from "../error.ts";
 import { captureBeside, openBeside } from "../system/inspect.ts";
@@ -39,6 +39,6 @@ export const verb: Verb = {
       return { json: { schema: 1, app, pid, command, ...result }, text: "", exitCode: result.exitCode };
     }
     const exitCode = await openBeside(pid, command);
-    return { json: undefined, text: "", streamed: true, exitCode: exitCode ?? EXIT_CODES.failed };
+    return { json: undefined, text: "", streamed: true, exitCode };
   },
 };

@@ -40,6 +40,9 @@ describeWith(NEEDS, "looking at a node from outside", () => {
         stderr: "err\n",
       });
       expect(command(rig, "inspect", "shop", "--", "sh", "-c", "exit 3").status).toBe(3);
+      for (const how of ["--no-json", "--json"]) {
+        expect(command(rig, "inspect", how, "shop", "--", "sh", "-c", "kill -9 $$").status).toBe(137);
+      }
       expect(command(rig, "inspect", "web", "--", "true")).toMatchObject({ status: 2 });
 
       const spy = spawn(hostd, ["inspect", "shop", "--socket", socketOf(rig), "--", "sleep", "60"], {
