@@ -9,10 +9,10 @@ import { operationDocumentSchema } from "../../manifests/node.ts";
 import { verifySnapshot } from "../data/verify.ts";
 import { planPrune } from "../retention/prune.ts";
 import { toOperationDocument, toSnapshots } from "./documents.ts";
-import { asked, nothing, ofApp } from "./parts.ts";
+import { asked, integer, nothing, ofApp } from "./parts.ts";
 import { route } from "./route.ts";
 
-const keep = z.coerce.number().int().min(1).max(1_000);
+const keep = integer(1, 1_000);
 
 /** Looking after what is on the disk. */
 export const CARE_ROUTES = [

@@ -7,7 +7,7 @@ import { NAME } from "../config/tree.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { findSlot, noSuchImage } from "../operations/submit.ts";
-import { asked, empty, image, nothing, ofApp, printable } from "./parts.ts";
+import { asked, empty, image, integer, nothing, ofApp, printable } from "./parts.ts";
 import { route } from "./route.ts";
 
 /** Characters of a secret at most: a key file fits. */
@@ -44,7 +44,7 @@ export const CONFIG_ROUTES = [
     parameters: nothing,
     query: z.strictObject({
       subject: printable(192).optional(),
-      limit: z.coerce.number().int().min(1).max(1_000).default(50),
+      limit: integer(1, 1_000).default(50),
     }),
     body: nothing,
     answer: configHistorySchema,

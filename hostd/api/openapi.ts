@@ -17,7 +17,7 @@ function toOperation(entry: Route): object {
     operationId: operationIdOf(entry),
     summary: entry.summary,
     parameters: [...toParameters(entry.parameters, "path"), ...toParameters(entry.query, "query")],
-    ...(entry.method === "POST" ? { requestBody: { required: true, content: json(entry.body, "input") } } : {}),
+    ...(entry.method === "POST" ? { requestBody: toRequestBody(entry.body) } : {}),
     responses: {
       [entry.status]: { description: "what it answers", content: json(entry.answer, "output", entry.media) },
       default: { $ref: "#/components/responses/failed" },
@@ -25,13 +25,19 @@ function toOperation(entry: Route): object {
   };
 }
 
+/** A body that is left out is an empty object. */
+function toRequestBody(schema: z.ZodType): object {
+  return { required: !schema.safeParse({}).success, content: json(schema, "input") };
+}
+
 function toParameters(schema: z.ZodType, where: "path" | "query"): object[] {
   const { properties = {} } = toJsonSchema(schema, "input") as { properties?: Record<string, object> };
+  const defaults = (schema.safeParse({}).data ?? {}) as Record<string, unknown>; // zod tells none of what it transforms
   return Object.entries(properties).map(([name, property]) => ({
     name,
     in: where,
     required: where === "path",
-    schema: property,
+    schema: name in defaults ? { ...property, default: defaults[name] } : property,
   }));
 }
 

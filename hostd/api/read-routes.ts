@@ -19,10 +19,10 @@ import { bundlePath } from "../rollback/bundle.ts";
 import { LONGEST_WAIT } from "./callers.ts";
 import { toAppStatus, toOperationDocument, toStatus } from "./documents.ts";
 import { readLogOf } from "./logs.ts";
-import { empty, idParameter, nothing, ofApp } from "./parts.ts";
+import { empty, idParameter, integer, nothing, ofApp } from "./parts.ts";
 import { route } from "./route.ts";
 
-const limit = z.coerce.number().int().min(1).max(1_000).default(50);
+const limit = integer(1, 1_000).default(50);
 const reads = { method: "GET", status: 200 } as const;
 
 /** Questions: they take no lock and answer during any operation. */
@@ -51,7 +51,7 @@ export const READ_ROUTES = [
     summary: "The end of an app's log: of what runs, of a generation, or of the newest generation of a version",
     body: nothing,
     query: z.strictObject({
-      generation: z.coerce.number().int().positive().optional(),
+      generation: integer(1).optional(),
       slot: z.string().regex(VERSION, "expected a version or a digest").optional(),
     }),
     answer: logDocumentSchema,
@@ -62,7 +62,7 @@ export const READ_ROUTES = [
     path: "/v1/operations/{id}",
     summary: "One operation; with `wait`, answers when it moved on or after so many milliseconds",
     parameters: idParameter,
-    query: z.strictObject({ wait: z.coerce.number().int().min(0).max(LONGEST_WAIT).default(0) }),
+    query: z.strictObject({ wait: integer(0, LONGEST_WAIT).default(0) }),
     body: nothing,
     answer: operationDocumentSchema,
     async run({ engine, parameters: { id }, query: { wait } }) {
@@ -112,7 +112,7 @@ export const READ_ROUTES = [
     parameters: nothing,
     query: z.strictObject({
       app: appSchema.shape.name.optional(),
-      after: z.coerce.number().int().min(0).optional(),
+      after: integer(0).optional(),
       limit,
     }),
     body: nothing,

@@ -39,6 +39,14 @@ describe("the OpenAPI document", () => {
     expect(ids.every((id) => /^[a-z][\w-]*$/.test(id))).toBe(true);
   });
 
+  test("requires a body only where an empty one would be refused, and tells what an absent query means", () => {
+    const at = (path: string, method: string) => document.paths[path]?.[method];
+    expect(at("/v1/fsck", "post")?.requestBody?.required).toBe(false);
+    expect(at("/v1/release", "post")?.requestBody?.required).toBe(true);
+    const limit = at("/v1/changes", "get")?.parameters.find(({ name }) => name === "limit");
+    expect(limit?.schema).toEqual({ type: "integer", minimum: 1, maximum: 1_000, default: 50 });
+  });
+
   test.each(operations)(
     "%s has the parameters its path names, all required, a summary and its responses",
     (_title, path, method, operation) => {

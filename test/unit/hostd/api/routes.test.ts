@@ -33,6 +33,16 @@ describe("the route table", () => {
     },
   );
 
+  test.each([["0x1"], ["1e0"], ["+5"], [" 5"], ["5.0"], [""], ["9".repeat(17)]])(
+    "takes whole numbers in decimal digits alone, not %j",
+    (word) => {
+      const operation = find("/v1/operations/{id}");
+      expect(operation.parameters.safeParse({ id: word }).success).toBe(false);
+      expect(operation.query.safeParse({ wait: word }).success).toBe(false);
+      expect(operation.parameters.parse({ id: "12" })).toEqual({ id: 12 });
+    },
+  );
+
   test("refuses what it does not know in a body, and keeps what it knows", () => {
     const { body } = find("/v1/apps/{app}/rollback");
     expect(body.safeParse({ to: "3", withData: "before-g3" }).success).toBe(true);
