@@ -56,7 +56,7 @@ export const collectDocumentSchema = z.object({
   health: z.enum(HEALTH_VERDICTS),
   apps: z.array(
     appStatusSchema.extend({
-      /** The last activation, deployment or rollback. */
+      /** The last activation, deployment, rollback or change of config. */
       lastUpdate: updateSchema.optional(),
       /** Seconds that the last completed staging took. */
       stageSeconds: z.number().optional(),

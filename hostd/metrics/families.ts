@@ -154,7 +154,7 @@ function ofOperations({ apps }: CollectDocument, outcomes: readonly OutcomeCount
     ]),
     gauge(
       "hostd_update_success",
-      "1 where the last activation, deployment or rollback was done, 0 where it failed",
+      "1 where the last activation, deployment, rollback or change of config was done, 0 where it failed",
       apps.flatMap(({ app, lastUpdate }) =>
         lastUpdate?.finished === undefined ? [] : [{ labels: { app }, value: lastUpdate.state === "done" ? 1 : 0 }],
       ),
