@@ -3,7 +3,7 @@ import { isHostdUnit, RELOAD_SIGNALS, UNIT_NAME } from "../../../manifests/app.t
 import { nearest } from "../../../terminal/nearest.ts";
 import { type Argument, badValue, type FlagSpecs, flag, missing, onlyWord, readArguments } from "../arguments.ts";
 import type { Draft } from "../draft.ts";
-import { type Problem, quote } from "../problem.ts";
+import { type Problem, type ProblemText, quote } from "../problem.ts";
 import { positionAt } from "../source.ts";
 import { atKeyword, fail, type Instruction } from "../split.ts";
 import { contextPath, imagePath, whole } from "../values.ts";
@@ -70,18 +70,28 @@ function readUnit(instruction: Instruction, at: Argument): string {
   });
 }
 
-/** What a host's file and an app's file cannot have of each other. */
+/** What a host's file and an app's file cannot have of each other, and a file where the app's data is. */
 export function checkConfig({ image, declared }: Draft): Problem[] {
-  const isHost = image.boot !== undefined;
   return image.config.flatMap((file) => {
     const instruction = declared.find(({ firstLine }) => firstLine === file.position.line);
-    const wrong = isHost ? file.reload && "--reload" : file.unit && "--unit";
-    if (instruction === undefined || wrong === undefined) return [];
-    const message = isHost ? "a host has no process that gets a signal" : "--unit is of a host alone";
-    return [
-      atKeyword(instruction, { code: "bad-value", message, expected: isHost ? "--unit=NAME" : "--reload=SIGNAL" }),
-    ];
+    const text = wrongIn(file, image);
+    return instruction === undefined || text === undefined ? [] : [atKeyword(instruction, text)];
   });
+}
+
+function wrongIn(file: Draft["image"]["config"][number], { boot, data }: Draft["image"]): ProblemText | undefined {
+  const around = data.find(({ path }) => file.path.startsWith(`${path}/`));
+  if (around !== undefined) {
+    const message = `${file.path} lies in the app's data: a snapshot would hold it`;
+    return { code: "bad-path", message, expected: `a path outside ${around.path}` };
+  }
+  if (boot !== undefined && file.reload !== undefined) {
+    return { code: "bad-value", message: "a host has no process that gets a signal", expected: "--unit=NAME" };
+  }
+  if (boot === undefined && file.unit !== undefined) {
+    return { code: "bad-value", message: "--unit is of a host alone", expected: "--reload=SIGNAL" };
+  }
+  return undefined;
 }
 
 function reloadSignal(instruction: Instruction, at: Argument | undefined) {

@@ -1377,6 +1377,18 @@ shop.recipe:7:1: DRAIN in a job: a job is never stopped for the next version: th
 4 problems in shop.recipe`,
   ],
   [
+    "a file made from config does not lie in the data",
+    `FROM debian:bookworm
+CONFIG /var/lib/shop/etc/a.conf --template=a.conf
+CONFIG /var/lib/shopping.conf --template=b.conf
+DATA /var/lib/shop
+`,
+    `shop.recipe:2:1: /var/lib/shop/etc/a.conf lies in the app's data: a snapshot would hold it
+  2 | CONFIG /var/lib/shop/etc/a.conf --template=a.conf
+    | ^^^^^^
+  expected a path outside /var/lib/shop`,
+  ],
+  [
     "a unit is of a host alone, and a host gets no signal",
     `FROM debian:bookworm
 CONFIG /etc/a.conf --template=a.conf --unit=a
