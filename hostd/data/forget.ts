@@ -71,9 +71,14 @@ export function leftAlone(engine: Engine, app: string): ReadonlyMap<string, stri
   return new Map([...read, ...protectedOf(engine, app)]);
 }
 
-/** Refuses to forget what is not there, and what is protected unless that is insisted on. */
+/** Refuses to forget what is not there, what is being read (`busy`), and what is protected unless that is insisted on. */
 export function refuseForgetting(engine: Engine, app: string, id: string, force: boolean): void {
   engine.journal.snapshots.require(app, id);
+  if (engine.node.snapshotsBeingRead(app).includes(id)) {
+    throw new HostdError("busy", `snapshot ${id} of ${app}: it is being read`, {
+      hint: "hostd snapshot verify, or the background, reads it: try again after that",
+    });
+  }
   const why = protectedOf(engine, app).get(id);
   if (why === undefined || force) return;
   throw new HostdError("protected", `snapshot ${id} of ${app} is kept: ${why}`, {

@@ -63,6 +63,8 @@ describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "hostd look
           engine.settings.snapshots.count = 2;
           expect(await snapshot()).toMatchObject({ state: "failed", reason: { code: "quota" } });
           expect(listed()).toEqual(["before-g4", "before-g3", "before-g2"]);
+          const forget = () => engine.submit.forget({ app: "shop", by: "test", snapshots: ["before-g3"], force: true });
+          expect(forget).toThrow(expect.objectContaining({ code: "busy", outcome: "busy" }));
         });
 
         setClock(15 * DAY);
