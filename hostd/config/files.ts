@@ -20,7 +20,7 @@ export function shownFiles(
   basis: ConfigBasis,
 ): Rendered[] {
   const secrets = engine.journal.config.secretsAt(app, basis.revision);
-  return renderConfig(files, valuesOf(engine, app, basis), (name) => {
+  return renderConfig(app, files, valuesOf(engine, app, basis), (name) => {
     const mark = secrets.get(name);
     return mark === undefined ? undefined : `(secret ${mark.subject}, revision ${mark.revision})`;
   });
@@ -39,7 +39,7 @@ export async function realFiles(
     const mark = secrets.get(secretName(path) ?? "");
     if (mark !== undefined) known.set(secretName(path) ?? "", await engine.vault.get(mark.subject, mark.digest));
   }
-  return renderConfig(files, valuesOf(engine, app, basis), (name) => known.get(name));
+  return renderConfig(app, files, valuesOf(engine, app, basis), (name) => known.get(name));
 }
 
 /** Files that are others, new or gone. */

@@ -25,7 +25,12 @@ export type SecretOf = (name: string) => string | undefined;
  * An image's config files with the values that hold. Refuses what a template names and no layer has, naming every such
  * place as file:line:column, and what cannot be written as text.
  */
-export function renderConfig(files: readonly ConfigFile[], values: Effective, secretOf: SecretOf): Rendered[] {
+export function renderConfig(
+  app: string,
+  files: readonly ConfigFile[],
+  values: Effective,
+  secretOf: SecretOf,
+): Rendered[] {
   const problems: string[] = [];
   const missing: string[] = [];
   const rendered = files.map((file): Rendered => {
@@ -55,7 +60,7 @@ export function renderConfig(files: readonly ConfigFile[], values: Effective, se
   });
   if (problems.length === 0) return rendered;
   throw new HostdError("config-value", `expected a value for ${problems.join(", ")}`, {
-    hint: hintFor(missing, values),
+    hint: hintFor(app, missing, values),
     details: { missing: problems },
   });
 }
@@ -97,12 +102,18 @@ function fill(piece: Placeholder, values: Effective, secretOf: SecretOf): string
   return found === undefined ? { path, why: "" } : String(found);
 }
 
-function hintFor(missing: readonly string[], values: Effective): string {
-  const [first = ""] = missing;
-  const secret = secretName(first);
-  if (secret !== undefined) return `hostd secret set ${secret} reads it from standard input`;
-  const meant = nearest(first, values.keys());
+function hintFor(app: string, missing: readonly string[], values: Effective): string {
+  const secrets = missing.flatMap((path) => secretName(path) ?? []);
+  const value = missing.find((path) => secretName(path) === undefined);
+  return [
+    ...(value === undefined ? [] : [hintForValue(app, value, values)]),
+    ...secrets.map((name) => `hostd secret set ${name} reads it from standard input`),
+  ].join("; ");
+}
+
+function hintForValue(app: string, path: string, values: Effective): string {
+  const meant = nearest(path, values.keys());
   const other = meant === undefined ? undefined : values.get(meant);
   if (other !== undefined) return `did you mean ${meant}, of ${other.layer} (${other.file}:${other.line})?`;
-  return "put it into the layer of the app, hostd config set app/APP FILE, or declare it with the release, ostler promote --set";
+  return `put ${path} into the layer of the app, hostd config set app/${app} FILE, or declare it with the release, ostler promote --set`;
 }

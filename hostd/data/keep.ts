@@ -57,6 +57,7 @@ export function chooseDue(
 }
 
 export interface RoomInput {
+  app: string;
   /** Newest first. */
   snapshots: readonly SnapshotDocument[];
   kept: ReadonlyMap<string, string>;
@@ -98,9 +99,13 @@ export function refuseFullPool(pool: { name: string; data: number; metadata: num
 }
 
 function lackOf(
-  { snapshots, sizes, cost, wayBack, free, reserve, limits }: RoomInput,
+  { app, snapshots, sizes, cost, wayBack, free, reserve, limits }: RoomInput,
   gone: readonly string[],
 ): HostdError | undefined {
+  const refused = (code: "quota" | "no-space", message: string) =>
+    new HostdError(code, message, {
+      hint: `hostd snapshot list ${app} shows them, hostd snapshot forget ${app} SNAPSHOT makes room`,
+    });
   const left = snapshots.filter(({ id }) => !gone.includes(id));
   const bytes = left.reduce((sum, { id }) => sum + (sizes[id] ?? 0), 0);
   const freed = gone.reduce((sum, id) => sum + (sizes[id] ?? 0), 0);
@@ -117,12 +122,6 @@ function lackOf(
     return refused("no-space", `snapshot: expected ${needed}, got ${free}, and ${freed} in older ones`);
   }
   return undefined;
-}
-
-function refused(code: "quota" | "no-space", message: string): HostdError {
-  return new HostdError(code, message, {
-    hint: "hostd snapshot list APP shows them, hostd snapshot forget makes room",
-  });
 }
 
 function percent(part: number): string {

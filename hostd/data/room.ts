@@ -27,7 +27,7 @@ export async function room(context: Context): Promise<string> {
   const sizes = Object.fromEntries(Object.entries(measured).map(([id, size]) => [id, size.exclusive ?? size.bytes]));
   const kept = leftAlone(engine, app);
   const snapshots = journal.snapshots.list(app);
-  const displaced = chooseDisplaced({ snapshots, kept, sizes, cost, wayBack, free, reserve, limits });
+  const displaced = chooseDisplaced({ app, snapshots, kept, sizes, cost, wayBack, free, reserve, limits });
   await forgetSnapshots(context, displaced);
   if (displaced.length > 0) context.note(`forgot snapshots ${displaced.join(", ")} to make room for the next one`);
   return displaced.length === 0 ? "room for a snapshot" : `forgot ${displaced.join(", ")}`;

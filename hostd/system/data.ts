@@ -194,13 +194,13 @@ async function liveVersion(paths: Paths, app: string): Promise<string | undefine
 
 async function requireLive(paths: Paths, app: string): Promise<Tree> {
   const id = await liveVersion(paths, app);
-  if (id === undefined) throw missing(`${paths.data(app)}/live`, "the app has no data yet");
+  if (id === undefined) throw missing(app, `${paths.data(app)}/live`, "the app has no data yet");
   return { app, kind: "versions", id };
 }
 
 async function requireTree(driver: DataDriver, { app, kind, id }: Tree): Promise<void> {
   if ((await driver.list(app, kind)).includes(id)) return;
-  throw missing(`snapshot ${id} of ${app}`, "no such snapshot");
+  throw missing(app, `snapshot ${id} of ${app}`, "no such snapshot");
 }
 
 /** Each by itself: what cannot be removed hinders neither the others nor whoever asks. */
@@ -256,8 +256,8 @@ async function openDriver(paths: Paths, choice: string | undefined): Promise<Dat
   return directoriesDriver(paths, type === BTRFS_MAGIC ? btrfsDirectories : copyDirectories);
 }
 
-function missing(path: string, why: string): NodeError {
-  return new NodeError("data-missing", `${path}: ${why}`, { hint: "hostd snapshot list APP shows what there is" });
+function missing(app: string, path: string, why: string): NodeError {
+  return new NodeError("data-missing", `${path}: ${why}`, { hint: `hostd snapshot list ${app} shows what there is` });
 }
 
 function inUse(app: string, id: string): NodeError {

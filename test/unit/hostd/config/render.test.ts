@@ -6,13 +6,13 @@ import { pathsIn, renderConfig, unusedIn } from "../../../../hostd/config/render
 const declared = (values: Record<string, string>) => mergeLayers([releaseLayer(values)]);
 const site = (text: string) => mergeLayers([{ layer: "site", file: "site.yaml", tree: readLayer("site.yaml", text) }]);
 const noSecrets = () => undefined;
-const render = (template: string, values: Parameters<typeof renderConfig>[1], secrets: Record<string, string> = {}) =>
-  renderConfig([{ path: "/etc/shop", template }], values, (name) => secrets[name])[0];
+const render = (template: string, values: Parameters<typeof renderConfig>[2], secrets: Record<string, string> = {}) =>
+  renderConfig("shop", [{ path: "/etc/shop", template }], values, (name) => secrets[name])[0];
 
 describe("renderConfig", () => {
   test("puts declared values in, literally: a value is never a template of its own", () => {
     const files = [{ path: "/etc/shop", template: "a={{ a }}\nb={{b}} {{ a }} {not} {{ }}" }];
-    expect(renderConfig(files, declared({ a: "{{ b }}", b: "$&$1" }), noSecrets)).toEqual([
+    expect(renderConfig("shop", files, declared({ a: "{{ b }}", b: "$&$1" }), noSecrets)).toEqual([
       { path: "/etc/shop", bytes: "a={{ b }}\nb=$&$1 {{ b }} {not} {{ }}", secret: false },
     ]);
   });
@@ -31,15 +31,16 @@ describe("renderConfig", () => {
       { path: "/etc/shop", template: "a={{ a }}\nb={{ b }}" },
       { path: "/etc/other", template: "{{ toString }}" },
     ];
-    expect(() => renderConfig(files, declared({ a: "1" }), noSecrets)).toThrow(
+    expect(() => renderConfig("shop", files, declared({ a: "1" }), noSecrets)).toThrow(
       "expected a value for {{ b }} at /etc/shop:2:3, {{ toString }} at /etc/other:1:1",
     );
   });
 
   test.each([
     ["{{ db.hosst }}", "did you mean db.host, of site (site.yaml:1)?"],
-    ["{{ colour }}", "put it into the layer of the app, hostd config set app/APP FILE, or declare it"],
+    ["{{ colour }}", "put colour into the layer of the app, hostd config set app/shop FILE, or declare it"],
     ["{{ secret.key }}", "hostd secret set key reads it from standard input"],
+    ["{{ secret.key }} {{ colour }}", "ostler promote --set; hostd secret set key reads it"],
   ])("says of %s where to put it", (template, hint) => {
     expect(() => render(template, site("db: {host: h}"))).toThrow(
       expect.objectContaining({ code: "config-value", hint: expect.stringContaining(hint) }),

@@ -67,6 +67,7 @@ describe("chooseDue", () => {
 
 describe("chooseDisplaced", () => {
   const room = (change: Partial<RoomInput>): RoomInput => ({
+    app: "shop",
     snapshots: [],
     kept: nothing,
     sizes: {},
@@ -86,7 +87,13 @@ describe("chooseDisplaced", () => {
 
   test("those asked for and protected ones stay; where that is not enough nothing goes", () => {
     const given = room({ snapshots: three, limits: { count: 1, bytes: undefined } });
-    expect(() => chooseDisplaced(given)).toThrow(expect.objectContaining({ code: "quota", outcome: "refused" }));
+    expect(() => chooseDisplaced(given)).toThrow(
+      expect.objectContaining({
+        code: "quota",
+        outcome: "refused",
+        hint: "hostd snapshot list shop shows them, hostd snapshot forget shop SNAPSHOT makes room",
+      }),
+    );
     const kept = new Map([["a", "in use"]]);
     expect(chooseDisplaced(room({ snapshots: three, kept }))).toEqual(["c"]);
   });
@@ -130,6 +137,7 @@ describe("chooseDisplaced", () => {
           );
           const sizes: Record<string, number> = Object.fromEntries(given.map(({ size }, index) => [`s${index}`, size]));
           const input = {
+            app: "shop",
             snapshots,
             kept,
             sizes,
