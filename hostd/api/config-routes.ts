@@ -3,7 +3,7 @@ import { appSchema } from "../../manifests/app.ts";
 import { appConfigSchema, configDiffSchema, configHistorySchema, nodeConfigSchema } from "../../manifests/config.ts";
 import { checkLayer } from "../config/layers.ts";
 import { showApp, showDiff, showNode } from "../config/show.ts";
-import { NAME } from "../config/tree.ts";
+import { NAME, NAME_RULE } from "../config/tree.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { findSlot, noSuchImage } from "../operations/submit.ts";
@@ -24,7 +24,7 @@ const secretSubject = z
       const [name = "", app, ...rest] = text.split("/").reverse();
       return NAME.test(name) && rest.length === 0 && (app === undefined || appSchema.shape.name.safeParse(app).success);
     },
-    { error: "expected NAME or APP/NAME, the name of letters, digits, _ and -" },
+    { error: `expected NAME or APP/NAME, a name that ${NAME_RULE}` },
   );
 
 /** Layers, secrets, and what they come to. What is set here changes nothing that runs: a switch does. */
@@ -75,7 +75,7 @@ export const CONFIG_ROUTES = [
       value: z
         .string()
         .min(1)
-        .max(SECRET_LIMIT)
+        .max(SECRET_LIMIT, { error: `expected a secret of at most ${SECRET_LIMIT} characters` })
         .refine((text) => !text.includes("\0"), { error: "expected text without NUL" }),
     }),
     async run({ engine, body: { by, name: subject, value } }) {
@@ -86,7 +86,7 @@ export const CONFIG_ROUTES = [
   route({
     ...sets,
     path: "/v1/secrets/forget",
-    summary: "Forget a secret; versions on this node that were made with it keep it until they are collected",
+    summary: "Forget a secret; versions on this node that were made while it was set keep it until they are collected",
     body: z.strictObject({ by: asked.by, name: secretSubject }),
     run({ engine, body: { by, name: subject } }) {
       requireSecret(engine, subject);

@@ -2,7 +2,7 @@ import { isAlias, isMap, isScalar, isSeq, LineCounter, type ParsedNode, parseDoc
 import { SECRET } from "../../manifests/template.ts";
 import { pointAt } from "../../terminal/excerpt.ts";
 import { HostdError } from "../error.ts";
-import { type Json, NAME, type Tree } from "./tree.ts";
+import { type Json, NAME, NAME_RULE, type Tree } from "./tree.ts";
 
 /** What one document may be: bytes of text, maps in maps, values in all, characters of a name, problems shown. */
 export const LAYER_LIMITS = { text: 64 * 1024, depth: 16, values: 2_000, name: 128, problems: 10 } as const;
@@ -83,7 +83,7 @@ function readMap(map: ParsedNode, reading: Reading, depth: number): Tree {
 function nameOf(key: ParsedNode, { report }: Reading, depth: number): string | undefined {
   const name = isScalar(key) && typeof key.value === "string" ? key.value : undefined;
   if (name === undefined || !NAME.test(name) || name.length > LAYER_LIMITS.name) {
-    report(rangeOf(key), "expected a name of letters, digits, _ and -, which a template can say");
+    report(rangeOf(key), `expected a name that ${NAME_RULE}`);
     return undefined;
   }
   if (depth > 0 || name !== SECRET) return name;

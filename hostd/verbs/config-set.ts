@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { unlessMissing } from "../../effects/errno.ts";
+import { hasErrno } from "../../effects/errno.ts";
 import { Failure } from "../../manifests/failure.ts";
 import type { Verb } from "../../terminal/verb.ts";
 import { argument, clientOf, SOCKET_OPTION } from "./answer.ts";
@@ -17,7 +17,7 @@ export const verb: Verb = {
   examples: ["hostd config set site site.yaml", "hostd config set app/shop shop.yaml"],
   async run(invocation) {
     const [layer, file] = [argument(invocation, 0), argument(invocation, 1)];
-    const text = file === "-" ? await readInput() : await readText(file);
+    const text = file === "-" ? await readInput() : await readText(layer, file);
     const config = await clientOf(invocation).setLayer(layer, file, text);
     return {
       json: config,
@@ -26,9 +26,15 @@ export const verb: Verb = {
   },
 };
 
-async function readText(file: string): Promise<string> {
-  const bytes = await unlessMissing(readFile(file));
-  if (bytes === undefined) throw new Failure("usage", "file-missing", `${file}: expected a file, found none`);
+async function readText(layer: string, file: string): Promise<string> {
+  const bytes = await readFile(file).catch((cause: unknown) => {
+    if (!hasErrno(cause, "ENOENT", "EISDIR")) throw cause;
+    const found = hasErrno(cause, "EISDIR") ? "a directory" : "none";
+    throw new Failure("usage", "file-missing", `${file}: expected a file, found ${found}`, {
+      cause,
+      hint: `hostd config set ${layer} FILE takes one YAML or JSON document, - reads it from standard input`,
+    });
+  });
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {

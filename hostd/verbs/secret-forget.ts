@@ -4,7 +4,7 @@ import { driftLines } from "./show-config.ts";
 
 export const verb: Verb = {
   name: "secret forget",
-  summary: "forget a secret; its value is deleted once no version on this node was made with it",
+  summary: "forget a secret; its value is deleted once no version on this node was made while it was set",
   arguments: [{ name: "<name>", summary: "NAME or APP/NAME" }],
   options: [SOCKET_OPTION],
   async run(invocation) {

@@ -299,6 +299,14 @@ describeWith(NEEDS, "config in layers", () => {
         "no template on this node reads smtp.port",
       );
       expect(hostd(rig, ["config", "set", "site", join(rig.directory, "none")]).status).toBe(2);
+      expect(hostd(rig, ["config", "set", "site", rig.directory])).toMatchObject({
+        status: 2,
+        error: `error: ${rig.directory}: expected a file, found a directory\nhint: hostd config set site FILE takes one YAML or JSON document, - reads it from standard input\n`,
+      });
+      expect(hostd(rig, ["secret", "set", "key"], "k".repeat(32_769))).toMatchObject({
+        status: 2,
+        error: expect.stringContaining("expected a secret of at most 32768 characters"),
+      });
       expect(hostd(rig, ["secret", "set", "key"], "")).toMatchObject({
         status: 2,
         error: expect.stringMatching(/^error: standard input: expected the secret, found nothing\nhint: /),

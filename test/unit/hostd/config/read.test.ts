@@ -64,7 +64,11 @@ describe("readLayer", () => {
     ],
     [
       "a:\n  b.c: 1\n",
-      "site.yaml:2:3: expected a name of letters, digits, _ and -, which a template can say\n  2 |   b.c: 1\n    |   ^^^",
+      "site.yaml:2:3: expected a name that begins with a letter or _, has letters, digits, _ and - alone, and is not __proto__\n  2 |   b.c: 1\n    |   ^^^",
+    ],
+    [
+      "1: x\n",
+      "site.yaml:1:1: expected a name that begins with a letter or _, has letters, digits, _ and - alone, and is not __proto__\n  1 | 1: x\n    | ^",
     ],
     ["- a\n", "site.yaml:1:1: expected names with values, such as `smtp: mail.example`\n  1 | - a\n    | ^^^"],
     ["a: &x 1\nb: *x\n", "site.yaml:2:4: aliases are not taken: write the value out\n  2 | b: *x\n    |    ^^"],
