@@ -67,7 +67,7 @@ export const STEPS = {
   },
   migrate: {
     does: "run the new version's MIGRATE hook; in a rollback or a run only where the data is older than what it writes",
-    undo: "restore the snapshot, unless the new generation may have written data that the old one can read; where that cannot be had, stop the app and hold it",
+    undo: "restore the snapshot, unless the new generation may have written data that the old one can read; where there was no data before, set it aside; where that cannot be had, stop the app and hold it",
     afterCrash: "undo",
   },
   restore: {

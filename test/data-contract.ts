@@ -144,6 +144,23 @@ export function describeDataContract({
       expect(await kept(place, "one", "orders")).toBe("1");
     }));
 
+  test("live data that is set aside is a snapshot, as it was, and the next version begins anew; it can be said twice", () =>
+    withPlace(async (place) => {
+      const { node } = place;
+      const live = await node.dataPath("shop");
+      writeFileSync(join(live, "orders"), "1");
+      leave(place, "snapshots", "kept-g1", "whole");
+      await node.setDataAside("shop", "kept-g1");
+      expect(await node.liveData("shop")).toBeUndefined();
+      await node.setDataAside("shop", "kept-g1");
+      expect(await kept(place, "kept-g1", "orders")).toBe("1");
+      expect(trees(place, "versions")).toEqual([]);
+      expect(readdirSync(await node.dataPath("shop"))).toEqual([]);
+      expect(await node.restore("shop", "kept-g1", "back")).toEqual([]);
+      writeFileSync(join(live, "orders"), "2");
+      expect(await kept(place, "kept-g1", "orders")).toBe("1");
+    }));
+
   test("snapshots are listed oldest first and forgotten by id, one at a time, and never while they are read", () =>
     withPlace(async ({ node }) => {
       expect(await node.snapshots("shop")).toEqual([]);

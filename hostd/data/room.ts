@@ -1,5 +1,6 @@
 import { HostdError } from "../error.ts";
 import { type Context, launchable, switchOf } from "../operations/context.ts";
+import { BOTH_WRITE, UNKNOWN_FORMAT } from "../switch/data.ts";
 import { hasData } from "../switch/launch.ts";
 import { requireApp } from "../switch/plan.ts";
 import { canRead, formatAfter, migrates } from "./compatible.ts";
@@ -14,7 +15,13 @@ import { chooseDisplaced, refuseFullPool } from "./keep.ts";
 export async function room(context: Context): Promise<string> {
   const { engine, app } = context;
   const { node, settings, journal } = engine;
-  if (switchOf(context).snapshot === undefined || !(await hasData(engine, app))) return "no data yet";
+  const change = switchOf(context);
+  if (change.beside !== undefined) return BOTH_WRITE;
+  if (!(await hasData(engine, app))) {
+    context.savePlan({ switch: { ...change, makesData: true } });
+    return "no data yet";
+  }
+  if (change.snapshot === undefined) return UNKNOWN_FORMAT;
   await refuseNested(context);
   refuseFullPool((await node.dataStore()).pool);
   const { snapshots: limits, reserve } = settings;

@@ -41,7 +41,7 @@ export const EXECUTORS: Readonly<Record<StepName, Executor>> = {
   migrate: { run: change.migrate, undo: takeDataBack },
   restore: { run: restoreAsked, undo: takeDataBack },
   config: { run: change.config },
-  flip: { run: change.flip, undo: change.flipBack },
+  flip: { run: change.flip, undo: async (context) => change.pointBack(context) },
   signal: { run: reload, undo: reloadOld },
   start: { run: change.start, undo: change.stopNew },
   judge: { run: change.judge },

@@ -4,14 +4,21 @@ import { describeLeftover, tellLeftovers } from "../data/leftovers.ts";
 import type { Engine } from "../engine.ts";
 import { type Context, launchable, switchOf } from "../operations/context.ts";
 import { hasData } from "./launch.ts";
+import { requireApp } from "./plan.ts";
 
 // Data on its own axis: snapshots before, restores when asked, and what a revert does with data written meanwhile.
+
+/** Why no snapshot is taken of data that is there, in the history. */
+export const BOTH_WRITE = "none: two versions write the data";
+export const UNKNOWN_FORMAT = "none: nobody knows the format of the data";
 
 export async function takeSnapshot(context: Context): Promise<string> {
   const { engine, app } = context;
   const plan = switchOf(context);
   const format = engine.journal.apps.get(app)?.data_format;
-  if (plan.snapshot === undefined || format === undefined || !(await hasData(engine, app))) return "no data yet";
+  if (plan.beside !== undefined) return BOTH_WRITE;
+  if (!(await hasData(engine, app))) return "no data yet";
+  if (plan.snapshot === undefined || format === undefined) return UNKNOWN_FORMAT;
   await take(context, plan.snapshot);
   const snapshot = {
     id: plan.snapshot,
@@ -66,12 +73,14 @@ export async function restoreAsked(context: Context): Promise<string> {
 /**
  * The data part of a revert. Before the new generation was started nobody wrote but its hook: the snapshot comes back.
  * After that the data may hold what people entrusted to it: it stays, if the old version can read it; else it is kept
- * as a snapshot of its own and the one from before comes back. A restored rollback is always taken back whole. Both
- * steps that may change the data are undone so, and a crash repeats it: what is back already stays as it is.
+ * as a snapshot of its own and the one from before comes back. A restored rollback is always taken back whole. Where there
+ * was no data before there is none again, but for what a job wrote that ran. Both steps that may change the data are
+ * undone so, and a crash repeats it: what is back already stays as it is.
  */
 export async function takeDataBack(context: Context): Promise<void> {
   const { engine, app } = context;
   const plan = switchOf(context);
+  if (plan.makesData !== undefined && context.plan.run === undefined) return await setDataAside(context);
   if (plan.snapshot === undefined || engine.journal.snapshots.get(app, plan.snapshot) === undefined) return;
   if (engine.journal.apps.get(app)?.data_version === restoredFrom(context, plan.snapshot)) return;
   if (!begun(context, "start")) {
@@ -84,19 +93,40 @@ export async function takeDataBack(context: Context): Promise<void> {
     return context.note(`kept the data written meanwhile (format ${format}); snapshot ${plan.snapshot} is from before`);
   }
   await take(context, plan.kept);
-  engine.journal.snapshots.add({
-    id: plan.kept,
-    app,
-    format: format ?? 1,
-    operation: context.id,
-    generation: plan.to,
-    consistency: "stopped",
-    expires: expiryOf(engine, engine.settings.snapshots.ttl),
-    reason: `data of generation ${plan.to} when it was taken back`,
-  });
+  engine.journal.snapshots.add(keptData(context, format ?? 1));
   const why = readable ? "the rollback is taken back whole" : `the old version cannot read format ${format}`;
   const note = `took the data back to snapshot ${plan.snapshot}, since ${why}; the newer data is kept as snapshot ${plan.kept}`;
   await restore(context, plan.snapshot, note);
+}
+
+/** What a version that was never good made of it is nobody's basis, and must not lock out the next one by its format. */
+async function setDataAside(context: Context): Promise<void> {
+  const { journal, node } = context.engine;
+  const { id: operation, app } = context;
+  const { kept, image, version } = switchOf(context);
+  const present = journal.apps.get(app)?.data_format;
+  await node.setDataAside(app, kept);
+  const isKept = (await node.snapshots(app)).some(({ id }) => id === kept);
+  const format = present ?? requireApp(journal.slots.require(app, image)).data[0]?.format ?? 1;
+  journal.transaction(() => {
+    journal.apps.setData(operation, app, { format: undefined });
+    if (!isKept || journal.snapshots.get(app, kept) !== undefined) return;
+    journal.snapshots.add(keptData(context, format));
+    context.note(`the app had no data before, and has none again; what ${version} wrote is kept as snapshot ${kept}`);
+  });
+}
+
+function keptData({ engine, id, app, plan }: Context, format: number) {
+  return {
+    id: plan.switch?.kept ?? "",
+    app,
+    format,
+    operation: id,
+    generation: plan.switch?.to,
+    consistency: "stopped" as const,
+    expires: expiryOf(engine, engine.settings.snapshots.ttl),
+    reason: `data of generation ${plan.switch?.to} when it was taken back`,
+  };
 }
 
 async function restore(context: Context, id: string, note?: string): Promise<void> {

@@ -18,6 +18,8 @@ export const switchPlanSchema = z.object({
   config: z.int(),
   /** Snapshot taken before anything is touched; absent where there is no data yet. */
   snapshot: z.string().optional(),
+  /** The app had no data when this began: where it is taken back, it has none again. */
+  makesData: z.literal(true).optional(),
   /** Milliseconds that a snapshot asked for is kept; absent: until it is forgotten. */
   ttl: z.number().positive().optional(),
   /** How the app is kept from writing while it is copied, decided when that begins; switches always stop it. */

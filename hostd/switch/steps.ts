@@ -226,14 +226,6 @@ export async function flip(context: Context): Promise<void> {
   });
 }
 
-/** A first version that was never started has left no data: its format binds nobody. */
-export async function flipBack(context: Context): Promise<void> {
-  const { engine, app } = context;
-  pointBack(context);
-  if (switchOf(context).from !== undefined || (await hasData(engine, app))) return;
-  engine.journal.apps.setData(context.id, app, { format: undefined });
-}
-
 /** The pointer leads to the old generation again, where it led to the new one. */
 export function pointBack(context: Context): void {
   const { engine, app } = context;

@@ -18,6 +18,10 @@ export const btrfsDirectories: DirectoryMaker = {
     await run(["btrfs", "subvolume", "snapshot", ...(readOnly ? ["-r"] : []), from, to]);
     await run(["btrfs", "filesystem", "sync", to]);
   },
+  async seal(directory) {
+    await run(["btrfs", "property", "set", "-ts", directory, "ro", "true"]);
+    await run(["btrfs", "filesystem", "sync", directory]);
+  },
   async nested(directory) {
     if ((await unlessMissing(stat(directory)))?.ino !== SUBVOLUME_INODE) return [];
     const found = parsePaths((await run(["btrfs", "subvolume", "list", "-o", directory])).stdout);

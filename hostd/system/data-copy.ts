@@ -17,6 +17,7 @@ export const copyDirectories: DirectoryMaker = {
     await run(["cp", "--archive", "--reflink=auto", "--no-target-directory", from, to]);
     await syncTree(to);
   },
+  seal: syncTree,
   nested: async () => [],
   /** By the program, which goes into paths of any length. */
   async remove(directory) {

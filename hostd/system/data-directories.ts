@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { chown, lstat, mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { syncDirectory } from "../../effects/durable.ts";
+import { renameDurably, syncDirectory } from "../../effects/durable.ts";
 import { unlessMissing } from "../../effects/errno.ts";
 import type { DataDriver, Tree, TreeKind, TreeSize } from "./data-driver.ts";
 import { NodeError } from "./failure.ts";
@@ -13,6 +13,8 @@ export interface DirectoryMaker {
   readonly name: "btrfs" | "copy";
   create(directory: string): Promise<void>;
   copy(from: string, to: string, options: { readOnly: boolean }): Promise<void>;
+  /** Makes what an app wrote to a snapshot, durable as it is. */
+  seal(directory: string): Promise<void>;
   /** Subvolumes below a directory. */
   nested(directory: string): Promise<string[]>;
   remove(directory: string): Promise<void>;
@@ -84,6 +86,12 @@ export function directoriesDriver(paths: Paths, maker: DirectoryMaker): DataDriv
       }),
     copy: (from, to) =>
       make(to, (directory) => maker.copy(pathOf(from), directory, { readOnly: to.kind === "snapshots" })),
+    /** By its name alone: that takes no room, and holds also what no copy would. */
+    async keep(version, snapshot) {
+      const [from, to] = [pathOf(version), pathOf(snapshot)];
+      if ((await unlessMissing(lstat(from))) !== undefined) await renameDurably(from, to);
+      await maker.seal(to);
+    },
     /** Takes the name away first, so that a half-deleted tree is never taken for a whole one. */
     async remove(tree) {
       await refuseNested(pathOf(tree));

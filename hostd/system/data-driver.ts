@@ -42,6 +42,8 @@ export interface DataDriver {
   /** An empty version that belongs to a user. */
   create(tree: Tree, user: number): Promise<void>;
   copy(from: Tree, to: Tree): Promise<void>;
+  /** Makes a version that nothing writes to a snapshot. The version may be gone then, or is still to be removed. */
+  keep(version: Tree, snapshot: Tree): Promise<void>;
   remove(tree: Tree): Promise<void>;
   halfMade(app: string): Promise<HalfMade[]>;
   /** Mount points and subvolumes below a tree that is shown: no copy of it holds what is in them. */

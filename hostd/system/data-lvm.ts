@@ -42,6 +42,11 @@ export async function lvmDriver(paths: Paths, pool: Pool): Promise<DataDriver> {
     await removeMountPoint(directory);
   }
 
+  async function copy(from: Tree, to: Tree): Promise<void> {
+    if (find(await report(pool), volumeName(to)) !== undefined) return;
+    await run(snapshotArgs(pool, volumeName(from), volumeName(to), to.kind === "snapshots"));
+  }
+
   return {
     name: "lvm",
     list: async (app, kind) => idsOf(await report(pool), app, kind),
@@ -54,10 +59,8 @@ export async function lvmDriver(paths: Paths, pool: Pool): Promise<DataDriver> {
       await makeFileSystem(devicePath(pool, half), user);
       await run(renameArgs(pool, half, whole));
     },
-    async copy(from, to) {
-      if (find(await report(pool), volumeName(to)) !== undefined) return;
-      await run(snapshotArgs(pool, volumeName(from), volumeName(to), to.kind === "snapshots"));
-    },
+    copy,
+    keep: copy,
     async remove(tree) {
       await unmountTree(tree);
       if (find(await report(pool), volumeName(tree)) !== undefined) await run(removeArgs(pool, volumeName(tree)));

@@ -27,6 +27,7 @@ type AppData = Pick<
   | "snapshotSizes"
   | "snapshotCost"
   | "restore"
+  | "setDataAside"
   | "removeDataLeftovers"
   | "nestedInData"
   | "forget"
@@ -103,6 +104,18 @@ export async function openData(
         return owner === app && count > 0 ? [id] : [];
       }),
     restore: (app, id, version) => inTurn(app, () => restore(driver, paths, app, checkId(id), checkId(version))),
+    setDataAside: (app, id) =>
+      inTurn(app, async () => {
+        const snapshot: Tree = { app, kind: "snapshots", id: checkId(id) };
+        const live = await liveVersion(paths, app);
+        if (live === undefined) return;
+        const version: Tree = { app, kind: "versions", id: live };
+        if ((await driver.list(app, "versions")).includes(live)) await forget(snapshot); // else it is this version already
+        await driver.keep(version, snapshot);
+        await driver.remove(version);
+        await rm(join(paths.data(app), "live"), { force: true });
+        await syncDirectory(paths.data(app));
+      }),
     async removeDataLeftovers() {
       const apps = await appsIn(paths.dataOfAll);
       return (await Promise.all(apps.map((app) => inTurn(app, () => removeLeftovers(driver, paths, app))))).flat();

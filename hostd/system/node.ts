@@ -222,6 +222,8 @@ export interface NodeSystem {
    * what could not be removed. The app must be stopped.
    */
   restore(app: string, snapshot: string, version: string): Promise<Leftover[]>;
+  /** Makes the live version a snapshot, and leaves the app without data. The app must be stopped. */
+  setDataAside(app: string, id: string): Promise<void>;
   /** Removes versions that are live no more and what is half made, of every app; each that cannot be is in the answer, and stays. */
   removeDataLeftovers(): Promise<Leftover[]>;
   /** Mount points and subvolumes in the live version: no snapshot would hold what is in them. */

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { existsSync, renameSync } from "node:fs";
+import { existsSync, readFileSync, renameSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -61,6 +61,41 @@ describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "an app who
 });
 
 describeWith({ root: true, programs: ["bwrap", "perl", "losetup"] }, "an app that never had data", () => {
+  test.each([
+    ["", undefined],
+    [", also when hostd is killed before that", "before"],
+    [", also when hostd is killed after that", "after"],
+  ])("keeps what a first version that was no good wrote as a snapshot, and the next begins anew%s", (_, moment) =>
+    withRig(async (rig) => {
+      await rig.publish({ version: "5.0.0", format: 5, migrate: "good", how: "sick", within: 300 });
+      await rig.start();
+      if (moment === undefined) {
+        expect(await rig.operate("deploy")).toMatchObject({ state: "failed", reverted: true });
+      } else {
+        rig.arm({ point: `deploy.migrate.undo.${moment}`, action: "kill" });
+        await rig.client.begin("shop", "deploy", {});
+        await rig.ended();
+        await rig.start();
+      }
+      const app = await eventually(
+        () => rig.client.app("shop"),
+        ({ operations }) => operations.length === 0,
+      );
+      expect(app.snapshots).toMatchObject([{ id: "kept-g1", format: 5, generation: 1 }]);
+      const [failed] = (await rig.client.changes({ app: "shop" })).changes;
+      expect(failed?.notes).toContain(
+        "the app had no data before, and has none again; what 5.0.0 wrote is kept as snapshot kept-g1",
+      );
+      expect(readFileSync(join(rig.state, "data/shop/snapshots/kept-g1/format"), "utf8")).toBe("5");
+      expect(existsSync(join(rig.state, "data/shop/live"))).toBe(false);
+
+      await rig.publish({ version: "1.5.0", format: 1 });
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      expect(await rig.get("/format")).toBe("");
+      expect(await rig.acknowledge()).toBe("0 by 1.5.0");
+    }),
+  );
+
   test("because its first start failed before that, is installed by the next one, whatever format the first declared", () =>
     withRig(async (rig) => {
       await rig.publish({ version: "2.0.0", format: 2 });

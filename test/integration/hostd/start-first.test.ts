@@ -24,6 +24,8 @@ describeWith(NEEDS, "a start-first switch", () => {
       expect(ended).toMatchObject({ state: "done", from: 1, to: 2 });
       expect(processesOf(rig)).toEqual([named(rig, "1.1.0")]);
       expect((await rig.client.app("shop")).snapshots).toEqual([]);
+      const told = ended.steps.flatMap(({ name, detail }) => (/^(room|snapshot)$/.test(name) ? [detail] : []));
+      expect(told).toEqual(Array(2).fill("none: two versions write the data"));
       expect(await rig.records()).toHaveLength(1);
     }));
 
