@@ -1,7 +1,13 @@
 import type { SnapshotsDocument } from "../../manifests/care.ts";
 import type { Digest } from "../../manifests/digest.ts";
 import type { FailureDocument } from "../../manifests/failure.ts";
-import type { AppStatus, OperationDocument, StatusDocument, UnderWay } from "../../manifests/node.ts";
+import type {
+  AppStatus,
+  GenerationDocument,
+  OperationDocument,
+  StatusDocument,
+  UnderWay,
+} from "../../manifests/node.ts";
 import { showWindow } from "../../manifests/window.ts";
 import about from "../../package.json" with { type: "json" };
 import { configState } from "../config/choose.ts";
@@ -9,6 +15,7 @@ import { leftAlone } from "../data/forget.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { toHostStatus } from "../host/status.ts";
+import type { AppRow } from "../journal/apps.ts";
 import { type GenerationRow, toGenerationDocument } from "../journal/generations.ts";
 import type { OperationRow } from "../journal/operations.ts";
 import { toSlotDocument } from "../journal/slots.ts";
@@ -67,13 +74,14 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
   const refused = engine.journal.quarantine.list(app);
   const generationDocument = (row: GenerationRow) =>
     toGenerationDocument(row, generations.config(app, row.config).revision);
+  const current = state.current === undefined ? undefined : generationDocument(generations.require(app, state.current));
   return {
     app,
     health: state.hold === undefined ? (engine.board.health(app) ?? "unknown") : "stopped",
     checks: engine.board.checks(app),
     hostChecks: engine.board.hostChecks(app),
     ...(state.target === undefined ? {} : { target: state.target }),
-    ...(state.current === undefined ? {} : { current: generationDocument(generations.require(app, state.current)) }),
+    ...(current === undefined ? {} : { current: { ...current, ...dataNow(current, state) } }),
     ...(targetGeneration === undefined ? {} : { rollbackTarget: generationDocument(targetGeneration) }),
     ...(state.hold === undefined ? {} : { hold: state.hold }),
     ...(process === undefined ? {} : { process }),
@@ -88,6 +96,11 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
     operations: underWay.map(({ operation }) => operation),
     underWay,
   };
+}
+
+/** What a generation has run on since it began is another version of the data where that was taken back. */
+function dataNow({ data }: GenerationDocument, { data_version: version, data_format: format }: AppRow) {
+  return data === undefined || version === undefined || format === undefined ? {} : { data: { version, format } };
 }
 
 /** Snapshots of an app with their sizes, which are measured for this answer. */

@@ -84,7 +84,7 @@ export async function takeDataBack(context: Context): Promise<void> {
   if (plan.snapshot === undefined || engine.journal.snapshots.get(app, plan.snapshot) === undefined) return;
   if (engine.journal.apps.get(app)?.data_version === restoredFrom(context, plan.snapshot)) return;
   if (!begun(context, "start")) {
-    if (await isTouched(context)) await restore(context, plan.snapshot);
+    if (await isTouched(context)) await restore(context, plan.snapshot, noteOfReturn(context));
     return;
   }
   const format = engine.journal.apps.get(app)?.data_format;
@@ -127,6 +127,12 @@ function keptData({ engine, id, app, plan }: Context, format: number) {
     expires: expiryOf(engine, engine.settings.snapshots.ttl),
     reason: `data of generation ${plan.switch?.to} when it was taken back`,
   };
+}
+
+/** That a restore was asked for is noted already, with a snapshot that goes now. */
+function noteOfReturn(context: Context): string | undefined {
+  const { restore: asked, snapshot } = switchOf(context);
+  return asked === undefined ? undefined : `put the data back as it was before; snapshot ${snapshot} goes with that`;
 }
 
 async function restore(context: Context, id: string, note?: string): Promise<void> {

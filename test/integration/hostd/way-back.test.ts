@@ -1,5 +1,5 @@
-import { existsSync, rmSync, statfsSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readlinkSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { expect, test } from "vitest";
 import { type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
@@ -56,6 +56,29 @@ describeWith(NEEDS, "a migration that fails", () => {
       },
       { disk: "ext4" },
     ));
+});
+
+describeWith(NEEDS, "a restore whose migration fails", () => {
+  test("says that the data is as it was, and status names the version of it that is on the disk", () =>
+    withRig(async (rig) => {
+      await rig.publish({ version: "1.0.0" });
+      await rig.start();
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      const migrate = { command: ["/usr/bin/perl", "-e", 'die "no\n" if -e "/var/lib/shop/old"'], timeout: 20_000 };
+      await rig.publish({ version: "2.0.0", format: 2, reads: ">=1 <3", hooks: { migrate } });
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      writeFileSync(join(rig.state, "data/shop/snapshots/before-g2/old"), "");
+      const written = await rig.acknowledge();
+
+      const failed = await rig.operate("rollback", { to: "current", withData: "before-g2" });
+      expect(failed).toMatchObject({ state: "failed", reverted: true, reason: { code: "hook-failed" } });
+      expect(failed.notes.at(-1)).toBe("put the data back as it was before; snapshot before-g3 goes with that");
+      const { current, snapshots } = await rig.client.app("shop");
+      expect(snapshots.map(({ id }) => id)).toEqual(["before-g2"]);
+      expect(await rig.records()).toEqual([written]);
+      const live = readlinkSync(join(rig.state, "data/shop/live"));
+      expect(current?.data).toEqual({ version: basename(live), format: 2 });
+    }));
 });
 
 describeWith(NEEDS, "a restore that finds no room after all", () => {
