@@ -18,8 +18,9 @@ export interface GitState {
   /** The directories that it lies in. */
   directories: ReadonlySet<string>;
   /**
-   * What the commit does not hold as the build had it, readable: changes of the context, of the recipe and its lock, and
-   * what was read (paths in the context) although git does not track it or does not look at it. Empty without a commit.
+   * What the commit does not hold as the build had it, readable: changes of what git tracks of the context, of the recipe
+   * and its lock, and what was read (paths in the context) although git does not track it or does not look at it. Empty
+   * without a commit.
    */
   uncommitted(read: ReadonlySet<string>): Promise<string[]>;
 }
@@ -59,7 +60,8 @@ export async function readGit(context: string, besides: Besides): Promise<GitSta
   if (top === undefined || commit === undefined) return NO_GIT;
   const here = await realpath(context);
   const sources = [...new Set((await Promise.all(besides.sources.map(placesOf))).flat())];
-  const asked = [...sources, ...(await placesOf(besides.lock))].filter((file) => isInside(file, top));
+  const locks = await placesOf(besides.lock);
+  const asked = [...sources, ...locks].filter((file) => isInside(file, top));
   const paths = ["--", ".", ...asked.map((file) => relative(here, file))];
   // git before 2.36 cannot look into submodules here: their files then count as not tracked
   const list = async () =>
@@ -79,7 +81,11 @@ export async function readGit(context: string, besides: Besides): Promise<GitSta
       if (status === undefined) return ["."];
       const fromHere = (file: string) => toBinary(relative(here, file));
       const read = new Set([...taken, ...sources.map(fromHere)]);
-      const changed = parseStatus(status).map((path) => fromHere(join(top, fromBinary(path))));
+      const concerned = new Set([...read, ...locks.map(fromHere)].flatMap((path) => [path, ...ancestorsOf(path)]));
+      const changed = parseStatus(status)
+        .map(({ path, isUntracked }) => ({ path: fromHere(join(top, fromBinary(path))), isUntracked }))
+        .filter(({ path, isUntracked }) => !isUntracked || concerned.has(path))
+        .map(({ path }) => path);
       const strange = [...read].filter((path) => !tracked.has(path) && !directories.has(path));
       const isThere = (path: string) => lstatSync(hostPath(here, path), { throwIfNoEntry: false }) !== undefined;
       const hidden = hiddenFrom(tracked, read, isThere);
@@ -106,8 +112,9 @@ export function parseTracked(text: string): Map<string, Tracked> {
 }
 
 /** `git status --porcelain`: two letters, a blank, the path from the top of the repository. */
-function parseStatus(text: string): string[] {
-  return text.split("\n").flatMap((line) => (line === "" ? [] : [unquote(line.slice(3))]));
+function parseStatus(text: string): { path: string; isUntracked: boolean }[] {
+  const lines = text.split("\n").filter((line) => line !== "");
+  return lines.map((line) => ({ path: unquote(line.slice(3)), isUntracked: line.startsWith("??") }));
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { a: "\x07", b: "\b", t: "\t", n: "\n", v: "\v", f: "\f", r: "\r" };

@@ -51,6 +51,9 @@ describeWith({ root: true, programs: ["git"] }, "build in a git repository", () 
     const { write } = workshop;
     const built = async (text = RECIPE) => (await workshop.build(text)).uncommitted();
     expect(await built()).toEqual([]);
+    write("notes", "untracked, and nothing reads it\n");
+    write("scratch/notes", "");
+    expect(await built()).toEqual([]);
     write("src/secret.txt", "SECRET\n");
     write("src/cache/new/a", "");
     mkdirSync(join(workshop.directory, "src/empty"));
