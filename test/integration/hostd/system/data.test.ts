@@ -95,6 +95,21 @@ describeWith({ root: true, programs: ["strace"] }, "data of an app, driver copy"
       expect(namesIn(join(state, "data/shop/versions"))).toEqual(["after-9"]);
     }));
 
+  test("reading a snapshot is paced by what is on the disk, not by its holes", () =>
+    copy.withPlace(async ({ node }) => {
+      const live = await node.dataPath("shop");
+      writeFileSync(join(live, "dense"), Buffer.alloc(1_000_000, 7));
+      execFileSync("truncate", ["--size=50M", join(live, "sparse")]);
+      await node.snapshot("shop", "one");
+      let read = 0;
+      const { bytes } = await node.digestSnapshot("shop", "one", async (piece) => {
+        read += piece;
+      });
+      expect(bytes).toBe(1_000_000 + 50 * 1024 ** 2);
+      expect(read).toBeGreaterThan(999_999);
+      expect(read).toBeLessThan(2_000_000);
+    }));
+
   test("volumes are not chosen over data that is there, nor a pool that is not", () =>
     copy.withPlace(async ({ node, state, run }) => {
       const open = (data: string) => openNode({ stateDirectory: state, runDirectory: run, data });
