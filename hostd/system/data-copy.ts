@@ -1,10 +1,19 @@
-import { mkdir, stat, statfs } from "node:fs/promises";
+import { mkdir, readdir, stat, statfs } from "node:fs/promises";
+import { join } from "node:path";
 import { syncTree } from "../../effects/durable.ts";
+import { unlessMissing } from "../../effects/errno.ts";
 import { ProcessError, run } from "../../effects/process.ts";
 import type { DirectoryMaker } from "./data-directories.ts";
+import { NodeError } from "./failure.ts";
 
 /** File systems whose files never share blocks (statfs f_type): ext4, tmpfs, overlay. On others `cp` may share them. */
 const NEVER_SHARING: ReadonlySet<number> = new Set([0xef53, 0x01021994, 0x794c7630]);
+
+/** Characters of a long path that are enough to find it. */
+const SHOWN = 200;
+
+/** Bytes of a path that a copy of it surely may have too: PATH_MAX, less what the name of the copy may add. */
+const LONGEST_PATH = 4096 - 256;
 
 /** Data as plain directories: a copy is `cp`, by reference where the file system can (XFS, bcachefs). */
 export const copyDirectories: DirectoryMaker = {
@@ -31,10 +40,27 @@ export const copyDirectories: DirectoryMaker = {
     return (await neverShares(directory)) ? { bytes, exclusive: bytes } : { bytes };
   },
   async costOfCopy(directory, spare) {
+    await refuseLongPaths(directory);
     if (await anyFits(directory, spare)) return 0;
     return (await neverShares(directory)) ? await bytesOf(directory) : 0;
   },
 };
+
+/** An app may write meanwhile: a directory that goes holds nothing. */
+async function refuseLongPaths(directory: string): Promise<void> {
+  for (const entry of (await unlessMissing(readdir(directory, { withFileTypes: true }))) ?? []) {
+    const path = join(directory, entry.name);
+    if (Buffer.byteLength(path) > LONGEST_PATH) throw tooLong(path);
+    if (entry.isDirectory()) await refuseLongPaths(path);
+  }
+}
+
+function tooLong(path: string): NodeError {
+  const message = `${path.slice(0, SHOWN)}...: expected paths of at most ${LONGEST_PATH} bytes in the data, found a longer one`;
+  return new NodeError("path-too-long", message, {
+    hint: "no copy could hold it: have the app keep its files less deep, or remove them with rm -r",
+  });
+}
 
 /** Nothing on a file system is larger than all that is in it. */
 async function anyFits(directory: string, spare: number): Promise<boolean> {

@@ -55,7 +55,10 @@ export interface DataDriver {
   createdAt(trees: readonly Tree[]): Promise<Date[]>;
   /** A tree that goes while it is measured counts 0. */
   sizes(trees: readonly Tree[]): Promise<TreeSize[]>;
-  /** Bytes that a copy takes at once, 0 where it shares all, and where any would leave `spare` bytes free. */
+  /**
+   * Bytes that a copy takes at once, 0 where it shares all, and where any would leave `spare` bytes free. Refuses
+   * (`path-too-long`) what no copy could hold.
+   */
   costOfCopy(tree: Tree, spare: number): Promise<number>;
   /** Absent where the trees lie on the state's own file system. */
   pool?(): Promise<PoolUse>;

@@ -236,7 +236,10 @@ export interface NodeSystem {
   digestSnapshot(app: string, id: string, pace?: (bytes: number) => Promise<void>): Promise<TreeDigest>;
   /** What each snapshot takes, by id; plain copies are walked for it. */
   snapshotSizes(app: string): Promise<Readonly<Record<string, TreeSize>>>;
-  /** Bytes that one more snapshot takes at once; 0 where any would leave `spare` bytes free, so that it is not measured. */
+  /**
+   * Bytes that one more snapshot takes at once; 0 where any would leave `spare` bytes free, so that it is not measured.
+   * Refuses (`path-too-long`) what no snapshot could hold.
+   */
   snapshotCost(app: string, spare: number): Promise<number>;
   dataStore(): Promise<DataStore>;
   /** Removes versions and snapshots of every app; none runs. */

@@ -95,6 +95,25 @@ describeWith({ root: true, programs: ["strace"] }, "data of an app, driver copy"
       expect(namesIn(join(state, "data/shop/versions"))).toEqual(["after-9"]);
     }));
 
+  test("data with a path in it that no copy could have is refused before one is made, in few words", () =>
+    copy.withPlace(async ({ node }) => {
+      const live = await node.dataPath("shop");
+      const dig = 'for (1 .. 80) { my $name = "d" x 60; mkdir $name and chdir $name or die $! }';
+      execFileSync("perl", ["-e", dig], { cwd: live });
+      try {
+        await expect(node.snapshotCost("shop", 0)).rejects.toMatchObject({
+          code: "path-too-long",
+          message: expect.stringMatching(
+            /^.{200}\.\.\.: expected paths of at most 3840 bytes in the data, found a longer one$/,
+          ),
+        });
+        await node.wipeData();
+        expect(await node.liveData("shop")).toBeUndefined();
+      } finally {
+        execFileSync("rm", ["-rf", `${live}/${"d".repeat(60)}`]);
+      }
+    }));
+
   test("reading a snapshot is paced by what is on the disk, not by its holes", () =>
     copy.withPlace(async ({ node }) => {
       const live = await node.dataPath("shop");
