@@ -35,13 +35,13 @@ export async function readLogOf(
   };
 }
 
-/** An empty log is of an app that wrote nothing; one that went with its version is said to be gone. */
+/** An empty log is of an app that wrote nothing; one that went with its version, or that journald forgot, is said to be gone. */
 async function refuseForgotten(
   { node }: Engine,
   { app, number, version, state, operation }: GenerationRow,
   process = number,
 ): Promise<void> {
-  if ((await node.generations(app)).includes(process)) return;
+  if ((await node.generations(app)).includes(process) && (await node.keepsLog(app, process))) return;
   const verb = state === "failed" ? "failure" : "changes";
   throw new HostdError("unknown-image", `${app} ${version}: the log of generation ${number} is not kept any more`, {
     hint: `hostd ${verb} ${operation} shows what is kept of it`,

@@ -43,6 +43,7 @@ export function openApps(
       return alive === undefined ? undefined : limitsInForce(alive.pid, SANDBOX_TASKS);
     },
     logs: (app, generation) => readLog(paths, app, generation),
+    keepsLog: async () => true,
   };
 }
 

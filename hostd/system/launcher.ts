@@ -23,7 +23,7 @@ const TRY_LIMIT = 30_000;
 /** What starts apps and holds their sockets: one contract, two ways (docs/operations.md, Launchers). */
 export type Launcher = Pick<
   NodeSystem,
-  "ensureHolder" | "start" | "stop" | "running" | "limitsInForce" | "removeHolder" | "logs"
+  "ensureHolder" | "start" | "stop" | "running" | "limitsInForce" | "removeHolder" | "logs" | "keepsLog"
 >;
 
 type LauncherName = Exclude<LauncherChoice, "auto">;

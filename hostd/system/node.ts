@@ -198,6 +198,8 @@ export interface NodeSystem {
   runHook(spec: HookSpec): Promise<HookResult>;
   /** The last 64 KiB; of the newest generation unless one is named. Empty where there is none. */
   logs(app: string, generation?: number): Promise<string>;
+  /** Whether an empty log means that nothing was written; false where what keeps logs may have forgotten it (journald). */
+  keepsLog(app: string, generation: number): Promise<boolean>;
 
   /**
    * One check, once. Unhealthy is a value; it throws only for faults of the node. `probe`: a unix socket of this

@@ -12,7 +12,7 @@ import { endLeft, readRecords, toRunning } from "../records.ts";
 import type { RecordingLauncher } from "../remembered.ts";
 import { prepareSandbox } from "../sandbox.ts";
 import { openSockets, removeUnits, socketsOf } from "./sockets.ts";
-import { forgetUnits, isBusy, journalOf, startUnit, stopUnit, writeUnit } from "./systemctl.ts";
+import { forgetUnits, isBusy, journalOf, managerOn, startUnit, stopUnit, writeUnit } from "./systemctl.ts";
 import { serviceUnit, UNIT_DIRECTORY, UNIT_TASKS, type UnitNames, unitNames } from "./units.ts";
 
 /** Milliseconds; what a stop() with another time is told by file. */
@@ -59,6 +59,7 @@ export function openSystemdApps(
       const newest = generation ?? (await readRecords(paths, app)).at(-1)?.generation;
       return newest === undefined ? "" : readJournal(namesOf(app).service(newest));
     },
+    keepsLog: async (app, generation) => (await managerOn(namesOf(app).service(generation))) !== "",
   };
 }
 

@@ -50,8 +50,16 @@ export async function isBusy(unit: string): Promise<boolean> {
 }
 
 /** The last lines that a unit's own processes wrote since the boot. */
-export async function journalOf(unit: string, lines: number): Promise<string> {
-  const match = `_SYSTEMD_UNIT=${unit}`;
+export function journalOf(unit: string, lines: number): Promise<string> {
+  return journal(`_SYSTEMD_UNIT=${unit}`, lines);
+}
+
+/** The last that systemd itself said of a unit since the boot: it says something of each that was started. */
+export function managerOn(unit: string): Promise<string> {
+  return journal(`UNIT=${unit}`, 1);
+}
+
+async function journal(match: string, lines: number): Promise<string> {
   const command = ["journalctl", "--quiet", "--no-pager", "--boot", "--output=cat", `--lines=${lines}`, match];
   return (await run(command)).stdout;
 }

@@ -64,6 +64,23 @@ describeWith({ root: true, programs: ["systemd-nspawn", "mmdebstrap", "perl"] },
     expect(listed.stdout).toBe("");
   });
 
+  test("a log that is empty is told from one that the journal forgot", async () => {
+    const { node: effects, kill } = await hostd();
+    await effects.ensureHolder("quiet", []);
+    await effects.start(shellSpec(IMAGE, 1, "exec sleep 1000", { app: "quiet" }));
+    await eventually(() => effects.keepsLog("quiet", 1), Boolean);
+    expect(await effects.logs("quiet", 1)).toBe("");
+    await effects.removeHolder("quiet");
+    await eventually(
+      async () => {
+        await node().run(["journalctl", "--rotate", "--vacuum-time=1s"]);
+        return effects.keepsLog("quiet", 1);
+      },
+      (kept) => !kept,
+    );
+    await kill();
+  });
+
   test("an app dies with its steward, its sockets stay open, and the next start serves them", async () => {
     const { node: effects, kill } = await hostd();
     const port = await freePort();
