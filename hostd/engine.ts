@@ -7,6 +7,7 @@ import { type Ballast, openBallast } from "./ballast.ts";
 import { type Board, openBoard } from "./board.ts";
 import { type Care, openCare } from "./care/care.ts";
 import { openCopying } from "./care/copying.ts";
+import { openKeptScrub } from "./care/kept-scrub.ts";
 import type { Clock } from "./clock.ts";
 import type { Limits } from "./data/keep.ts";
 import { openWatch, type Watch } from "./health/watch.ts";
@@ -102,6 +103,7 @@ export async function openEngine({ openNode, ...options }: EngineOptions): Promi
   const vault = await openVault(join(options.stateDirectory, "secrets"), options.settings.secretsKey);
   await mkdir(join(options.stateDirectory, "parts"), { recursive: true });
   await mkdir(join(options.stateDirectory, "failures"), { recursive: true });
+  const kept = await openKeptScrub(options.stateDirectory);
   const ballast = openBallast(options.stateDirectory);
   await ballast.drop();
   const copying = openCopying({
@@ -121,7 +123,7 @@ export async function openEngine({ openNode, ...options }: EngineOptions): Promi
     throw error;
   }
   const closing = new AbortController();
-  const care = openCare(() => engine);
+  const care = openCare(() => engine, kept);
   void care.damaged.then(() => closing.abort()); // no step, and no way back, of what can no longer be written down
   const board = openBoard();
   const engine: Engine = {

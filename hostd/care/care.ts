@@ -10,16 +10,22 @@ import type { Old } from "../retention/pushed.ts";
 import { followChannel } from "../stage/follow.ts";
 import { createPace } from "../stage/pace.ts";
 import { checkLayers } from "./fsck.ts";
+import type { KeptScrub } from "./kept-scrub.ts";
 import { knownLayers } from "./layers.ts";
 
 /** Bytes per second: a disk does not notice, 100 GB take three hours. */
 const SCRUB_RATE = 10_000_000;
+
+/** Milliseconds from hostd's start to its first look: whoever asks for the age of the last one waits no longer. */
+const FIRST_LOOK = 60_000;
 
 /**
  * Looks after journal, versions, snapshots and layers in the background, so that damage is known before the night that
  * needs them. One timer for all of it: nothing else wakes an idle hostd.
  */
 export interface Care {
+  /** Looks from now on: the node is in order. */
+  begin(): void;
   /**
    * The last whole pass over all layers, whoever asked for it, and the last look at everything else. Damage is left out
    * once its layer is no version's any more, or was laid down anew.
@@ -41,11 +47,12 @@ interface Due {
   pushed: Old;
 }
 
-export function openCare(engineOf: () => Engine): Care {
-  let scrub: CareDocument | undefined;
+export function openCare(engineOf: () => Engine, kept: KeptScrub): Care {
+  let scrub = kept.last;
   let found: Damage[] = []; // by the pass under way, else by the last one
   let look: LookDocument | undefined;
   let turn: Promise<unknown> = Promise.resolve();
+  let keeping: Promise<void> = Promise.resolve();
   let scrubbed: number | undefined;
   let reading: Promise<void> | undefined;
   const { promise: damaged, resolve: tellDamaged } = Promise.withResolvers<HostdError>();
@@ -54,18 +61,27 @@ export function openCare(engineOf: () => Engine): Care {
     const begun = turn.then(async () => {
       found = [];
       scrub = await checkLayers(engineOf(), options, found);
+      await keep();
       return scrub;
     });
     turn = begun.catch(() => undefined);
     return begun;
   }
 
+  /** What was found is told all the same where the disk does not take it. */
+  function keep(): Promise<void> {
+    const write = async () => scrub && kept.keep(scrub);
+    keeping = keeping.then(write).catch((error) => told(engineOf(), "what was found of layers not kept", error));
+    return keeping;
+  }
+
   async function lookAgainAndAgain(): Promise<void> {
     const engine = engineOf();
     const { clock, closing, settings } = engine;
     let due: Due = { snapshots: new Set(), pushed: new Set() };
-    for (;;) {
-      await clock.sleep(settings.care.every, closing);
+    scrubbed = whenOf(kept.last, engine);
+    for (let pause = Math.min(FIRST_LOOK, settings.care.every); ; pause = settings.care.every) {
+      await clock.sleep(pause, closing);
       if (closing.aborted) return;
       const seen = await lookOnce(engine, due, look?.journal.verified);
       if (seen instanceof HostdError) return tellDamaged(seen);
@@ -87,16 +103,18 @@ export function openCare(engineOf: () => Engine): Care {
   }
 
   let looking: Promise<void> | undefined;
-  setImmediate(() => {
-    looking = lookAgainAndAgain();
-  });
   return {
+    begin() {
+      looking ??= lookAgainAndAgain();
+    },
     lastScrub: () => scrub && { ...scrub, damaged: ofKnownLayers(engineOf(), scrub.damaged) },
     lastLook: () => look,
     laidDown(root) {
       for (const damaged of [found, scrub?.damaged ?? []]) {
         const at = damaged.findIndex(({ what }) => what === root);
-        if (at >= 0) damaged.splice(at, 1);
+        if (at < 0) continue;
+        damaged.splice(at, 1);
+        void keep();
       }
     },
     check: (options) => pass(options),
@@ -105,8 +123,15 @@ export function openCare(engineOf: () => Engine): Care {
       await looking;
       await reading;
       await turn;
+      await keeping;
     },
   };
+}
+
+/** On the clock that only goes forward; a pass of the future, which a clock set back leaves behind, is none. */
+function whenOf(scrub: CareDocument | undefined, { clock }: Engine): number | undefined {
+  const age = scrub === undefined ? -1 : clock.date().getTime() - Date.parse(scrub.at);
+  return age < 0 ? undefined : clock.now() - age;
 }
 
 function ofKnownLayers(engine: Engine, damaged: readonly Damage[]): Damage[] {

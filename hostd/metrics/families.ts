@@ -27,7 +27,7 @@ function ofHostd({ hostd, machine, health, quarantine, data }: CollectDocument):
   ];
 }
 
-/** What was never looked after since hostd's start has no sample: an alarm asks for the age of the last look. */
+/** What was never looked after has no sample; journal and snapshots have one a minute after hostd's start. An alarm asks for the age. */
 function ofCare({ care, scrub }: CollectDocument): Family[] {
   const looks = [
     ...(care?.journal.verified === undefined

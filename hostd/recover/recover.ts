@@ -64,6 +64,7 @@ export async function recover(engine: Engine): Promise<void> {
     });
     engine.submit.resolve(operation, how);
   }
+  engine.care.begin();
 }
 
 /** Apps that need no secret go on; the others keep running, and are not started again. */

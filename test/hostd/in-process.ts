@@ -41,6 +41,7 @@ export async function withEngine(
       checks: { directories: [], timeout: 1_000 },
     },
   });
+  engine.care.begin = () => {};
   try {
     await recover(engine);
     await use({

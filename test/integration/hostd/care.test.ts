@@ -1,4 +1,4 @@
-import { openSync, readdirSync, rmSync, statSync, utimesSync, writeSync } from "node:fs";
+import { openSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { verityOf } from "../../../manifests/image.ts";
@@ -55,7 +55,7 @@ test("fsck finds a layer that is gone, and says why it cannot be repaired when t
     expect(gone).toMatchObject({ repaired: false, reason: expect.stringContaining("expected a blob at") });
   }));
 
-test("a layer that was found bad is told as such until it is staged again", () =>
+test("a layer that was found bad is told as such, across new starts of hostd, until it is staged again", () =>
   withRig(async (rig) => {
     await rig.start();
     const { layers } = await rig.publish({ version: "1.0.0" });
@@ -64,8 +64,19 @@ test("a layer that was found bad is told as such until it is staged again", () =
     damage(join(rig.state, `layers/${root}.erofs`));
     await rig.client.fsck(false);
     expect((await rig.client.status()).scrub?.damaged).toMatchObject([{ what: root, repaired: false }]);
+    await rig.kill();
+    await rig.start();
+    expect((await rig.client.status()).scrub?.damaged).toMatchObject([{ what: root, repaired: false }]);
+    expect(await rig.client.metrics()).toMatch(/^hostd_damaged_layers 1$/m);
     expect((await rig.operate("stage")).state).toBe("done");
     expect((await rig.client.status()).scrub?.damaged).toEqual([]);
+    await rig.stop();
+    await rig.start();
+    expect((await rig.client.status()).scrub).toMatchObject({ layers: 2, damaged: [] });
+    await rig.stop();
+    writeFileSync(join(rig.state, "scrub.json"), '{"schema":1');
+    await rig.start();
+    expect((await rig.client.status()).scrub).toBeUndefined();
     expect(await rig.client.fsck(false)).toMatchObject({ damaged: [] });
   }));
 

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { openCare } from "../../../../hostd/care/care.ts";
 import { checkLayers } from "../../../../hostd/care/fsck.ts";
+import type { KeptScrub } from "../../../../hostd/care/kept-scrub.ts";
 import type { Engine } from "../../../../hostd/engine.ts";
 import { layBlob } from "../../../../hostd/stage/bring.ts";
 import { createTurnsByKey } from "../../../../hostd/stage/turns.ts";
@@ -53,12 +54,21 @@ function engineOf(onRead: (slots: Slot[], root: string, wait: Wait) => unknown) 
   return { engine: engine as unknown as Engine, slots, told, closing };
 }
 
-/** Care of that node. */
+/** Care of that node; `start` is that of the next hostd, with what this one kept. */
 function careOf(onRead: (slots: Slot[], root: string) => unknown = () => {}) {
   const { engine, slots } = engineOf(onRead);
-  const care = openCare(() => engine);
-  Object.assign(engine, { care });
-  return { engine, slots, care };
+  const kept: KeptScrub = {
+    last: undefined,
+    async keep(scrub) {
+      kept.last = structuredClone(scrub);
+    },
+  };
+  const start = () => {
+    const care = openCare(() => engine, kept);
+    Object.assign(engine, { care });
+    return care;
+  };
+  return { engine, slots, care: start(), start };
 }
 
 /** Lays down the one layer of a version, as a staging does. */
@@ -114,6 +124,25 @@ test("a report of damage stands until that layer was laid down anew, and not ano
   expect(care.lastScrub()).toMatchObject(BAD);
   await lay(engine, slotOf("1.0.0", OTHER));
   expect(care.lastScrub()).toMatchObject({ layers: 2, damaged: [] });
+});
+
+test("a report of damage stands across new starts of hostd, until that layer was laid down anew", async () => {
+  const { engine, care, start } = careOf();
+  await care.check({ repair: false });
+  await care.close();
+  expect(start().lastScrub()).toEqual(care.lastScrub());
+  expect(start().lastScrub()).toMatchObject(BAD);
+  await lay(engine, slotOf("1.0.0", OTHER));
+  await engine.care.close();
+  expect(start().lastScrub()).toMatchObject({ layers: 2, damaged: [] });
+});
+
+test("what the disk did not take of a report is told all the same", async () => {
+  const { engine } = engineOf(() => {});
+  const keep = () => Promise.reject(new Error("no space left on device"));
+  const care = openCare(() => engine, { last: undefined, keep });
+  expect(await care.check({ repair: false })).toMatchObject(BAD);
+  expect(care.lastScrub()).toMatchObject(BAD);
 });
 
 test.each([
