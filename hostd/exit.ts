@@ -10,7 +10,7 @@ interface Ended {
 export function describeExit({ code, signal, oom }: Ended): string {
   const why = oom === true ? ": out of memory, the kernel killed it or a process of it" : "";
   if (signal !== undefined) return `killed by ${signal}${why}`;
-  return code === undefined ? "ended together with its holder" : `exit code ${code}${why}`;
+  return code === undefined ? "ended together with its parent, which alone could say how" : `exit code ${code}${why}`;
 }
 
 /** How a run of a job ended, and after how long. */

@@ -78,7 +78,7 @@ export interface Running {
   exited?: Exit;
 }
 
-/** How a process ended. Neither code nor signal: it ended together with its holder and nobody could ask. */
+/** How a process ended. Neither code nor signal: it ended together with its parent and nobody could ask. */
 export interface Exit {
   /** As a shell would say it: 128 + n for signal n, which bubblewrap does not tell from exit(128 + n). */
   code?: number;
