@@ -17,6 +17,12 @@ export async function mountSlot(engine: Engine, app: string, image: Launchable["
   return await engine.node.mountSlot({ app, image, layers: slot.manifest.layers.map(verityOf) });
 }
 
+/** The same for one that is to be started: the programs that apps are started with are tried meanwhile. */
+export async function mountTried(engine: Engine, app: string, image: Launchable["slot"]["image"]): Promise<void> {
+  const ends = await Promise.allSettled([engine.node.checkLauncher(), mountSlot(engine, app, image)]);
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+}
+
 /** Starts a generation with its sockets, config and data; one that runs already is left as it is, and so is a job. */
 export async function startGeneration(engine: Engine, app: string, number: number): Promise<void> {
   if (launchable(engine, app, number).app.job !== undefined) return; // its own operation alone starts it (job.ts)

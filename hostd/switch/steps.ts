@@ -11,7 +11,7 @@ import type { Running } from "../system/node.ts";
 import { doorOf, openGapMeter } from "./gap.ts";
 import { runHook } from "./hooks.ts";
 import { awaitJob, isJob, startJob, stopJob } from "./job.ts";
-import { hasData, mountSlot, startGeneration, stopGeneration } from "./launch.ts";
+import { hasData, mountTried, startGeneration, stopGeneration } from "./launch.ts";
 import { describeUnheld, limitsOf } from "./limits.ts";
 import { noteConfig } from "./note-config.ts";
 import { requireApp } from "./plan.ts";
@@ -69,8 +69,7 @@ export async function mount(context: Context): Promise<void> {
   // All that could be missing is found out while the old generation runs.
   await realFiles(engine, app, requireApp(slot).config, engine.journal.generations.config(app, plan.config));
   noteConfig(context);
-  await engine.node.checkLauncher();
-  await mountSlot(engine, app, plan.image);
+  await mountTried(engine, app, plan.image);
 }
 
 /** Ends the trial without success, and with it what it needed. */
@@ -322,9 +321,8 @@ export async function sound(context: Context): Promise<void> {
   const { config, to } = switchOf(context);
   const { slot, app: declared } = launchable(engine, app, to);
   await realFiles(engine, app, declared.config, engine.journal.generations.config(app, config));
-  await engine.node.checkLauncher();
   if (declared.data.length > 0) await hasData(engine, app);
-  await mountSlot(engine, app, slot.image);
+  await mountTried(engine, app, slot.image);
 }
 
 /** A restart is the second of the three tiers: an app that was good and turned sick gets one. */
