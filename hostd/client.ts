@@ -211,7 +211,7 @@ async function ask(socket: string, method: string, path: string, body?: object, 
   const { status, text } = await exchangeAgain(socket, method, path, body, signal).catch((error) => {
     if (signal?.aborted === true) throw left(socket, method, error);
     if (!hasErrno(error, "ENOENT", "ECONNREFUSED", "EACCES", "ENOTSOCK")) throw error;
-    throw notRunning(socket, error);
+    throw unanswered(socket, error);
   });
   if (status < 400) return text;
   const answer: unknown = JSON.parse(text);
@@ -269,9 +269,9 @@ function left(socket: string, method: string, cause: unknown): HostdError {
   });
 }
 
-function notRunning(socket: string, cause: NodeJS.ErrnoException): HostdError {
+function unanswered(socket: string, cause: NodeJS.ErrnoException): HostdError {
   if (cause.code === "EACCES") {
-    return new HostdError("not-running", `${socket}: not allowed to open hostd's socket`, {
+    return new HostdError("not-permitted", `${socket}: not allowed to open hostd's socket`, {
       cause,
       hint: "its owner may: try as root",
     });

@@ -38,6 +38,7 @@ const OUTCOMES = {
   "bad-request": "usage",
   // failed
   "not-running": "failed",
+  "not-permitted": "failed",
   left: "failed",
   "already-running": "failed",
   "illegal-transition": "failed",

@@ -136,10 +136,10 @@ export function answerOf(operation: OperationDocument): Answer {
   return { json: operation, text: describe(operation), exitCode: exitCodeOf(operation) };
 }
 
-/** Where one app of several is refused: that is told beside what becomes of the others. Rethrows where hostd is gone, or we are. */
+/** Where one app of several is refused: that is told beside what becomes of the others. Rethrows where hostd cannot be asked, or we are gone. */
 export function answerOfRefusal(app: string): (error: unknown) => Answer {
   return (error) => {
-    if (!(error instanceof Failure) || error.code === "not-running" || error.code === "left") throw error;
+    if (!(error instanceof Failure) || ["not-running", "not-permitted", "left"].includes(error.code)) throw error;
     const refused = toFailureDocument(error);
     const hint = refused.hint === undefined ? [] : [`  hint: ${refused.hint}`];
     const text = [`${app}: ${refused.message}`, ...hint].join("\n");

@@ -15,7 +15,7 @@ export const verb: Verb = {
       const health = await clientOf(invocation).health();
       return { json: health, text: show(health), exitCode: EXITS[health.verdict] };
     } catch (error) {
-      if (!(error instanceof Failure) || error.code !== "not-running") throw error;
+      if (!(error instanceof Failure) || !UNANSWERED.has(error.code)) throw error;
       const json = {
         schema: 1,
         healthy: false,
@@ -28,6 +28,9 @@ export const verb: Verb = {
     }
   },
 };
+
+/** Whoever cannot ask does not know. */
+const UNANSWERED: ReadonlySet<string> = new Set(["not-running", "not-permitted"]);
 
 const EXITS: Record<HealthVerdict, number> = { green: 0, red: 1, unknown: 2 };
 

@@ -134,6 +134,10 @@ describeWith(NEEDS, "callers of hostd's socket", () => {
         status: 1,
         error: expect.stringMatching(/not allowed to open hostd's socket\nhint: /),
       });
+      expect(JSON.parse(status.stdout)).toMatchObject({ error: { code: "not-permitted" } });
+      const health = asNobody(["health", "--socket", socketOf(rig)]);
+      expect(health.status).toBe(2);
+      expect(JSON.parse(health.stdout)).toMatchObject({ verdict: "unknown", error: { code: "not-permitted" } });
       const options = ["--state", "/nowhere", "--run", "/nowhere", "--repository", "/nowhere"];
       const serve = asNobody(["serve", ...options]);
       expect(serve.stderr).toMatch(/expected root\nhint: run it as root/);
