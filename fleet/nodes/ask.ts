@@ -17,7 +17,7 @@ export async function askNode<T>(
   ask: (client: Client, session: Session) => Promise<T>,
 ): Promise<T> {
   return await withSession(addressOf(node), { unattended: true, signal }, (session) =>
-    ask(openClient(session.socket), session),
+    ask(openClient(session.socket, signal), session),
   );
 }
 

@@ -34,7 +34,7 @@ const COMING_BACK = 20 * 60_000;
 export async function drive(options: DriveOptions): Promise<OperationDocument> {
   const { node, app, verb, unattended = false, confirmWithin, progress, signal } = options;
   const begun = await withSession(node, { unattended, signal }, async ({ socket }) => {
-    const client = openClient(socket);
+    const client = openClient(socket, signal);
     const body = confirmWithin === undefined ? options.body : { ...options.body, confirmWithin };
     return await follow(client, await client.begin(app, verb, body), progress, signal);
   });
@@ -58,7 +58,7 @@ async function ask(operation: OperationDocument, options: DriveOptions): Promise
   const { node, progress, signal } = options;
   try {
     return await withSession(node, { unattended: true, signal }, async ({ socket }) => {
-      const client = openClient(socket);
+      const client = openClient(socket, signal);
       await client.confirm().catch(unlessNothingWaits);
       return await follow(client, await client.operation(operation.id), progress, signal);
     });
