@@ -149,7 +149,10 @@ export function describeLauncherContract(place: Place): void {
     const script = `trap 'echo asked; exit 3' TERM; echo ready; sleep ${seconds} & wait`;
     await node.start(shell(1, script));
     await logged(node, 1, (text) => text === "ready\n");
-    expect(sleeping()).toBe(1);
+    await eventually(
+      async () => sleeping(),
+      (count) => count === 1,
+    );
     const putBack = await place.lose(app);
     try {
       await node.stop(app, 1, 30_000);
