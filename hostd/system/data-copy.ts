@@ -1,4 +1,4 @@
-import { mkdir, readdir, stat, statfs } from "node:fs/promises";
+import { mkdir, opendir, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { syncTree } from "../../effects/durable.ts";
 import { unlessMissing } from "../../effects/errno.ts";
@@ -14,6 +14,9 @@ const SHOWN = 200;
 
 /** Bytes of a path that a copy of it surely may have too: PATH_MAX, less what the name of the copy may add. */
 const LONGEST_PATH = 4096 - 256;
+
+/** Entries of a directory that are read at a time. */
+const ENTRIES = 256;
 
 /** Data as plain directories: a copy is `cp`, by reference where the file system can (XFS, bcachefs). */
 export const copyDirectories: DirectoryMaker = {
@@ -48,7 +51,7 @@ export const copyDirectories: DirectoryMaker = {
 
 /** An app may write meanwhile: a directory that goes holds nothing. */
 async function refuseLongPaths(directory: string): Promise<void> {
-  for (const entry of (await unlessMissing(readdir(directory, { withFileTypes: true }))) ?? []) {
+  for await (const entry of (await unlessMissing(opendir(directory, { bufferSize: ENTRIES }))) ?? []) {
     const path = join(directory, entry.name);
     if (Buffer.byteLength(path) > LONGEST_PATH) throw tooLong(path);
     if (entry.isDirectory()) await refuseLongPaths(path);
