@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { addNode, changeInventory } from "../fleet/nodes/inventory.ts";
+import { addNode, changeInventory, checkNames } from "../fleet/nodes/inventory.ts";
 import { withSession } from "../fleet/push/session.ts";
 import { openClient } from "../hostd/client.ts";
 import { argument } from "../hostd/verbs/answer.ts";
@@ -29,6 +29,11 @@ export const verb: Verb = {
     if (destination.startsWith("-")) {
       throw new Failure("usage", "bad-argument", `expected a destination of ssh, got ${destination}`);
     }
+    const groups = [...new Set([options["group"] ?? []].flat().map(String))];
+    checkNames([
+      ...groups,
+      ...(stringOption(options, "name") === undefined ? [] : [stringOption(options, "name") ?? ""]),
+    ]);
     const config = stringOption(options, "sshConfig");
     const sshConfig = config === undefined ? undefined : resolve(config);
     const socket = stringOption(options, "remoteSocket") ?? "";
@@ -40,13 +45,13 @@ export const verb: Verb = {
       name: stringOption(options, "name") ?? found.hostname.toLowerCase(),
       destination,
       key: found.key,
-      groups: [options["group"] ?? []].flat(),
+      groups,
       ...(sshConfig === undefined ? {} : { sshConfig }),
       socket,
       state: stringOption(options, "remoteState"),
     };
     await changeInventory(fleetOf(invocation).inventory, (inventory) => addNode(inventory, node));
-    const groups = node.groups.length === 0 ? "" : `, in ${node.groups.join(", ")}`;
-    return { json: { schema: 1, node }, text: `${node.name}: ${destination}, host key ${node.key}${groups}` };
+    const isIn = groups.length === 0 ? "" : `, in ${groups.join(", ")}`;
+    return { json: { schema: 1, node }, text: `${node.name}: ${destination}, host key ${node.key}${isIn}` };
   },
 };

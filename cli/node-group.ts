@@ -1,4 +1,4 @@
-import { changeInventory, groupNode } from "../fleet/nodes/inventory.ts";
+import { changeInventory, checkNames, groupNode } from "../fleet/nodes/inventory.ts";
 import { argument } from "../hostd/verbs/answer.ts";
 import type { Verb } from "../terminal/verb.ts";
 import { fleetOf } from "./fleet-options.ts";
@@ -13,7 +13,8 @@ export const verb: Verb = {
   examples: ["ostler node group web-1 web canary"],
   async run(invocation) {
     const name = argument(invocation, 0);
-    const groups = [invocation.arguments[1] ?? []].flat();
+    const groups = [...new Set([invocation.arguments[1] ?? []].flat())];
+    checkNames(groups);
     await changeInventory(fleetOf(invocation).inventory, (inventory) => groupNode(inventory, name, groups));
     return { json: { schema: 1, name, groups }, text: `${name} is in ${groups.join(", ") || "no group"}` };
   },

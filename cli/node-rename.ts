@@ -1,4 +1,4 @@
-import { changeInventory, renameNode } from "../fleet/nodes/inventory.ts";
+import { changeInventory, checkNames, renameNode } from "../fleet/nodes/inventory.ts";
 import { argument } from "../hostd/verbs/answer.ts";
 import type { Verb } from "../terminal/verb.ts";
 import { fleetOf } from "./fleet-options.ts";
@@ -13,6 +13,7 @@ export const verb: Verb = {
   examples: ["ostler node rename web-1 web-berlin-1"],
   async run(invocation) {
     const [name, to] = [argument(invocation, 0), argument(invocation, 1)];
+    checkNames([to]);
     await changeInventory(fleetOf(invocation).inventory, (inventory) => renameNode(inventory, name, to));
     return { json: { schema: 1, name, to }, text: `${name} is called ${to}` };
   },

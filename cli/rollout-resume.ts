@@ -1,7 +1,9 @@
 import { readInventory } from "../fleet/nodes/inventory.ts";
+import { sweepSessions } from "../fleet/push/session.ts";
 import { runRollout } from "../fleet/rollout/run.ts";
 import { showRollout } from "../fleet/rollout/show.ts";
-import { requireRollout, whileRunning } from "../fleet/rollout/store.ts";
+import { listRollouts, requireRollout, whileRunning } from "../fleet/rollout/store.ts";
+import { revertOf } from "../fleet/rollout/work.ts";
 import { argument } from "../hostd/verbs/answer.ts";
 import { EXIT_CODES } from "../manifests/failure.ts";
 import type { Rollout } from "../manifests/rollout.ts";
@@ -25,9 +27,18 @@ export async function goOn(invocation: Invocation, id: string): Promise<Answer> 
   await requireRollout(directory, id);
   return await whileRunning(directory, id, async () => {
     const inventory = await readInventory(file);
-    const options = { directory, inventory, repository, trust, progress, signal };
-    return answerOf(await runRollout(await requireRollout(directory, id), options));
+    await sweepSessions();
+    const rollout = await requireRollout(directory, id);
+    const reverts = revertsOf(await listRollouts(directory), rollout);
+    return answerOf(await runRollout(rollout, { directory, inventory, repository, trust, reverts, progress, signal }));
   });
+}
+
+/** How earlier rollouts took nodes back from the same image. */
+function revertsOf(rollouts: readonly Rollout[], { release }: Rollout): Set<string> {
+  const same = rollouts.filter((one) => one.release.image === release.image);
+  const nodes = same.flatMap((one) => one.nodes).filter(({ state }) => state === "reverted");
+  return new Set(nodes.map((node) => revertOf(node, node.operation)));
 }
 
 const CODES = { done: EXIT_CODES.ok, failed: EXIT_CODES.failed, running: EXIT_CODES.left } as const;

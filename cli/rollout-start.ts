@@ -1,14 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
-import { unlessMissing } from "../effects/errno.ts";
 import { FleetError } from "../fleet/error.ts";
 import { readInventory, selectNodes } from "../fleet/nodes/inventory.ts";
 import { releaseOf } from "../fleet/push/push.ts";
-import { firstWave } from "../fleet/rollout/next.ts";
 import { readRolloutFile } from "../fleet/rollout/read.ts";
 import { createRollout } from "../fleet/rollout/store.ts";
 import { assignWaves } from "../fleet/rollout/waves.ts";
 import { argument } from "../hostd/verbs/answer.ts";
+import type { RolloutNode } from "../manifests/rollout.ts";
 import type { Verb } from "../terminal/verb.ts";
 import { fleetOf } from "./fleet-options.ts";
 import { goOn } from "./rollout-resume.ts";
@@ -23,12 +22,12 @@ export const verb: Verb = {
   async run(invocation) {
     const { inventory: inventoryFile, rollouts, repository, trust, by } = fleetOf(invocation);
     const path = argument(invocation, 0);
-    const text = await unlessMissing(readFile(path, "utf8"));
-    if (text === undefined) {
-      throw new FleetError("rollout-file", `${path}: expected the file of a rollout, found none`, {
+    const text = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
+      throw new FleetError("rollout-file", `${path}: expected the file of a rollout, got ${cause.code}`, {
         hint: "docs/rollout.md shows one",
+        cause,
       });
-    }
+    });
     const file = readRolloutFile(basename(path), text);
     const nodes = assignWaves(file, selectNodes(await readInventory(inventoryFile), file.nodes));
     const { release, host } = await releaseOf({ repository, trust, ...file, now: () => new Date() });
@@ -41,11 +40,16 @@ export const verb: Verb = {
       release: { version, sequence, image: release.image.digest },
       host,
       state: "running",
-      at: { wave: firstWave(nodes), phase: "prepare", action: 0, since: now },
+      at: { wave: 0, phase: "prepare", action: 0, since: now },
       nodes,
-      notes: [],
+      notes: nodes.some(({ wave }) => wave === undefined) ? [{ at: now, text: describeLeftOut(nodes) }] : [],
       started: now,
     });
     return await goOn(invocation, rollout.id);
   },
 };
+
+function describeLeftOut(nodes: readonly RolloutNode[]): string {
+  const names = nodes.filter(({ wave }) => wave === undefined).map(({ name }) => name);
+  return `no wave takes ${names.join(", ")}`;
+}

@@ -1,5 +1,5 @@
 import { showRollout, showRollouts } from "../fleet/rollout/show.ts";
-import { listRollouts, requireRollout } from "../fleet/rollout/store.ts";
+import { isRunning, listRollouts, requireRollout } from "../fleet/rollout/store.ts";
 import { text } from "../hostd/verbs/answer.ts";
 import type { Verb } from "../terminal/verb.ts";
 import { fleetOf } from "./fleet-options.ts";
@@ -14,7 +14,9 @@ export const verb: Verb = {
     const id = text(invocation.arguments[0]);
     if (id !== undefined) {
       const rollout = await requireRollout(rollouts, id);
-      return { json: rollout, text: showRollout(rollout) };
+      const active = rollout.state === "running" && (await isRunning(rollouts, id));
+      const left = rollout.state !== "running" || active ? "" : `\nnobody goes on with it: ostler rollout resume ${id}`;
+      return { json: { ...rollout, active }, text: `${showRollout(rollout)}${left}` };
     }
     const all = await listRollouts(rollouts);
     return { json: { schema: 1, rollouts: all }, text: showRollouts(all) };

@@ -13,6 +13,7 @@ export type FleetErrorCode =
   | "unknown-rollout"
   | "rollout-under-way"
   | "rollout-ended"
+  | "record"
   | "notify";
 
 const OUTCOMES: Partial<Record<FleetErrorCode, Outcome>> = {

@@ -5,27 +5,26 @@ import { parseDocument } from "./document.ts";
 
 const INVENTORY_LIMIT = 4 * 1024 * 1024;
 
+/** Words that mean something else where a name may stand. */
+const RESERVED: ReadonlySet<string> = new Set(["all", "rest"]);
+
 /** Of a node and of a group: what a file of a rollout and a command line can say. */
-export const nodeNameSchema = z
+export const fleetNameSchema = z
   .string()
   .regex(
     /^[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?$/,
     "expected lower-case letters, digits, - and dots, at most 64, first and last neither - nor a dot",
+  )
+  .refine(
+    (name) => !RESERVED.has(name) && !/^\d+$/.test(name),
+    "expected a name that is neither all, rest nor a number",
   );
-
-/** Words that mean something else where a group may stand. */
-const RESERVED: ReadonlySet<string> = new Set(["all", "rest"]);
-
-export const groupNameSchema = nodeNameSchema.refine(
-  (name) => !RESERVED.has(name) && !/^\d+$/.test(name),
-  "expected a group's name that is neither all, rest nor a number",
-);
 
 /** As OpenSSH shows the fingerprint of a public key. */
 const hostKeySchema = z.string().regex(/^SHA256:[A-Za-z0-9+/]{43}$/, "expected SHA256: and 43 characters of base64");
 
 export const nodeSchema = z.strictObject({
-  name: nodeNameSchema,
+  name: fleetNameSchema,
   /** What ssh(1) takes: `root@node-1`, or a Host of ssh_config. */
   destination: z
     .string()
@@ -34,7 +33,7 @@ export const nodeSchema = z.strictObject({
     .regex(/^[^-\s][^\s]*$/, "expected a destination of ssh"),
   /** Fingerprint of its SSH host key, which says which machine it is. */
   key: hostKeySchema,
-  groups: z.array(groupNameSchema).max(64).default([]),
+  groups: z.array(fleetNameSchema).max(64).default([]),
   /** Another configuration than ssh's own, absolute. */
   sshConfig: z.string().startsWith("/").optional(),
   /** hostd's socket and state directory on it. */

@@ -3,15 +3,14 @@ import { appSchema } from "./app.ts";
 import { digestSchema } from "./digest.ts";
 import { parseDocument } from "./document.ts";
 import { parseTime } from "./duration.ts";
-import { groupNameSchema, nodeNameSchema, nodeSchema } from "./inventory.ts";
+import { fleetNameSchema, nodeSchema } from "./inventory.ts";
 
 // How a release goes over many nodes: the file that says so, and the record of one that does.
 
 const ROLLOUT_LIMIT = 16 * 1024 * 1024;
 
-const duration = z
-  .string()
-  .refine((text) => parseTime(text) !== undefined, "expected a time such as 90s, 10m, 24h or 7d");
+const DURATION = "expected a time such as 90s, 10m, 24h or 7d";
+const duration = z.string(DURATION).refine((text) => parseTime(text) !== undefined, DURATION);
 const address = z
   .string()
   .max(254)
@@ -48,7 +47,7 @@ const shareSchema = z.union(
     z.int().min(1),
     z.string().regex(/^(?:100|[1-9]\d?)%$/),
     z.literal("rest"),
-    groupNameSchema, //
+    fleetNameSchema, //
   ],
   "expected a number of nodes, a part such as 10%, a group, or rest",
 );
@@ -68,7 +67,7 @@ export const rolloutFileSchema = z.strictObject({
     .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "expected a channel's name")
     .default("production"),
   /** Groups and nodes of the inventory, in this order. */
-  nodes: oneOrMore(z.union([z.literal("all"), nodeNameSchema])).default(["all"]),
+  nodes: oneOrMore(z.union([z.literal("all"), fleetNameSchema])).default(["all"]),
   /** What is staged before the first node switches: the wave, or every node of the rollout. */
   prepare: z.enum(["wave", "all"], "expected wave or all").default("wave"),
   /** Nodes that are worked on at a time. */
@@ -82,7 +81,7 @@ export const rolloutFileSchema = z.strictObject({
       server: z.url({ protocol: /^smtps?$/, error: "expected smtp:// or smtps://" }).optional(),
     })
     .optional(),
-  waves: z.array(waveSchema).min(1).max(100),
+  waves: z.array(waveSchema, "expected a list of waves, each with its nodes").min(1).max(100),
   /** For waves that have none of their own. */
   success: successSchema.default([]),
   failure: failureSchema.default([]),

@@ -20,7 +20,7 @@ export interface Program {
 
 /** Words that ask for help, in place of a verb or of the rest of one. */
 const HELP: ReadonlySet<string> = new Set(["--help", "-h", "help"]);
-const INTERRUPTS = ["SIGINT", "SIGTERM"] as const;
+const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** Runs one command line to its exit code. Answers go to standard output, everything else to standard error. */
 export async function runProgram(program: Program, argv: readonly string[]): Promise<number> {

@@ -1,9 +1,10 @@
 import { hasErrno } from "../../effects/errno.ts";
-import { type Client, openClient } from "../../hostd/client.ts";
+import { ProcessError } from "../../effects/process.ts";
+import type { Client } from "../../hostd/client.ts";
 import { Failure } from "../../manifests/failure.ts";
 import type { Node } from "../../manifests/inventory.ts";
 import type { StatusDocument } from "../../manifests/node.ts";
-import { type NodeAddress, type Session, withSession } from "../push/session.ts";
+import { type NodeAddress, withinLimit, withSession } from "../push/session.ts";
 
 /** How ssh reaches a node of the inventory. */
 export function addressOf({ destination, sshConfig, socket, key }: Node): NodeAddress {
@@ -11,13 +12,9 @@ export function addressOf({ destination, sshConfig, socket, key }: Node): NodeAd
 }
 
 /** Asks a node over a connection of its own; never asks anybody for a passphrase. */
-export async function askNode<T>(
-  node: Node,
-  signal: AbortSignal,
-  ask: (client: Client, session: Session) => Promise<T>,
-): Promise<T> {
-  return await withSession(addressOf(node), { unattended: true, signal }, (session) =>
-    ask(openClient(session.socket, signal), session),
+export async function askNode<T>(node: Node, signal: AbortSignal, ask: (client: Client) => Promise<T>): Promise<T> {
+  return await withSession(addressOf(node), { unattended: true, signal }, ({ socket }) =>
+    withinLimit(socket, signal, ask),
   );
 }
 
@@ -37,12 +34,14 @@ export async function askAll(nodes: readonly Node[], parallel: number, signal: A
   return nodes.map((node) => answers.get(node) ?? { node, problem: "not asked" });
 }
 
-/** The last line that says something, for a table. */
+/** In one line, for a table: of what a program said, the last. */
 export function problemOf(error: unknown): string {
   if (hasErrno(error, "ECONNRESET", "EPIPE")) return "hostd is not running: nobody answers behind ssh";
   const message = error instanceof Error ? error.message : String(error);
-  const own = error instanceof Failure && error.code !== "process-failed";
-  return own ? message : (message.trimEnd().split("\n").at(-1) ?? "");
+  if (!(error instanceof Failure)) return message.trimEnd().split("\n").at(-1) ?? "";
+  if (!(error instanceof ProcessError)) return error.hint === undefined ? message : `${message} (${error.hint})`;
+  const [program = ""] = message.split(" ");
+  return `${program}: ${message.trimEnd().split("\n").at(-1)}`;
 }
 
 /** Works on each, `parallel` at a time, in order. The first that throws ends it once those under way have ended. */

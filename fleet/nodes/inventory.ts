@@ -1,10 +1,17 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import type * as z from "zod";
 import { writeDurably } from "../../effects/durable.ts";
 import { unlessMissing } from "../../effects/errno.ts";
 import { withLock } from "../../effects/lock.ts";
-import { checkDocument } from "../../manifests/document.ts";
-import { type Inventory, inventorySchema, type Node, nodeSchema, parseInventory } from "../../manifests/inventory.ts";
+import {
+  fleetNameSchema,
+  type Inventory,
+  inventorySchema,
+  type Node,
+  nodeSchema,
+  parseInventory,
+} from "../../manifests/inventory.ts";
 import { nearest } from "../../terminal/nearest.ts";
 import { FleetError } from "../error.ts";
 
@@ -16,14 +23,23 @@ const EMPTY: Inventory = { schema: 1, nodes: [] };
 /** The inventory in `file`; empty where there is none yet. */
 export async function readInventory(file: string): Promise<Inventory> {
   const bytes = await unlessMissing(readFile(file));
-  return bytes === undefined ? EMPTY : parseInventory(bytes, file);
+  if (bytes === undefined) return EMPTY;
+  try {
+    return parseInventory(bytes, file);
+  } catch (cause) {
+    throw new FleetError("inventory", (cause as Error).message, {
+      hint: `put ${file} in order, or back from a copy`,
+      cause,
+    });
+  }
 }
 
 /** Changes it, one command at a time, and answers what it is then. */
 export async function changeInventory(file: string, change: (inventory: Inventory) => Inventory): Promise<Inventory> {
   await mkdir(dirname(file), { recursive: true });
   return await withLock(file, async () => {
-    const changed = checkDocument(change(await readInventory(file)), inventorySchema, "inventory");
+    const changed = checked(change(await readInventory(file)), inventorySchema);
+    refuseTwofold(changed);
     await writeDurably(file, `${JSON.stringify(changed, undefined, 2)}\n`);
     return changed;
   });
@@ -31,7 +47,7 @@ export async function changeInventory(file: string, change: (inventory: Inventor
 
 /** Refuses a name and a host key that are there already. */
 export function addNode({ nodes, ...rest }: Inventory, given: unknown): Inventory {
-  const node = checkDocument(given, nodeSchema, "node");
+  const node = checked(given, nodeSchema);
   const same = nodes.find(({ key }) => key === node.key);
   if (same !== undefined) {
     throw new FleetError("node-known", `${node.destination}: its host key ${node.key} is that of ${same.name}`, {
@@ -79,6 +95,33 @@ export function selectNodes({ nodes }: Inventory, words: readonly string[]): Nod
     throw unknown("node or group", word, [...new Set(nodes.flatMap(({ name, groups }) => [name, ...groups]))]);
   });
   return [...new Set(chosen)];
+}
+
+/** Refuses a name or a group that none can have, before anybody is asked. */
+export function checkNames(names: readonly string[]): void {
+  for (const name of names) {
+    const [issue] = fleetNameSchema.safeParse(name).error?.issues ?? [];
+    if (issue !== undefined) throw new FleetError("inventory", `${JSON.stringify(name)}: ${issue.message}`);
+  }
+}
+
+/** One word is a node or a group, never both: a file that says it would mean either. */
+function refuseTwofold({ nodes }: Inventory): void {
+  const groups = new Set(nodes.flatMap((node) => node.groups));
+  const both = nodes.find(({ name }) => groups.has(name));
+  if (both === undefined) return;
+  throw new FleetError("node-known", `${both.name}: is the name of a node and of a group`, {
+    hint: "ostler node list shows both: call one of them something else",
+  });
+}
+
+function checked<T>(value: unknown, schema: z.ZodType<T>): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new FleetError(
+    "inventory",
+    result.error.issues.map(({ path, message }) => `${String(path.at(-1))}: ${message}`).join("; "),
+  );
 }
 
 function changeNode(inventory: Inventory, name: string, change: Partial<Node>): Inventory {

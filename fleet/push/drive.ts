@@ -6,7 +6,7 @@ import { Failure } from "../../manifests/failure.ts";
 import type { OperationDocument } from "../../manifests/node.ts";
 import type { Progress } from "../../terminal/progress.ts";
 import { FleetError } from "../error.ts";
-import { type NodeAddress, withSession } from "./session.ts";
+import { type NodeAddress, withinLimit, withSession } from "./session.ts";
 
 export interface DriveOptions {
   node: NodeAddress;
@@ -16,6 +16,8 @@ export interface DriveOptions {
   body: Record<string, unknown>;
   /** Never ask anybody for a passphrase. */
   unattended?: boolean;
+  /** Is told what the node began. */
+  onBegun?: (operation: OperationDocument) => void;
   /** Seconds within which the new system must be reached over a new connection; undefined where nothing starts anew. */
   confirmWithin: number | undefined;
   progress: Progress;
@@ -24,22 +26,26 @@ export interface DriveOptions {
 
 /** Pause between two tries to reach a node that starts anew, milliseconds. */
 const PAUSE = 2_000;
-/** How much longer than its own deadline a node may take to be back with its old system, milliseconds. */
+/** How much longer than its own deadline a node may take to be back with its old system, and where nothing starts anew, milliseconds. */
 const COMING_BACK = 20 * 60_000;
+const COMING_BACK_APP = 5 * 60_000;
+/** How long hostd may say nothing while an operation is followed, which it is asked about every 20 s: milliseconds. */
+const SILENCE = 60_000;
 
 /**
  * Begins an operation on a node and follows it to its end, across a new start of the node. Each connection after that
  * is a new one, and says so: the node takes a system back that nobody can reach.
  */
 export async function drive(options: DriveOptions): Promise<OperationDocument> {
-  const { node, app, verb, unattended = false, confirmWithin, progress, signal } = options;
+  const { node, app, verb, unattended = false, onBegun, confirmWithin, progress, signal } = options;
   const begun = await withSession(node, { unattended, signal }, async ({ socket }) => {
-    const client = openClient(socket, signal);
     const body = confirmWithin === undefined ? options.body : { ...options.body, confirmWithin };
-    return await follow(client, await client.begin(app, verb, body), progress, signal);
+    const operation = await withinLimit(socket, signal, (client) => client.begin(app, verb, body));
+    onBegun?.(operation);
+    return await follow(openClient(socket), operation, progress, signal);
   });
   if (begun.finished !== undefined) return begun;
-  const until = Date.now() + (confirmWithin ?? 0) * 1_000 + COMING_BACK;
+  const until = Date.now() + patienceOf(options);
   for (let last = begun; ; ) {
     last = (await ask(last, options)) ?? last;
     if (last.finished !== undefined || signal.aborted) return last;
@@ -55,12 +61,14 @@ export async function drive(options: DriveOptions): Promise<OperationDocument> {
 
 /** What the node says of the operation now, over a new connection; undefined where it cannot be reached. */
 async function ask(operation: OperationDocument, options: DriveOptions): Promise<OperationDocument | undefined> {
-  const { node, progress, signal } = options;
+  const { node, confirmWithin, progress, signal } = options;
   try {
     return await withSession(node, { unattended: true, signal }, async ({ socket }) => {
-      const client = openClient(socket, signal);
-      await client.confirm().catch(unlessNothingWaits);
-      return await follow(client, await client.operation(operation.id), progress, signal);
+      const last = await withinLimit(socket, signal, async (client) => {
+        if (confirmWithin !== undefined) await client.confirm().catch(unlessNothingWaits);
+        return await client.operation(operation.id);
+      });
+      return await follow(openClient(socket), last, progress, signal);
     });
   } catch (error) {
     if (isUnreachable(error)) return undefined;
@@ -68,20 +76,29 @@ async function ask(operation: OperationDocument, options: DriveOptions): Promise
   }
 }
 
-/** Follows the operation for as long as the connection holds. */
+/** Follows the operation for as long as the connection holds and hostd answers. */
 async function follow(client: Client, operation: OperationDocument, progress: Progress, signal: AbortSignal) {
+  const silence = new AbortController();
+  let timer = setTimeout(() => silence.abort(), SILENCE);
+  const heard: Progress = (event) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => silence.abort(), SILENCE);
+    progress(event);
+  };
   try {
-    return await client.wait(operation, progress, signal);
+    return await client.wait(operation, heard, AbortSignal.any([signal, silence.signal]));
   } catch (error) {
     if (isUnreachable(error)) return operation;
     throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }
 
 /** The connection ended, ssh gave up, or hostd does not answer yet. */
 export function isUnreachable(error: unknown): boolean {
   if (error instanceof ProcessError) return true;
-  if (error instanceof Failure) return error.code === "not-running";
+  if (error instanceof Failure) return error.code === "not-running" || error.code === "node-unreachable";
   return hasErrno(error, "ECONNRESET", "ECONNREFUSED", "EPIPE", "ENOENT");
 }
 
@@ -90,10 +107,19 @@ function unlessNothingWaits(error: unknown): void {
   throw error;
 }
 
-function unreachable({ node, confirmWithin }: DriveOptions, last: OperationDocument): FleetError {
+/** How long a node that does not answer is waited for, milliseconds. */
+function patienceOf({ confirmWithin }: DriveOptions): number {
+  return confirmWithin === undefined ? COMING_BACK_APP : confirmWithin * 1_000 + COMING_BACK;
+}
+
+function unreachable(options: DriveOptions, last: OperationDocument): FleetError {
+  const { destination } = options.node;
+  const minutes = patienceOf(options) / 60_000;
   return new FleetError(
     "node-unreachable",
-    `${node.destination}: expected it back within ${((confirmWithin ?? 0) * 1_000 + COMING_BACK) / 60_000} minutes, it does not answer`,
-    { hint: `once it does: ssh ${node.destination} hostd changes ${last.id}` },
+    `${destination}: expected it back within ${minutes} minutes, it does not answer`,
+    {
+      hint: `once it does: ssh ${destination} hostd changes ${last.id}`,
+    },
   );
 }

@@ -1,8 +1,9 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { unlessMissing } from "../../effects/errno.ts";
+import { hasErrno, unlessMissing } from "../../effects/errno.ts";
 import { ProcessError, run } from "../../effects/process.ts";
+import { type Client, openClient } from "../../hostd/client.ts";
 import { FleetError } from "../error.ts";
 
 /** How a node is reached: what ssh(1) takes as its destination, and its configuration where that is not the user's own. */
@@ -38,7 +39,7 @@ export async function withSession<T>(
   options: { unattended?: boolean; signal?: AbortSignal },
   use: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const directory = await mkdtemp(join(tmpdir(), "ostler-ssh-")); // short: socket paths end at 107 bytes
+  const directory = await mkdtemp(join(tmpdir(), `ostler-ssh-${process.pid}-`)); // short: socket paths end at 107 bytes
   const [control, socket, log] = [join(directory, "c"), join(directory, "s"), join(directory, "log")];
   const common = [...(node.sshConfig === undefined ? [] : ["-F", node.sshConfig]), "-o", `ControlPath=${control}`];
   try {
@@ -58,7 +59,7 @@ export async function withSession<T>(
       },
     });
   } finally {
-    await run(["ssh", ...common, "-O", "exit", node.destination], { timeout: 10_000 }).catch(() => {}); // gone already
+    await endSession(common, node.destination);
     await rm(directory, { recursive: true, force: true });
   }
 }
@@ -73,6 +74,49 @@ function openingOptions(unattended: boolean): string[] {
     ...(unattended ? ["BatchMode=yes"] : []),
   ];
   return [...options.flatMap((option) => ["-o", option]), "-f", "-N"];
+}
+
+/** How long hostd may take for one answer, milliseconds: a living sshd says nothing about it. */
+const ANSWER_LIMIT = 20_000;
+
+/** Asks hostd behind a session's socket; one that does not answer in time cannot be reached (`node-unreachable`). */
+export async function withinLimit<T>(
+  socket: string,
+  signal: AbortSignal,
+  ask: (client: Client) => Promise<T>,
+): Promise<T> {
+  const limit = AbortSignal.timeout(ANSWER_LIMIT);
+  try {
+    return await ask(openClient(socket, AbortSignal.any([signal, limit])));
+  } catch (error) {
+    if (signal.aborted || !limit.aborted) throw error;
+    throw new FleetError("node-unreachable", `hostd did not answer within ${ANSWER_LIMIT / 1_000} s`, { cause: error });
+  }
+}
+
+/** Ends connections whose command was killed and could not. */
+export async function sweepSessions(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const [, pid] = /^ostler-ssh-(\d+)-/.exec(name) ?? [];
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    const directory = join(tmpdir(), name);
+    await endSession(["-o", `ControlPath=${join(directory, "c")}`], "any");
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !hasErrno(error, "ESRCH");
+  }
+}
+
+/** Through its control socket; one that is gone already needs no end. */
+async function endSession(options: readonly string[], destination: string): Promise<void> {
+  await run(["ssh", ...options, "-O", "exit", destination], { timeout: 10_000 }).catch(() => {});
 }
 
 /** From what `ssh -v` says of the key exchange. */

@@ -12,7 +12,7 @@ export type Step = { work: Work } | { become: Rollout };
 /**
  * The next step; undefined once it has ended. A wave is prepared on all its nodes before one of them switches, and none
  * of the next is touched before all of this one have switched and its success branch is through. One node more than
- * is tolerated, and the wave's failure branch is what is left to do.
+ * is tolerated, and the wave's failure branch is what is left to do. A wave without nodes has its success branch alone.
  */
 export function nextStep(rollout: Rollout, now: string): Step | undefined {
   if (rollout.state !== "running") return undefined;
@@ -21,14 +21,9 @@ export function nextStep(rollout: Rollout, now: string): Step | undefined {
   const next = actionsOf(rollout, phase)[action];
   if (next !== undefined) return { work: { kind: "action", action: next, branch: phase } };
   if (phase === "failure") return { become: { ...rollout, state: "failed", finished: now } };
-  const wave = waveAfter(rollout);
-  if (wave === undefined) return { become: { ...rollout, state: "done", finished: now } };
+  const wave = rollout.at.wave + 1;
+  if (wave === rollout.file.waves.length) return { become: { ...rollout, state: "done", finished: now } };
   return { become: enter(rollout, "prepare", now, wave) };
-}
-
-/** How a rollout begins: at its first wave that has nodes. */
-export function firstWave(nodes: readonly RolloutNode[]): number {
-  return Math.min(...nodes.flatMap(({ wave }) => wave ?? []));
 }
 
 function stepOfWave(rollout: Rollout, phase: "prepare" | "switch", now: string): Step {
@@ -103,18 +98,18 @@ function failedOf({ nodes, at, file }: Rollout): RolloutNode[] {
   return nodes.filter((node) => counts(node) && (node.state === "failed" || node.state === "lost"));
 }
 
-function waveAfter({ nodes, at }: Rollout): number | undefined {
-  const later = nodes.flatMap(({ wave }) => (wave !== undefined && wave > at.wave ? [wave] : []));
-  return later.length === 0 ? undefined : Math.min(...later);
-}
-
 function enter(rollout: Rollout, phase: Phase, since: string, wave = rollout.at.wave): Rollout {
   return { ...rollout, at: { wave, phase, action: 0, since } };
 }
 
+/** Failed nodes that are told with their reasons where a wave failed; the table has all. */
+const SHOWN = 3;
+
 function describeFailed(rollout: Rollout, failed: readonly RolloutNode[]): string {
   const { tolerate } = waveOf(rollout);
-  const names = failed.map(({ name, message }) => (message === undefined ? name : `${name}: ${message}`));
+  const shown = failed.slice(0, SHOWN);
+  const names = shown.map(({ name, message }) => (message === undefined ? name : `${name}: ${message}`));
+  if (failed.length > shown.length) names.push(`and ${failed.length - shown.length} more`);
   const tolerated = tolerate === 0 ? "" : ` (${failed.length} failed, ${tolerate} tolerated)`;
   return `wave ${rollout.at.wave + 1}${tolerated}: ${names.join("; ")}`;
 }

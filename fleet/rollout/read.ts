@@ -110,7 +110,8 @@ function refused(problems: readonly string[]): FleetError {
   return new FleetError("rollout-file", shown.join("\n"), { hint: "docs/rollout.md has every name" });
 }
 
+/** Without control characters: a file that is no text at all would be shown as it is. */
 function firstLine(message: string): string {
-  const [line = ""] = message.split("\n");
+  const [line = ""] = message.replaceAll(/[^\P{Cc}\n]/gu, "\ufffd").split("\n");
   return `${line.charAt(0).toLowerCase()}${line.slice(1)}`;
 }

@@ -27,7 +27,7 @@ function showNodes({ nodes }: Rollout, options: TableOptions): string {
   const rows = nodes.map(({ name, wave, state, operation, message = "" }) => [
     name,
     wave === undefined ? "none" : `wave ${wave + 1}`,
-    state,
+    wave === undefined ? "not in it" : state,
     operation === undefined ? "" : `operation ${operation}`,
     message,
   ]);
@@ -61,7 +61,7 @@ const MARKS: Readonly<Record<RolloutNode["state"], string>> = {
 /** `wave 1  ●●✗○  2 of 4 switched`. */
 function describeWave({ nodes }: Rollout, index: number): string[] {
   const own = nodes.filter(({ wave }) => wave === index);
-  if (own.length === 0) return [];
+  if (own.length === 0) return [`wave ${index + 1}  no nodes`];
   const switched = own.filter(({ state }) => state === "switched").length;
   return [`wave ${index + 1}  ${own.map(({ state }) => MARKS[state]).join("")}  ${switched} of ${own.length} switched`];
 }

@@ -51,7 +51,13 @@ export async function createRollout(directory: string, rollout: Omit<Rollout, "i
 }
 
 export async function saveRollout(directory: string, rollout: Rollout): Promise<void> {
-  await writeDurably(join(directory, rollout.id, "rollout.json"), `${JSON.stringify(rollout, undefined, 2)}\n`);
+  const file = join(directory, rollout.id, "rollout.json");
+  await writeDurably(file, `${JSON.stringify(rollout, undefined, 2)}\n`).catch((cause: Error) => {
+    throw new FleetError("record", `${file}: ${cause.message}`, {
+      hint: `what nodes are at goes on; once this is mended: ostler rollout resume ${rollout.id}`,
+      cause,
+    });
+  });
 }
 
 /** All of them, newest first. One that was never recorded, since its beginning was cut off, is none. */
@@ -104,7 +110,15 @@ export async function decisionOf(directory: string, id: string): Promise<Decisio
 async function load(directory: string, id: string): Promise<Rollout | undefined> {
   const file = join(directory, id, "rollout.json");
   const bytes = await unlessMissing(readFile(file));
-  return bytes === undefined ? undefined : parseRollout(bytes, file);
+  if (bytes === undefined) return undefined;
+  try {
+    return parseRollout(bytes, file);
+  } catch (cause) {
+    throw new FleetError("record", (cause as Error).message, {
+      hint: `its record is damaged: put it back, or move ${join(directory, id)} away once no node is at it any more`,
+      cause,
+    });
+  }
 }
 
 function decisionFile(directory: string, id: string): string {

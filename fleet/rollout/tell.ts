@@ -33,7 +33,13 @@ export async function post(rollout: Rollout, url: string): Promise<void> {
   const body = JSON.stringify({ text: headline(rollout), rollout });
   await again(`webhook ${new URL(url).host}`, async () => {
     const headers = { "content-type": "application/json" };
-    const answer = await fetch(url, { method: "POST", headers, body, signal: AbortSignal.timeout(LIMIT) });
+    const answer = await fetch(url, {
+      method: "POST",
+      headers,
+      body,
+      redirect: "error",
+      signal: AbortSignal.timeout(LIMIT),
+    });
     await answer.body?.cancel();
     if (!answer.ok) throw new Error(`expected status 2xx, got ${answer.status}`);
   });
@@ -45,8 +51,13 @@ async function again(what: string, attempt: () => Promise<unknown>): Promise<voi
       await attempt();
       return;
     } catch (error) {
-      if (tries === TRIES) throw new FleetError("notify", `${what}: ${(error as Error).message}`, { cause: error });
+      if (tries === TRIES) throw new FleetError("notify", `${what}: ${wordsOf(error as Error)}`, { cause: error });
       await delay(PAUSE);
     }
   }
+}
+
+/** fetch says why in the cause of its error alone. */
+function wordsOf({ message, cause }: Error): string {
+  return cause instanceof Error ? `${message}: ${cause.message}` : message;
 }

@@ -21,6 +21,8 @@ export interface Worker {
   trust: string;
   progress: Progress;
   signal: AbortSignal;
+  /** Reverts of this image by earlier rollouts (revertOf): the quarantine that such a one set does not bind the next. */
+  reverts: ReadonlySet<string>;
   /** Has something about the node on record before anything else is done. */
   remember(change: Partial<RolloutNode>): Promise<void>;
 }
@@ -34,10 +36,12 @@ export async function prepareNode(worker: Worker, node: Node): Promise<Change> {
   const { image } = rollout.release;
   const progress = progressOf(worker, node);
   const attempt = async (): Promise<Change> => {
-    const { from, before } = await askNode(node, signal, async (client) => ({
-      from: (await client.status()).hostd.repository,
-      before: (await appOf(client, product))?.current?.image,
-    }));
+    const { from, before } = await askNode(node, signal, async (client) => {
+      const { hostd, apps, quarantine } = await client.status();
+      const ours = quarantine.find((one) => one.image === image && worker.reverts.has(revertOf(node, one.operation)));
+      if (ours !== undefined) await client.release(image);
+      return { from: hostd.repository, before: apps.find(({ app }) => app === product)?.current?.image };
+    });
     if (!/^https?:/.test(from)) {
       const address = addressOf(node);
       const places = { remote: from, remoteState: node.state, node: address, unattended: true, now: () => new Date() };
@@ -54,24 +58,35 @@ export async function prepareNode(worker: Worker, node: Node): Promise<Change> {
   return await attempt().catch((error: unknown) => given(error, signal, "waiting", "failed"));
 }
 
+/** Names the operation by which a node was taken back. */
+export function revertOf({ key }: Pick<Node, "key">, operation: number | undefined): string {
+  return `${key} ${operation}`;
+}
+
 /** Switches a node to the release and follows that to its end; one that runs it already is left as it is. */
 export async function switchNode(worker: Worker, node: Node, here: RolloutNode): Promise<Change> {
   const { rollout, signal } = worker;
   const { image } = rollout.release;
-  let begun = here.state === "switching";
+  let [asked, begun] = [here.state === "switching", false];
   const attempt = async (): Promise<Change> => {
     const now = await askNode(node, signal, (client) => appOf(client, rollout.file.product));
     const isThere = now?.current?.image === image && now.underWay.length === 0 && now.hold === undefined;
     if (isThere) return { state: "switched" };
     const before = now?.current?.image;
     if (before !== undefined && before !== image && before !== here.before) await worker.remember({ before });
-    begun = true;
+    asked = true;
     const body = { image, requestId: requestId(rollout, "switch") };
-    const ended = await driveNode(worker, node, { verb: "activate", body });
+    const onBegun = () => {
+      begun = true;
+    };
+    const ended = await driveNode(worker, node, { verb: "activate", body, onBegun });
     if (ended.finished === undefined) return { state: "switching", operation: ended.id };
     return ended.state === "done" ? { state: "switched", operation: ended.id } : failed(ended);
   };
-  return await attempt().catch((error: unknown) => given(error, signal, "switching", begun ? "lost" : "failed"));
+  return await attempt().catch((error: unknown) => {
+    const isLost = begun || (asked && !isRefusal(error));
+    return given(error, signal, "switching", isLost ? "lost" : "failed");
+  });
 }
 
 /** Takes a node back to what it ran before. What it runs by now and this rollout did not bring stays. */
@@ -149,7 +164,7 @@ async function appOf(client: Client, product: string): Promise<AppStatus | undef
 async function driveNode(
   worker: Worker,
   node: Node,
-  request: Pick<DriveOptions, "verb" | "body">,
+  request: Pick<DriveOptions, "verb" | "body" | "onBegun">,
 ): Promise<OperationDocument> {
   const { rollout, signal } = worker;
   const { product: app, confirmWithin } = rollout.file;
@@ -181,17 +196,14 @@ function requestId({ id, started }: Rollout, what: string): string {
 /** Nobody asked the node itself. */
 const NOT_ASKED: ReadonlySet<string> = new Set(["node-unreachable", "other-node"]);
 
-/** Where the operator left it stays as it was; of what nobody can ask, it cannot be told how it went. */
-function given(
-  error: unknown,
-  signal: AbortSignal,
-  left: RolloutNode["state"],
-  unreached: RolloutNode["state"],
-): Change {
-  if (signal.aborted) return { state: left };
-  const isRefusal = error instanceof Failure && !isUnreachable(error) && !NOT_ASKED.has(error.code);
-  const state = isRefusal && unreached === "lost" ? "failed" : unreached;
-  return { state, message: problemOf(error) };
+/** The node's own no: it began nothing. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Failure && !isUnreachable(error) && !NOT_ASKED.has(error.code);
+}
+
+/** Where the operator left it stays as it was. */
+function given(error: unknown, signal: AbortSignal, left: RolloutNode["state"], state: RolloutNode["state"]): Change {
+  return signal.aborted ? { state: left } : { state, message: problemOf(error) };
 }
 
 function notStaged({ release, file }: Rollout, { name }: Node): FleetError {

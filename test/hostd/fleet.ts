@@ -26,6 +26,8 @@ export interface FleetNode {
   makeSick(): void;
   stop(): Promise<void>;
   start(): Promise<void>;
+  /** Stops hostd as SIGSTOP does. */
+  holdStill(): void;
 }
 
 export interface Fleet {
@@ -124,7 +126,9 @@ async function addFleetNode(directory: string, rootFile: string, number: number)
         60_000,
       );
     },
+    holdStill: () => void daemon?.kill("SIGSTOP"),
     async stop() {
+      daemon?.kill("SIGCONT");
       if (daemon === undefined || daemon.exitCode !== null) return;
       const gone = once(daemon, "exit");
       daemon.kill("SIGTERM");

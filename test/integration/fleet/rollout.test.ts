@@ -1,8 +1,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { run } from "../../../effects/process.ts";
 import type { Rollout } from "../../../manifests/rollout.ts";
-import { type Fleet, withFleet } from "../../hostd/fleet.ts";
+import { type Fleet, type FleetNode, withFleet } from "../../hostd/fleet.ts";
 import { eventually } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 import { openSmtpSink } from "../../smtp-sink.ts";
@@ -119,6 +120,48 @@ describeWith(NEEDS, "ostler rollout", () => {
       expect(await operationsOf(fleet)).toEqual(Array(3).fill(["stage", "activate", "stage", "activate"]));
     }));
 
+  test("a connection that is lost in the middle of a switch is made anew, and the node followed to its end", () =>
+    withNodes(2, async (fleet) => {
+      await fleet.publish({ version: "1.1.0", stable: 4_000 });
+      const path = fleet.file("product: shop\nwaves: [{ nodes: rest }]\n");
+      const { child, ended } = fleet.begin("rollout", "start", path);
+      await eventually(
+        () => kindsUnderWay(fleet.nodes[1]),
+        (kinds) => kinds.includes("activate"),
+        60_000,
+      );
+      await cutConnections(child.pid, fleet.nodes[1]);
+      expect(await ended).toMatchObject({ exitCode: 0, json: { state: "done" } });
+      expect(statesOf((await ended).json)).toEqual(["switched", "switched"]);
+    }));
+
+  test("a node that does not answer fails its wave in bounded time, and status names who is left", () =>
+    withNodes(2, async (fleet) => {
+      await fleet.publish({ version: "1.1.0" });
+      fleet.nodes[1]?.holdStill();
+      const path = fleet.file("product: shop\nwaves: [{ nodes: rest, tolerate: 1 }]\n");
+      const ended = await fleet.ostler("rollout", "start", path, "--no-json");
+      expect(ended).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("done, but for 1 of 2 nodes") });
+      expect(ended.stdout).toMatch(/^n-2 .*failed .*hostd did not answer within 20 s/m);
+      expect((await fleet.ostler("node", "list", "--no-json")).stdout).toMatch(/^n-2 .*did not answer/m);
+    }));
+
+  test("a version that a rollout took back goes out again in the next one where it was not at fault", () =>
+    withNodes(2, async (fleet) => {
+      await fleet.publish({ version: "1.1.0" });
+      const path = fleet.file(
+        "product: shop\nwaves: [{ nodes: 1 }, { nodes: rest }]\nfailure: [{ revert: rollout }]\n",
+      );
+      await fleet.nodes[1]?.stop();
+      const failed = await fleet.ostler("rollout", "start", path);
+      expect(failed).toMatchObject({ exitCode: 1 });
+      expect(statesOf(failed.json)).toEqual(["reverted", "failed"]);
+      await fleet.nodes[1]?.start();
+      const again = await fleet.ostler("rollout", "start", path);
+      expect(again, again.stdout).toMatchObject({ exitCode: 0 });
+      expect(await fleet.versions()).toEqual(["1.1.0", "1.1.0"]);
+    }));
+
   test("a rejection takes the failure branch, with its programs, and what fails to report fails nothing", () =>
     withNodes(2, async (fleet) => {
       await fleet.publish({ version: "1.1.0" });
@@ -132,6 +175,8 @@ failure: [{ revert: rollout }, { run: [sh, -c, 'cp "$OSTLER_ROLLOUT" ${told}'] }
       await recordOf(fleet, "shop-2", ({ at }) => at.phase === "success" && at.action === 1);
       child.kill("SIGINT");
       expect(await ended).toMatchObject({ exitCode: 130, json: { state: "running" } });
+      const left = await fleet.ostler("rollout", "status", "shop-2", "--no-json");
+      expect(left.stdout).toMatch(/nobody goes on with it: ostler rollout resume shop-2$/m);
       const rejected = await fleet.ostler("rollout", "reject", "shop-2", "--reason", "slow", "--no-json");
       expect(rejected.stdout).toContain("nobody goes on with it: ostler rollout resume shop-2");
       const resumed = await fleet.ostler("rollout", "resume", "shop-2");
@@ -222,6 +267,22 @@ function operationsOf({ nodes }: Fleet): Promise<string[][]> {
   return Promise.all(
     nodes.map(async ({ client }) => (await client.changes({ app: "shop" })).changes.map(({ kind }) => kind).reverse()),
   );
+}
+
+async function kindsUnderWay(node: FleetNode | undefined): Promise<string[]> {
+  const apps = (await node?.client.status())?.apps ?? [];
+  return apps.flatMap(({ underWay }) => underWay.map(({ kind }) => kind));
+}
+
+/** As a network that fails does: ends the ssh of a command that leads to this node. */
+async function cutConnections(command: number | undefined, node: FleetNode | undefined): Promise<void> {
+  const { stdout } = await run(["ps", "-eo", "pid,args"]);
+  for (const line of stdout.split("\n")) {
+    const [, pid, words = ""] = /^ *(\d+) (.*)$/.exec(line) ?? [];
+    const isIts =
+      words.startsWith("ssh ") && words.includes(`ostler-ssh-${command}-`) && words.includes(node?.sshd.config ?? "-");
+    if (isIts && words.includes(" -N ")) process.kill(Number(pid), "SIGKILL");
+  }
 }
 
 function statesOf(rollout: unknown): string[] {

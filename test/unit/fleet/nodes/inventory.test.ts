@@ -1,5 +1,12 @@
 import { expect, test } from "vitest";
-import { addNode, groupNode, removeNode, renameNode, selectNodes } from "../../../../fleet/nodes/inventory.ts";
+import {
+  addNode,
+  checkNames,
+  groupNode,
+  removeNode,
+  renameNode,
+  selectNodes,
+} from "../../../../fleet/nodes/inventory.ts";
 import { hostKeyIn } from "../../../../fleet/push/session.ts";
 import { type Inventory, inventoryExample } from "../../../../manifests/inventory.ts";
 
@@ -40,8 +47,11 @@ test("a name that is nobody's is refused with the one that was probably meant", 
 
 test("a name that could be taken for something else is no group's, and an option of ssh no destination", () => {
   const third = { ...second, name: "web-3", key: `SHA256:${"c".repeat(43)}` };
-  for (const group of ["rest", "all", "3", "UP"])
-    expect(() => addNode(two, { ...third, groups: [group] })).toThrow("groups.0");
+  for (const name of ["rest", "all", "3", "UP"]) {
+    expect(() => addNode(two, { ...third, groups: [name] })).toThrow(expect.objectContaining({ outcome: "usage" }));
+    expect(() => addNode(two, { ...third, name })).toThrow(expect.objectContaining({ outcome: "usage" }));
+    expect(() => checkNames(["web", name])).toThrow(`${JSON.stringify(name)}: expected `);
+  }
   expect(() => addNode(two, { ...third, destination: "-oProxyCommand=x" })).toThrow("destination");
 });
 
