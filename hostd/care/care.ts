@@ -1,6 +1,6 @@
 import type { CareDocument, Damage, LookDocument } from "../../manifests/care.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
-import { careForSnapshots, readNewSnapshots, type Seen } from "../data/care-for-snapshots.ts";
+import { type Attempt, careForSnapshots, readNewSnapshots, type Seen } from "../data/care-for-snapshots.ts";
 import { describeLeftover } from "../data/leftovers.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
@@ -151,7 +151,7 @@ async function lookOnce(
   let damage: string | undefined;
   let verified = lastVerified;
   const problems: string[] = [];
-  const attempt = async (what: string, work: () => unknown) => {
+  const attempt: Attempt = async (what, work) => {
     if (engine.closing.aborted) return;
     try {
       await work();
@@ -169,7 +169,7 @@ async function lookOnce(
     due.pushed = await careForVersions(engine, before.pushed);
   });
   await attempt("snapshots not looked after", async () => {
-    due.snapshots = await careForSnapshots(engine, before.snapshots);
+    due.snapshots = await careForSnapshots(engine, before.snapshots, attempt);
   });
   await attempt("leftovers not removed", async () => {
     problems.push(...(await engine.node.removeDataLeftovers()).map(describeLeftover));
