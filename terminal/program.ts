@@ -22,9 +22,12 @@ export interface Program {
 const HELP: ReadonlySet<string> = new Set(["--help", "-h", "help"]);
 const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
+/** Of a stream's errors writeOutput tells those that matter. */
+function toldElsewhere(): void {}
+
 /** Runs one command line to its exit code. Answers go to standard output, everything else to standard error. */
 export async function runProgram(program: Program, argv: readonly string[]): Promise<number> {
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {}); // writeOutput tells of those that matter
+  for (const stream of [process.stdout, process.stderr]) stream.off("error", toldElsewhere).on("error", toldElsewhere);
   const found = findVerb(program, argv);
   const own = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
   const json = own.includes("--json") || (found !== undefined && !process.stdout.isTTY && !own.includes("--no-json"));
