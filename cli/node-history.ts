@@ -13,7 +13,7 @@ export const verb: Verb = {
   async run(invocation) {
     const { inventory, rollouts } = fleetOf(invocation);
     const { key } = requireNode(await readInventory(inventory), argument(invocation, 0));
-    const found = (await listRollouts(rollouts)).flatMap(({ id, release, started, nodes }) =>
+    const found = (await listRollouts(rollouts)).rollouts.flatMap(({ id, release, started, nodes }) =>
       nodes
         .filter((node) => node.key === key)
         .map(({ name, state, message }) => ({ rollout: id, version: release.version, started, name, state, message })),

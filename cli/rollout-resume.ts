@@ -29,7 +29,7 @@ export async function goOn(invocation: Invocation, id: string): Promise<Answer> 
     const inventory = await readInventory(file);
     await sweepSessions();
     const rollout = await requireRollout(directory, id);
-    const reverts = revertsOf(await listRollouts(directory), rollout);
+    const reverts = revertsOf((await listRollouts(directory)).rollouts, rollout);
     return answerOf(await runRollout(rollout, { directory, inventory, repository, trust, reverts, progress, signal }));
   });
 }

@@ -1,6 +1,7 @@
 import { showRollout, showRollouts } from "../fleet/rollout/show.ts";
 import { isRunning, listRollouts, requireRollout } from "../fleet/rollout/store.ts";
 import { text } from "../hostd/verbs/answer.ts";
+import { EXIT_CODES } from "../manifests/failure.ts";
 import type { Verb } from "../terminal/verb.ts";
 import { fleetOf } from "./fleet-options.ts";
 
@@ -19,6 +20,12 @@ export const verb: Verb = {
       return { json: { ...rollout, active }, text: `${showRollout(rollout)}${left}` };
     }
     const all = await listRollouts(rollouts);
-    return { json: { schema: 1, rollouts: all }, text: showRollouts(all) };
+    const damaged = all.damaged.map(({ id: name, problem }) => ({ id: name, problem: problem.message }));
+    const lines = all.damaged.map(({ problem }) => `\n${problem.message}\n  hint: ${problem.hint}`);
+    return {
+      json: { schema: 1, rollouts: all.rollouts, damaged },
+      text: [showRollouts(all.rollouts), ...lines].join(""),
+      exitCode: damaged.length === 0 ? EXIT_CODES.ok : EXIT_CODES.failed,
+    };
   },
 };

@@ -35,7 +35,10 @@ export async function createRollout(directory: string, rollout: Omit<Rollout, "i
   await mkdir(directory, { recursive: true });
   return await withLock(directory, async () => {
     const product = rollout.file.product;
-    const earlier = (await listRollouts(directory)).filter(({ file }) => file.product === product);
+    const { rollouts, damaged } = await listRollouts(directory);
+    const unknown = damaged.find(({ id }) => id.replace(/-\d+$/, "") === product);
+    if (unknown !== undefined) throw unknown.problem; // it may be under way
+    const earlier = rollouts.filter(({ file }) => file.product === product);
     const open = earlier.find(({ state }) => state === "running");
     if (open !== undefined) {
       throw new FleetError("rollout-under-way", `${product}: rollout ${open.id} has not ended`, {
@@ -44,7 +47,7 @@ export async function createRollout(directory: string, rollout: Omit<Rollout, "i
     }
     const number = Math.max(0, ...earlier.map(({ id }) => numberOf(id))) + 1;
     const created: Rollout = { ...rollout, id: `${product}-${number}` };
-    await mkdir(join(directory, created.id));
+    await mkdir(join(directory, created.id), { recursive: true }); // a start that was killed here left it empty
     await saveRollout(directory, created);
     return created;
   });
@@ -60,15 +63,27 @@ export async function saveRollout(directory: string, rollout: Rollout): Promise<
   });
 }
 
-/** All of them, newest first. One that was never recorded, since its beginning was cut off, is none. */
-export async function listRollouts(directory: string): Promise<Rollout[]> {
+/** All that can be read, newest first, and those that cannot. One that was never recorded, since its beginning was cut off, is none. */
+export async function listRollouts(directory: string): Promise<Rollouts> {
   const names = (await unlessMissing(readdir(directory))) ?? [];
-  const found: Rollout[] = [];
-  for (const name of names) {
-    const rollout = await load(directory, name);
-    if (rollout !== undefined) found.push(rollout);
+  const found: Rollouts = { rollouts: [], damaged: [] };
+  for (const id of names) {
+    try {
+      const rollout = await load(directory, id);
+      if (rollout !== undefined) found.rollouts.push(rollout);
+    } catch (problem) {
+      if (!(problem instanceof FleetError)) throw problem;
+      found.damaged.push({ id, problem });
+    }
   }
-  return found.sort((one, other) => (one.started < other.started ? 1 : -1));
+  found.rollouts.sort((one, other) => (one.started < other.started ? 1 : -1));
+  return found;
+}
+
+export interface Rollouts {
+  rollouts: Rollout[];
+  /** Nothing is known of these but their names. */
+  damaged: { id: string; problem: FleetError }[];
 }
 
 export async function requireRollout(directory: string, id: string): Promise<Rollout> {
