@@ -45,11 +45,11 @@ export async function drive(options: DriveOptions): Promise<OperationDocument> {
     return await follow(openClient(socket), operation, progress, signal);
   });
   if (begun.finished !== undefined) return begun;
-  const until = Date.now() + patienceOf(options);
-  for (let last = begun; ; ) {
-    last = (await ask(last, options)) ?? last;
+  for (let [last, heard] = [begun, Date.now()]; ; ) {
+    const answered = await ask(last, options);
+    if (answered !== undefined) [last, heard] = [answered, Date.now()];
     if (last.finished !== undefined || signal.aborted) return last;
-    if (Date.now() > until) throw unreachable(options, last);
+    if (Date.now() > heard + patienceOf(options)) throw unreachable(options, last);
     progress({
       id: `operation-${last.id}`,
       state: "started",
@@ -107,7 +107,7 @@ function unlessNothingWaits(error: unknown): void {
   throw error;
 }
 
-/** How long a node that does not answer is waited for, milliseconds. */
+/** How long a node is waited for after its last answer, milliseconds. */
 function patienceOf({ confirmWithin }: DriveOptions): number {
   return confirmWithin === undefined ? COMING_BACK_APP : confirmWithin * 1_000 + COMING_BACK;
 }
