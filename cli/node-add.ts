@@ -1,7 +1,6 @@
 import { resolve } from "node:path";
 import { addNode, changeInventory, checkNames } from "../fleet/nodes/inventory.ts";
-import { withSession } from "../fleet/push/session.ts";
-import { openClient } from "../hostd/client.ts";
+import { withinLimit, withSession } from "../fleet/push/session.ts";
 import { argument } from "../hostd/verbs/answer.ts";
 import { Failure } from "../manifests/failure.ts";
 import type { Verb } from "../terminal/verb.ts";
@@ -30,19 +29,17 @@ export const verb: Verb = {
       throw new Failure("usage", "bad-argument", `expected a destination of ssh, got ${destination}`);
     }
     const groups = [...new Set([options["group"] ?? []].flat().map(String))];
-    checkNames([
-      ...groups,
-      ...(stringOption(options, "name") === undefined ? [] : [stringOption(options, "name") ?? ""]),
-    ]);
+    const name = stringOption(options, "name");
+    checkNames(name === undefined ? groups : [name, ...groups]);
     const config = stringOption(options, "sshConfig");
     const sshConfig = config === undefined ? undefined : resolve(config);
     const socket = stringOption(options, "remoteSocket") ?? "";
     const found = await withSession({ destination, sshConfig, socket }, { signal }, async (session) => {
-      const { machine } = await openClient(session.socket).collect();
+      const { machine } = await withinLimit(session.socket, signal, (client) => client.collect());
       return { key: session.hostKey, hostname: machine.hostname };
     });
     const node = {
-      name: stringOption(options, "name") ?? found.hostname.toLowerCase(),
+      name: name ?? found.hostname.toLowerCase(),
       destination,
       key: found.key,
       groups,

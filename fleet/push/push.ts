@@ -1,7 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { openSource } from "../../effects/source.ts";
-import { openClient } from "../../hostd/client.ts";
 import { openTrust } from "../../keys/trust.ts";
 import { unrepaired } from "../../manifests/care.ts";
 import type { Digest } from "../../manifests/digest.ts";
@@ -19,7 +18,7 @@ import {
   parseListing,
   sendBatch,
 } from "./plan.ts";
-import { type NodeAddress, type Session, withSession } from "./session.ts";
+import { type NodeAddress, type Session, withinLimit, withSession } from "./session.ts";
 
 export interface PushOptions {
   /** The operator's repository, and the state of what its owner trusts. */
@@ -101,15 +100,13 @@ async function askWhatIsThere(
   const below = (directory: string) =>
     new Set(names.filter((name) => name.startsWith(`${directory}/`)).map((name) => name.slice(directory.length + 1)));
   const state = below(remoteState);
-  for (const root of await damagedLayers(session)) state.delete(`layers/${root}.erofs`);
+  for (const root of await damagedLayers(session, options.signal)) state.delete(`layers/${root}.erofs`);
   return { repository: below(remote), state };
 }
 
 /** Layers that the node knows to be damaged: to repair them it needs their blobs again. Recovery has no hostd to ask. */
-async function damagedLayers({ socket }: Session): Promise<string[]> {
-  const status = await openClient(socket)
-    .status()
-    .catch(() => undefined);
+async function damagedLayers({ socket }: Session, signal: AbortSignal): Promise<string[]> {
+  const status = await withinLimit(socket, signal, (client) => client.status()).catch(() => undefined);
   return unrepaired(status?.scrub).map(({ what }) => what);
 }
 
