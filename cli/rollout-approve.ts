@@ -1,6 +1,6 @@
 import { FleetError } from "../fleet/error.ts";
 import { actionsOf } from "../fleet/rollout/next.ts";
-import { decide, isRunning, requireRollout } from "../fleet/rollout/store.ts";
+import { decide, hintForLeft, requireRollout } from "../fleet/rollout/store.ts";
 import { argument } from "../hostd/verbs/answer.ts";
 import type { Verb } from "../terminal/verb.ts";
 import { fleetOf } from "./fleet-options.ts";
@@ -22,10 +22,10 @@ export const verb: Verb = {
     }
     const { wave, action } = at;
     await decide(rollouts, id, { schema: 1, verdict: "approve", wave, action, by, at: new Date().toISOString() });
-    const left = (await isRunning(rollouts, id)) ? "" : `; nobody goes on with it: ostler rollout resume ${id}`;
+    const left = await hintForLeft(rollouts, id);
     return {
       json: { schema: 1, rollout: id, wave: wave + 1 },
-      text: `rollout ${id}: wave ${wave + 1} approved${left}`,
+      text: `rollout ${id}: wave ${wave + 1} approved${left === "" ? "" : `; ${left}`}`,
     };
   },
 };

@@ -1,5 +1,5 @@
 import { FleetError } from "../fleet/error.ts";
-import { decide, isRunning, requireRollout } from "../fleet/rollout/store.ts";
+import { decide, hintForLeft, requireRollout } from "../fleet/rollout/store.ts";
 import { argument } from "../hostd/verbs/answer.ts";
 import type { Verb } from "../terminal/verb.ts";
 import { fleetOf } from "./fleet-options.ts";
@@ -30,7 +30,7 @@ export const verb: Verb = {
       at: new Date().toISOString(),
       ...given,
     });
-    const left = (await isRunning(rollouts, id)) ? "" : `; nobody goes on with it: ostler rollout resume ${id}`;
-    return { json: { schema: 1, rollout: id }, text: `rollout ${id}: rejected${left}` };
+    const left = await hintForLeft(rollouts, id);
+    return { json: { schema: 1, rollout: id }, text: `rollout ${id}: rejected${left === "" ? "" : `; ${left}`}` };
   },
 };

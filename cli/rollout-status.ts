@@ -1,5 +1,5 @@
 import { showRollout, showRollouts } from "../fleet/rollout/show.ts";
-import { isRunning, listRollouts, requireRollout } from "../fleet/rollout/store.ts";
+import { hintForLeft, listRollouts, requireRollout } from "../fleet/rollout/store.ts";
 import { text } from "../hostd/verbs/answer.ts";
 import { EXIT_CODES } from "../manifests/failure.ts";
 import type { Verb } from "../terminal/verb.ts";
@@ -15,9 +15,9 @@ export const verb: Verb = {
     const id = text(invocation.arguments[0]);
     if (id !== undefined) {
       const rollout = await requireRollout(rollouts, id);
-      const active = rollout.state === "running" && (await isRunning(rollouts, id));
-      const left = rollout.state !== "running" || active ? "" : `\nnobody goes on with it: ostler rollout resume ${id}`;
-      return { json: { ...rollout, active }, text: `${showRollout(rollout)}${left}` };
+      const left = rollout.state === "running" ? await hintForLeft(rollouts, id) : "";
+      const active = rollout.state === "running" && left === "";
+      return { json: { ...rollout, active }, text: `${showRollout(rollout)}\n${left}`.trimEnd() };
     }
     const all = await listRollouts(rollouts);
     const damaged = all.damaged.map(({ id: name, problem }) => ({ id: name, problem: problem.message }));

@@ -107,8 +107,14 @@ export async function whileRunning<T>(directory: string, id: string, use: () => 
   }
 }
 
-export async function isRunning(directory: string, id: string): Promise<boolean> {
+/** Whether a command goes on with it. */
+async function isRunning(directory: string, id: string): Promise<boolean> {
   return await withLock(join(directory, id), async () => false, 0).catch(() => true);
+}
+
+/** What somebody has to do for a rollout that no command goes on with; empty where one does. */
+export async function hintForLeft(directory: string, id: string): Promise<string> {
+  return (await isRunning(directory, id)) ? "" : `nobody goes on with it: ostler rollout resume ${id}`;
 }
 
 export async function decide(directory: string, id: string, decision: Decision): Promise<void> {
