@@ -1,7 +1,7 @@
 /** How a failed command ends; each maps to one exit code (docs/architecture.md, "Exit codes"). */
 export type Outcome = "failed" | "usage" | "refused" | "busy";
 
-/** `left`: by Ctrl-C or SIGTERM, before an end that is therefore not known. */
+/** `left`: by Ctrl-C, SIGTERM or a closed terminal, before an end that is therefore not known. */
 export const EXIT_CODES = { ok: 0, failed: 1, usage: 2, refused: 3, busy: 4, left: 130 } as const;
 
 /** A failure as it crosses the hostd socket and as `--json` prints it. */

@@ -195,13 +195,18 @@ failure: [{ revert: rollout }, { run: [sh, -c, 'cp "$OSTLER_ROLLOUT" ${told}'] }
       const twice = await fleet.ostler("node", "add", ...wordsFor(fleet, 0), "--name", "other");
       expect(twice).toMatchObject({ exitCode: 3, stderr: expect.stringContaining("that of web-berlin") });
 
+      expect((await fleet.ostler("node", "group", "n-2", "db", "db")).json).toMatchObject({ groups: ["db"] });
+      expect(await fleet.ostler("node", "rename", "n-2", "web")).toMatchObject({ exitCode: 3 }); // that is a group
       const listed = await fleet.ostler("node", "list", "web", "--no-json");
+      expect(listed.stdout).not.toContain("n-2");
       expect(listed.stdout).toMatch(/^web-berlin +web +shop +1\.0\.0 [0-9a-f]{12} .*healthy$/m);
       const [first, second] = fleet.nodes;
       writeFileSync(first?.sshd.config ?? "", readFileSync(second?.sshd.config ?? "")); // another machine under its address
       const other = await fleet.ostler("node", "list", "--no-json");
       expect(other).toMatchObject({ exitCode: 1 });
       expect(other.stdout).toMatch(/^web-berlin .*expected the machine with host key SHA256/m);
+      expect(await fleet.ostler("node", "remove", "web-berlin")).toMatchObject({ exitCode: 0 });
+      expect((await fleet.ostler("node", "list")).json).toMatchObject({ nodes: [{ name: "n-2" }] });
     }));
 });
 
