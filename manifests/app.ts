@@ -125,7 +125,7 @@ export const appSchema = z
     /** A job: it runs to its end once, and its exit code is the verdict. Absent: a service, which goes on. */
     job: z.strictObject({ timeout: z.int().positive() }).optional(),
     limits: limitsSchema.optional(),
-    /** Longest time from SIGTERM to SIGKILL when the app is stopped. */
+    /** Longest time from the image's StopSignal (SIGTERM) to SIGKILL when the app is stopped. */
     stopTimeout: milliseconds.default(10_000),
   })
   .refine(({ job, listen, health, switch: order, hooks, config }) => {

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { APP_LABEL, type App, appSchema } from "./app.ts";
 import { type Digest, digestSchema } from "./digest.ts";
 import { checkDocument, DOCUMENT_LIMITS, DocumentError, parseDocument } from "./document.ts";
+import { parseSignal, SIGTERM, type SignalNumber } from "./signal.ts";
 
 /** OCI image-spec 1.1 media types that ostler writes or reads. */
 export const MEDIA_TYPES = {
@@ -55,6 +56,7 @@ export const imageConfigSchema = z.object({
       Cmd: z.array(z.string()).nullish(),
       WorkingDir: z.string().optional(),
       Labels: z.record(z.string(), z.string()).nullish(),
+      StopSignal: z.string().max(32).nullish(),
     })
     .default({}),
   rootfs: z.object({ type: z.literal("layers"), diff_ids: z.array(digestSchema) }),
@@ -86,6 +88,14 @@ export function appOf(config: ImageConfig): App | undefined {
   const label = config.config.Labels?.[APP_LABEL];
   if (label === undefined) return undefined;
   return parseDocument(Buffer.from(label), appSchema, `image label ${APP_LABEL}`, DOCUMENT_LIMITS.ociConfig);
+}
+
+/** What asks the image's program to end; SIGTERM where it does not say (image-spec config.md, StopSignal). */
+export function stopSignalOf({ config }: ImageConfig): SignalNumber {
+  const text = config.StopSignal ?? "";
+  const signal = text === "" ? SIGTERM : parseSignal(text);
+  if (signal !== undefined) return signal;
+  throw new DocumentError("wrong-shape", `image config: StopSignal: expected a signal such as SIGTERM, got ${text}`);
 }
 
 /** The verity annotations of a layer; refuses one that lacks them, since a node could not prove what it mounts. */

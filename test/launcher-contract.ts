@@ -141,6 +141,19 @@ export function describeLauncherContract(place: Place): void {
     expect((await node.running(app))[0]?.exited).toMatchObject({ code: 137, signal: "SIGKILL" });
   });
 
+  test("an app is asked to end by the signal that its image names, and by no other", async () => {
+    const node = await open();
+    await node.ensureHolder(app, []);
+    const script = "trap 'echo wrong' TERM; trap 'echo right; exit 4' QUIT; echo ready; while :; do sleep 0.05; done";
+    for (const generation of [1, 2]) {
+      await node.start(shell(generation, script, generation === 1 ? { stopSignal: 3 } : {}));
+      await logged(node, generation, (text) => text === "ready\n");
+      await node.stop(app, generation, generation === 1 ? 60_000 : 300);
+      await logged(node, generation, (text) => text === (generation === 1 ? "ready\nright\n" : "ready\nwrong\n"));
+    }
+    expect((await node.running(app)).map(({ exited }) => exited?.code)).toEqual([4, 137]);
+  });
+
   test("what runs is stopped, also where a hand took away what the launcher finds it by", async () => {
     const node = await open();
     const seconds = String(300_000 + (await freePort()));

@@ -17,7 +17,7 @@ import { type Settings, settingsOf } from "./config.ts";
 export function appDocument(recipe: Recipe, inherited: Settings | undefined, context: Context): App | undefined {
   const { Entrypoint, Cmd } = settingsOf(recipe.image, inherited);
   if ((Entrypoint ?? Cmd ?? []).length === 0 && recipe.image.boot === undefined) return expectNoApp(recipe);
-  const { listen, health, data, config, hooks, switch: order, job, limits } = recipe.image;
+  const { listen, health, data, config, hooks, switch: order, job, limits, stopTimeout } = recipe.image;
   const app = {
     schema: 1,
     name: recipe.name,
@@ -29,6 +29,7 @@ export function appDocument(recipe: Recipe, inherited: Settings | undefined, con
     ...(order === undefined ? {} : { switch: order }),
     ...(job === undefined ? {} : { job }),
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
+    ...(stopTimeout === undefined ? {} : { stopTimeout }),
   };
   return checkDocument(app, appSchema, `${recipe.file}: app document`);
 }

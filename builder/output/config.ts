@@ -27,7 +27,6 @@ export function imageConfig(input: ConfigInput): Record<string, unknown> {
   const { image } = recipe;
   const extra = {
     ...(image.expose.length === 0 ? {} : { ExposedPorts: Object.fromEntries(image.expose.map((port) => [port, {}])) }),
-    ...(image.stopSignal === undefined ? {} : { StopSignal: image.stopSignal }),
   };
   return {
     created,
@@ -48,6 +47,7 @@ export function settingsOf(image: AppDeclarations, inherited: Settings | undefin
   const cmd = image.cmd ?? (image.entrypoint === undefined ? (base.Cmd ?? undefined) : undefined);
   const entrypoint = image.entrypoint ?? base.Entrypoint ?? undefined;
   const [user, workdir] = [image.user ?? base.User, image.workdir ?? base.WorkingDir];
+  const stopSignal = image.stopSignal ?? base.StopSignal ?? "";
   return {
     Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
     ...(user === undefined || user === "" ? {} : { User: user }),
@@ -55,6 +55,7 @@ export function settingsOf(image: AppDeclarations, inherited: Settings | undefin
     ...(cmd === undefined || cmd.length === 0 ? {} : { Cmd: cmd }),
     ...(workdir === undefined || workdir === "" ? {} : { WorkingDir: workdir }),
     ...(labels.length === 0 ? {} : { Labels: Object.fromEntries(labels) }),
+    ...(stopSignal === "" ? {} : { StopSignal: stopSignal }),
   };
 }
 

@@ -84,6 +84,7 @@ export function noDeclarations(): Declarations {
     cmd: undefined,
     expose: new Set(),
     stopSignal: undefined,
+    stopTimeout: undefined,
     healthcheck: undefined,
     listen: [],
     health: [],

@@ -184,7 +184,10 @@ export interface AppDeclarations {
   cmd: string[] | undefined;
   /** `8080/tcp`, as OCI writes it. */
   expose: string[];
+  /** `SIGQUIT`, as OCI writes it; undefined keeps the base image's. */
   stopSignal: string | undefined;
+  /** Milliseconds that the app may take to end. */
+  stopTimeout: number | undefined;
   listen: Listen[];
   health: Health[];
   data: DataPath[];

@@ -1,7 +1,7 @@
 import { bootOf } from "../../manifests/boot.ts";
 import { type Digest, shortDigest } from "../../manifests/digest.ts";
 import { DOCUMENT_LIMITS } from "../../manifests/document.ts";
-import { appOf, parseImageConfig, parseManifest, verityOf } from "../../manifests/image.ts";
+import { appOf, parseImageConfig, parseManifest, stopSignalOf, verityOf } from "../../manifests/image.ts";
 import type { Release } from "../../manifests/release.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
@@ -72,6 +72,7 @@ export async function identify(
     throw new HostdError("wrong-product", `${what}: expected one diff_id per layer, got ${ids} for ${layers}`);
   }
   manifest.layers.forEach(verityOf);
+  stopSignalOf(config);
   return {
     image: digest,
     sequence: release.sequence,

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { shortDigest } from "../../manifests/digest.ts";
-import { verityOf } from "../../manifests/image.ts";
+import { stopSignalOf, verityOf } from "../../manifests/image.ts";
 import { realFiles } from "../config/files.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
@@ -62,6 +62,7 @@ export async function specOf(engine: Engine, target: Launchable, root: string): 
     listenFds: app.listen.length,
     ...(app.limits === undefined ? {} : { limits: app.limits }),
     stopTimeout: app.stopTimeout,
+    stopSignal: stopSignalOf(target.slot.config).number,
   };
 }
 

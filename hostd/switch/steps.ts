@@ -1,4 +1,5 @@
 import { toFailureDocument } from "../../manifests/failure.ts";
+import { stopSignalOf } from "../../manifests/image.ts";
 import { passGate, tellVerdict } from "../checks/gate.ts";
 import { planConfig } from "../config/choose.ts";
 import { realFiles } from "../config/files.ts";
@@ -166,7 +167,9 @@ async function endGeneration(context: Context, number: number): Promise<void> {
   const begun = engine.clock.now();
   await stopGeneration(engine, app, number);
   if (engine.clock.now() - begun < declared.stopTimeout) return;
-  context.note(`${slot.version} did not end within ${declared.stopTimeout} ms of SIGTERM: it was killed`);
+  context.note(
+    `${slot.version} did not end within ${declared.stopTimeout} ms of ${stopSignalOf(slot.config).name}: it was killed`,
+  );
 }
 
 /** Tells the gap once somebody is there again, the new version or the old one. */

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import * as z from "zod";
 import { unlessMissing } from "../../effects/errno.ts";
 import { makeCgroups, removeCgroups } from "./cgroups.ts";
+import { leaveEnding } from "./ending.ts";
 import { NodeError } from "./failure.ts";
 import { askHolder, ensureHolder, holderGone } from "./holder.ts";
 import { type HolderRecord, parseRecord } from "./holder-protocol.ts";
@@ -52,6 +53,7 @@ async function start(paths: Paths, parent: string, spec: StartSpec, user: number
   const command = launchCommand(sandbox, spec.listenFds, await enterCgroups(paths, parent, spec));
   const log = paths.log(spec.app, spec.generation);
   await mkdir(dirname(log), { recursive: true });
+  await leaveEnding(paths, spec);
   const head = ["start", spec.generation, log, LOG_LIMIT, spec.listenFds, command.length, ...command];
   const answer = await ask([...head, ...specFields(spec, user, spec.listenFds)]);
   const record = parseRecord(answer?.[0] ?? "");

@@ -23,7 +23,6 @@ require(($0 =~ m{^(.*/)}s)[0] . "process.pl");
 use constant BACKLOG        => 4096;
 use constant READ_SIZE      => 65536;
 use constant SUBREAPER      => 36;             # prctl PR_SET_CHILD_SUBREAPER
-use constant END_LIMIT      => 10;             # seconds from SIGTERM to the end of the last app
 use constant LAST_WORDS     => 2;              # seconds in which a sandbox that failed ends by itself
 use constant REQUEST_LIMIT  => 4 * 1024 * 1024;
 my $PRCTL = (POSIX::uname())[4] eq "x86_64" ? 157 : 167;
@@ -77,8 +76,9 @@ sub end {
     exit 0 if !@alive;
     for my $g (grep { !$_->{asked} } @alive) {
         $g->{asked} = 1;
-        $g->{deadline} //= now() + END_LIMIT;
-        kill "TERM", $g->{pid} if alive($g->{pid}, $g->{start});
+        my ($signal, $milliseconds) = ending($g->{generation});
+        $g->{deadline} //= now() + $milliseconds / 1000;
+        kill $signal, $g->{pid} if alive($g->{pid}, $g->{start});
     }
 }
 
@@ -251,7 +251,8 @@ sub stop {
     my $deadline = now() + $milliseconds / 1000;
     $g->{deadline} = $deadline if !$g->{deadline} || $deadline < $g->{deadline};
     return kill_all($g) if !alive($g->{pid}, $g->{start});
-    kill "TERM", $g->{pid};
+    my ($signal) = ending($n);
+    kill $signal, $g->{pid};
 }
 
 # The init takes its whole namespace with it; before it is known the monitor does (--die-with-parent).

@@ -42,6 +42,8 @@ export interface StartSpec {
   limits?: Limits;
   /** Milliseconds that a shutdown of the node gives it to end; 10 s unless said otherwise. */
   stopTimeout?: number;
+  /** What asks it to end, as the kernel counts signals; SIGTERM unless said otherwise. */
+  stopSignal?: number;
 }
 
 export interface LiveConfig {
@@ -183,7 +185,7 @@ export interface NodeSystem {
   checkLauncher(): Promise<void>;
   /** Resolves when the program has been executed; `start-failed` says why it could not be, `launcher-failed` why it did not come to that. */
   start(spec: StartSpec): Promise<Running>;
-  /** SIGTERM to the app itself, SIGKILL to everything it started after `timeoutMs`; resolves when all of it is gone. */
+  /** Its stop signal to the app itself, SIGKILL to everything it started after `timeoutMs`; resolves when all of it is gone. */
   stop(app: string, generation: number, timeoutMs: number): Promise<void>;
   /** Every generation that lives, and the last ones that ended since the node booted, newest last; true after hostd's and after the holder's death. */
   running(app: string): Promise<Running[]>;

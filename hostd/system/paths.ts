@@ -49,6 +49,7 @@ export function pathsOf({ stateDirectory, runDirectory }: NodeOptions) {
     holderSocket: (app: string) => join(appRun(app), "holder.sock"),
     holderLog: (app: string) => join(appState(app), "log", "holder.log"),
     records: (app: string) => join(appRun(app), "generations"),
+    ending: (app: string, generation: number) => join(appRun(app), `ending.${generation}`),
     /** The cgroups that hold a generation's limits, where hostd itself made them. */
     cgroups: (app: string, generation: number) => join(appRun(app), "cgroups", String(generation)),
     /** Mount point of the app's root, used in private mount namespaces only. */

@@ -22,7 +22,7 @@ export async function workdirOf(pid: number): Promise<string> {
 }
 
 /** Sends a signal; a process that is gone has no need of it. */
-export function sendSignal(pid: number, signal: NodeJS.Signals): void {
+export function sendSignal(pid: number, signal: NodeJS.Signals | number): void {
   try {
     process.kill(pid, signal);
   } catch (error) {

@@ -90,7 +90,17 @@ sub forget_old {
         $ended{ $g{generation} } = $g{ended} // $g{started};
     }
     my @old = sort { $ended{$b} <=> $ended{$a} || $b <=> $a } keys %ended;
-    return grep { unlink "generations/$_" } splice @old, @old < MOST_ENDED ? scalar @old : MOST_ENDED;
+    my @forgotten = splice @old, @old < MOST_ENDED ? scalar @old : MOST_ENDED;
+    unlink map { "ending.$_" } @forgotten;
+    return grep { unlink "generations/$_" } @forgotten;
+}
+
+# How hostd wants a generation to be asked to end: the number of the signal, and the milliseconds it may take then.
+sub ending {
+    my ($n) = @_;
+    my @usual = (15, 10_000);
+    open(my $file, "<", "ending.$n") or return @usual;
+    return (<$file> // "") =~ /^([1-9]\d?) (\d+)$/ ? ($1, $2) : @usual;
 }
 
 sub record {

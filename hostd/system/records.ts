@@ -2,6 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { unlessMissing } from "../../effects/errno.ts";
+import { stopSignalLeft } from "./ending.ts";
 import { NodeError } from "./failure.ts";
 import { type HolderRecord, type Process, parseRecord } from "./holder-protocol.ts";
 import type { Running } from "./node.ts";
@@ -29,13 +30,13 @@ export async function readRecords(paths: Paths, app: string): Promise<HolderReco
 }
 
 /**
- * Ends what lives by its record though its parent does not end it: SIGTERM to the app, SIGKILL to all of it after
+ * Ends what lives by its record though its parent does not end it: its stop signal to the app, SIGKILL to all of it after
  * `timeoutMs`. Refuses (`not-stopped`) where the kernel does not let go of it.
  */
 export async function endLeft(paths: Paths, app: string, generation: number, timeoutMs: number): Promise<void> {
   const left = (await readRecords(paths, app)).find((one) => one.generation === generation);
   if (left === undefined || left.exited !== undefined) return;
-  if (await isAlive(left.app)) sendSignal(left.app.pid, "SIGTERM");
+  if (await isAlive(left.app)) sendSignal(left.app.pid, await stopSignalLeft(paths, app, generation));
   if (await ends(left.init, timeoutMs)) return;
   sendSignal(left.init.pid, "SIGKILL");
   if (await ends(left.init, KILL_LIMIT)) return;

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # The main process of one generation's unit where systemd is the launcher (ADR 0009): makes the sandbox, tells systemd
-# READY when the app was executed, passes SIGTERM on to the app, kills all of it when its time is over, keeps its exit as
+# READY when the app was executed, asks the app to end at SIGTERM (ending.N, process.pl), kills all of it when its time is over, keeps its exit as
 # a record, and ends as the app ended. The sockets are systemd's.
 #
 # usage: steward.pl DIRECTORY N MILLISECONDS NAMES COMMAND...
@@ -65,13 +65,14 @@ sub reported {
     notify("READY=1\nSTATUS=process $g->{pid} runs");
 }
 
-# SIGTERM, as at a stop or a shutdown: the app's own end, for as long as it may take.
+# SIGTERM, as at a stop or a shutdown: the app gets the signal that its image names, and may take its time.
 sub ask {
     $asked = 2;
     if (open(my $file, "<", "stop.$n")) { $patience = <$file> + 0 }
     notify("STOPPING=1\nEXTEND_TIMEOUT_USEC=" . ($patience + 5000) * 1000);
     $deadline = now() + $patience / 1000;
-    kill "TERM", $g->{pid} if alive($g->{pid}, $g->{start});
+    my ($signal) = ending($n);
+    kill $signal, $g->{pid} if alive($g->{pid}, $g->{start});
 }
 
 # The app ended. What it left behind hangs on its init, which systemd kills with the unit; its record is there before.

@@ -44,6 +44,8 @@ export interface VersionOptions {
   timeout?: number;
   hooks?: App["hooks"];
   limits?: App["limits"];
+  /** What asks it to end: StopSignal of its image. */
+  stopSignal?: string;
   format?: number;
   reads?: string;
   migrate?: "good" | "bad";
@@ -148,6 +150,7 @@ async function writeImage(store: Store, layers: readonly PackedLayer[], options:
     config: {
       Env: ["PATH=/usr/bin", `SHOP_PROBE=${options.startFirst === true ? PROBE : ""}`],
       Entrypoint: entrypointOf(options),
+      StopSignal: options.stopSignal,
       Labels: { [APP_LABEL]: canonicalJson(appOf(options)) },
     },
     rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },

@@ -1,12 +1,14 @@
-import { constants } from "node:os";
+import { parseSignal, SIGNAL_NAMES } from "../../../manifests/signal.ts";
 import { nearest } from "../../../terminal/nearest.ts";
-import { badValue, onlyWord, readArguments } from "../arguments.ts";
+import { badValue, type FlagSpecs, flag, onlyWord, readArguments } from "../arguments.ts";
 import { readArgv, readCommand } from "../command.ts";
 import { addStep, type Draft, keywordSpan, warn } from "../draft.ts";
 import { readJsonArray } from "../json.ts";
 import { quote } from "../problem.ts";
 import { fail, type Instruction } from "../split.ts";
-import { imagePath, owner, port } from "../values.ts";
+import { duration, imagePath, owner, port } from "../values.ts";
+
+const STOP_FLAGS: FlagSpecs = { timeout: { kind: "value" } };
 
 /** `WORKDIR path`: made when it is missing; a relative path goes on from the one above. */
 export function readWorkdir(instruction: Instruction, draft: Draft): void {
@@ -47,19 +49,22 @@ export function readCmd(instruction: Instruction, draft: Draft): void {
   draft.image.cmd = readProgram(instruction, draft);
 }
 
-/** `STOPSIGNAL SIGTERM`, also without SIG, or a number. */
+/**
+ * `STOPSIGNAL [--timeout=10s] SIGTERM`, also without SIG, or a number: what asks the app to end, and how long it may take
+ * until it is killed.
+ */
 export function readStopSignal(instruction: Instruction, draft: Draft): void {
-  const at = onlyWord(instruction, readArguments(instruction, draft, {}).words, "a signal such as SIGTERM");
-  const known = Object.keys(constants.signals);
-  const upper = at.value.toUpperCase();
-  const name = upper.startsWith("SIG") ? upper : `SIG${upper}`;
-  if (known.includes(name)) draft.image.stopSignal = name;
-  else if (/^\d{1,2}$/.test(at.value) && Number(at.value) >= 1 && Number(at.value) <= 64) {
-    draft.image.stopSignal = String(Number(at.value));
-  } else {
-    const expected = "a signal such as SIGTERM, or a number from 1 to 64";
-    badValue(instruction, at, `unknown signal ${quote(at.value)}`, { expected, suggestion: nearest(name, known) });
+  const { flags, words } = readArguments(instruction, draft, STOP_FLAGS);
+  const at = onlyWord(instruction, words, "a signal such as SIGTERM");
+  const signal = parseSignal(at.value);
+  if (signal === undefined) {
+    const expected = "a signal such as SIGTERM or SIGRTMIN+3, or a number from 1 to 64";
+    const suggestion = nearest(at.value.toUpperCase().replace(/^(?!SIG)/, "SIG"), SIGNAL_NAMES);
+    badValue(instruction, at, `unknown signal ${quote(at.value)}`, { expected, suggestion });
   }
+  const timeout = flag(flags, "timeout");
+  draft.image.stopSignal = signal.name;
+  draft.image.stopTimeout = timeout === undefined ? undefined : duration(instruction, timeout);
 }
 
 /** `EXPOSE port[/tcp|udp] ...`, `EXPOSE 8000-8010`: tells readers only; LISTEN opens a port. */

@@ -2,6 +2,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { unlessMissing } from "../../../effects/errno.ts";
+import { DEFAULT_STOP_TIMEOUT, leaveEnding } from "../ending.ts";
 import { NodeError } from "../failure.ts";
 import { encodeFields, type HolderRecord } from "../holder-protocol.ts";
 import { launchCommand, specFields } from "../launch.ts";
@@ -14,9 +15,6 @@ import { prepareSandbox } from "../sandbox.ts";
 import { openSockets, removeUnits, socketsOf } from "./sockets.ts";
 import { forgetUnits, isBusy, journalOf, managerOn, startUnit, stopUnit, writeUnit } from "./systemctl.ts";
 import { serviceUnit, UNIT_DIRECTORY, UNIT_TASKS, type UnitNames, unitNames } from "./units.ts";
-
-/** Milliseconds; what a stop() with another time is told by file. */
-const DEFAULT_STOP_TIMEOUT = 10_000;
 
 /** Bytes of a log that are shown, and the lines that are asked for to have them. */
 const SHOWN = 64 * 1024;
@@ -82,14 +80,15 @@ async function start(paths: Paths, spec: StartSpec, user: number, runDirectory: 
   const directory = paths.appRun(app);
   const input = encodeFields(specFields(spec, user, listenFds));
   await writeFile(join(directory, `spec.${generation}`), input, { mode: 0o600 });
-  const stopTimeout = spec.stopTimeout ?? DEFAULT_STOP_TIMEOUT;
+  await leaveEnding(paths, spec);
   const service = {
     app,
     generation,
     directory,
     command,
     sockets: sockets.slice(0, listenFds),
-    stopTimeout,
+    stopTimeout: spec.stopTimeout ?? DEFAULT_STOP_TIMEOUT,
+    stopSignal: spec.stopSignal,
     limits: spec.limits,
   };
   await writeUnit(unit, serviceUnit(service, names));

@@ -1,4 +1,5 @@
 import type { Limits, Listen } from "../../../manifests/app.ts";
+import { SIGTERM } from "../../../manifests/signal.ts";
 import { SANDBOX_TASKS } from "../launch.ts";
 import { instanceOf } from "../paths.ts";
 import { PROGRAMS } from "../programs.ts";
@@ -11,6 +12,9 @@ const DEFAULT_RUN = "/run/hostd";
 
 /** Milliseconds beyond an app's own stop timeout after which systemd kills its steward too. */
 const STOP_RESERVE = 10_000;
+
+/** What a shell adds to the number of the signal that ended a program, for its exit code. */
+const SHELL_SIGNAL = 128;
 
 /** Connections that wait while no generation accepts them; the kernel's own limit may be lower (somaxconn). */
 const BACKLOG = 4096;
@@ -51,6 +55,7 @@ export interface ServiceSpec {
   /** In the order in which the app gets them. */
   sockets: readonly Listen[];
   stopTimeout: number;
+  stopSignal?: number | undefined;
   limits?: Limits | undefined;
 }
 
@@ -79,7 +84,7 @@ function socketName({ address, port }: Listen): string {
  * the start job tells whether it was. hostd alone decides about restarts.
  */
 export function serviceUnit(spec: ServiceSpec, names: UnitNames): string {
-  const { app, generation, directory, sockets, stopTimeout, limits = {} } = spec;
+  const { app, generation, directory, sockets, stopTimeout, stopSignal = SIGTERM.number, limits = {} } = spec;
   const order = sockets.map(socketName).join(":");
   const steward = ["/usr/bin/perl", PROGRAMS.steward, directory, String(generation), String(stopTimeout), order];
   return unitText({
@@ -91,7 +96,7 @@ export function serviceUnit(spec: ServiceSpec, names: UnitNames): string {
       ...(sockets.length === 0 ? [] : [`Sockets=${sockets.map(names.socket).join(" ")}`]),
       "KillMode=mixed",
       `TimeoutStopSec=${stopTimeout + STOP_RESERVE}ms`,
-      "SuccessExitStatus=143",
+      `SuccessExitStatus=${SHELL_SIGNAL + stopSignal}`,
       "StandardInput=null",
       "StandardOutput=journal",
       "StandardError=journal",

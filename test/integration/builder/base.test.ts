@@ -21,7 +21,7 @@ describeWith({ root: true, programs: ["bwrap", "getfattr", "zstd", "skopeo"] }, 
   test("image: takes the layers of an image of ours as they are, with its environment and settings", async () => {
     const lower = open();
     const base = await lower.build(
-      'FROM MINI\nENV COLOUR=blue\nWORKDIR /work\nUSER app\nLABEL a=b\nENTRYPOINT ["/usr/bin/cat"]\nCMD ["/etc/passwd"]\nRUN --mount=type=tmpfs,target=/tmp true\n',
+      'FROM MINI\nENV COLOUR=blue\nWORKDIR /work\nUSER app\nLABEL a=b\nSTOPSIGNAL INT\nENTRYPOINT ["/usr/bin/cat"]\nCMD ["/etc/passwd"]\nRUN --mount=type=tmpfs,target=/tmp true\n',
     );
     execFileSync("sh", ["-c", `cp ${lower.recipe} ${lower.directory}/lower.recipe`]);
     const upper = openWorkshop(shared, "upper", lower.home);
@@ -38,6 +38,7 @@ describeWith({ root: true, programs: ["bwrap", "getfattr", "zstd", "skopeo"] }, 
       Cmd: ["/etc/passwd"],
       WorkingDir: "/work",
       User: "app",
+      StopSignal: "SIGINT",
     });
     expect(config.config.Labels).toMatchObject({ a: "b" });
     await extractWithTar(result, lower.home, join(upper.directory, "out"));

@@ -32,6 +32,18 @@ describeWith(NEEDS, "hostd from release to rollback", () => {
       expect(await rig.client.app("shop")).toMatchObject({ current: { number: 1 } });
     }));
 
+  test("a version is asked to end by the signal that its image names; an image that names none of Linux is refused", () =>
+    withRig(async (rig) => {
+      await live(rig, { version: "1.0.0", how: "stubborn", stopSignal: "SIGUSR1" });
+      const { notes } = await rig.operate("restart");
+      expect(notes).toEqual([]);
+      await rig.publish({ version: "1.1.0", stopSignal: "SIGTREM" });
+      expect(await rig.operate("stage")).toMatchObject({
+        state: "failed",
+        reason: { message: "image config: StopSignal: expected a signal such as SIGTERM, got SIGTREM" },
+      });
+    }));
+
   test("a version that SIGTERM does not end is killed, and the switch or the restart says so", () =>
     withRig(async (rig) => {
       await live(rig, { version: "1.0.0", how: "stubborn" });

@@ -333,6 +333,25 @@ describeWith(NEEDS, "holders and the death of others", () => {
       expect(await ask(port)).toBe("v3");
     }));
 
+  test("told to end, a holder asks its app by the signal and gives it the time that its image names", () =>
+    withNode(async ({ node, run }) => {
+      await node.ensureHolder("shop", []);
+      const script = "trap '' TERM; trap 'echo asked' USR1; echo ready; while :; do sleep 0.05; done";
+      await node.start(shellSpec(root(), 1, script, { stopSignal: 10, stopTimeout: 500 }));
+      await eventually(
+        () => node.logs("shop", 1),
+        (text) => text === "ready\n",
+      );
+      const holder = holderPid(run);
+      process.kill(holder, "SIGTERM");
+      await eventually(
+        async () => readdirSync("/proc").includes(String(holder)),
+        (there) => !there,
+      );
+      expect((await node.running("shop"))[0]?.exited).toMatchObject({ code: 137 });
+      expect(await node.logs("shop", 1)).toBe("ready\nasked\n");
+    }));
+
   test("SIGTERM to everything, as at a shutdown, lets the app end by itself and keeps its exit code", () =>
     withNode(async ({ node, run }) => {
       const port = await freePort();

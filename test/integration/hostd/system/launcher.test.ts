@@ -6,6 +6,7 @@ import { openNode } from "../../../../hostd/system/node.ts";
 import { startRemoteNode } from "../../../lab/remote-node.ts";
 import { describeLauncherContract } from "../../../launcher-contract.ts";
 import { describeWith } from "../../../needs.ts";
+import { eventually, shellSpec } from "./fixture.ts";
 import { useRoot } from "./root.ts";
 
 describeWith({ root: true, programs: ["bwrap", "perl"] }, "the bubblewrap launcher", () => {
@@ -29,6 +30,27 @@ describeWith({ root: true, programs: ["bwrap", "perl"] }, "the bubblewrap launch
       renameSync(socket, `${socket}.lost`);
       return async () => renameSync(`${socket}.lost`, socket);
     },
+  });
+
+  test("without a holder that answers, hostd itself asks an app by the signal that its image names", async () => {
+    const run = join(directory, "alone");
+    const node = await openNode({ stateDirectory: join(directory, "state"), runDirectory: run });
+    await node.ensureHolder("shop", []);
+    const script = "trap 'echo wrong' TERM; trap 'echo right; exit 4' QUIT; echo ready; while :; do sleep 0.05; done";
+    await node.start(shellSpec(root(), 1, script, { stopSignal: 3 }));
+    await eventually(
+      () => node.logs("shop", 1),
+      (text) => text === "ready\n",
+    );
+    const socket = join(run, "apps/shop/holder.sock");
+    renameSync(socket, `${socket}.lost`);
+    await node.stop("shop", 1, 60_000);
+    await eventually(
+      () => node.logs("shop", 1),
+      (text) => text === "ready\nright\n",
+    );
+    renameSync(`${socket}.lost`, socket);
+    await node.removeHolder("shop");
   });
 
   test("a run directory keeps its launcher: another is refused, `auto` takes the one it has", async () => {

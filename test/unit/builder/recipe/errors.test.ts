@@ -1757,7 +1757,7 @@ STOPSIGNAL SIGTREM
     `shop.recipe:2:12: unknown signal "SIGTREM"
   2 | STOPSIGNAL SIGTREM
     |            ^^^^^^^
-  expected a signal such as SIGTERM, or a number from 1 to 64
+  expected a signal such as SIGTERM or SIGRTMIN+3, or a number from 1 to 64
   did you mean SIGTERM?`,
   ],
   [

@@ -529,7 +529,15 @@ EOF
       expose: ["80/tcp", "53/udp", "8000-8010/tcp"],
       stopSignal: "SIGQUIT",
     });
-    expect(readBelow("STOPSIGNAL 9").image.stopSignal).toBe("9");
+    expect(readBelow("STOPSIGNAL 9").image.stopSignal).toBe("SIGKILL");
+    expect(readBelow("STOPSIGNAL rtmin+3 --timeout=2m").image).toMatchObject({
+      stopSignal: "SIGRTMIN+3",
+      stopTimeout: 120_000,
+    });
+    expect(readBelow("STOPSIGNAL --timeout=2m INT\nSTOPSIGNAL QUIT").image).toMatchObject({
+      stopSignal: "SIGQUIT",
+      stopTimeout: undefined,
+    });
   });
 
   test("MAINTAINER becomes a label", () => {
