@@ -106,7 +106,7 @@ export const STEPS = {
   },
   bounce: {
     does: "stop the current generation and start it again",
-    undo: "stop the app and hold it; where somebody aborted the restart, let it run",
+    undo: "stop the app and hold it; where the node is at fault, stop it alone, to be tried again; where somebody aborted the restart, let it run",
     afterCrash: "resume",
   },
   halt: { does: "stop the app and hold it: its data, slots and sockets are kept", afterCrash: "resume" },

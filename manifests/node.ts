@@ -196,6 +196,8 @@ export const appStatusSchema = z.object({
   rollbackTarget: generationDocumentSchema.optional(),
   /** Why hostd keeps the app stopped. */
   hold: z.string().optional(),
+  /** Why the app, which is sick, could not be started again: the node is at fault. hostd goes on trying. */
+  hindered: z.string().optional(),
   process: z.object({ pid: z.int(), started: z.string() }).optional(),
   /** Of the process that runs; empty where its image declares none. */
   limits: z.array(limitDocumentSchema).default([]),
@@ -255,7 +257,15 @@ export const healthDocumentSchema = z.object({
   verdict: z.enum(HEALTH_VERDICTS),
   problems: statusDocumentSchema.shape.problems,
   apps: z.array(
-    appStatusSchema.pick({ app: true, health: true, checks: true, hostChecks: true, hold: true, lastRun: true }),
+    appStatusSchema.pick({
+      app: true,
+      health: true,
+      checks: true,
+      hostChecks: true,
+      hold: true,
+      hindered: true,
+      lastRun: true,
+    }),
   ),
 });
 

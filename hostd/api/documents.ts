@@ -14,6 +14,7 @@ import { configState } from "../config/choose.ts";
 import { leftAlone } from "../data/forget.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
+import { hinderedRestarts } from "../health/hindered.ts";
 import { toHostStatus } from "../host/status.ts";
 import type { AppRow } from "../journal/apps.ts";
 import { type GenerationRow, toGenerationDocument } from "../journal/generations.ts";
@@ -71,19 +72,22 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
   const process = await processDocument(engine, app, state.current);
   const config = configState(engine, app);
   const lastRun = lastRunOf(engine, app);
+  const health = state.hold === undefined ? (engine.board.health(app) ?? "unknown") : "stopped";
+  const hindered = health === "unhealthy" ? hinderedRestarts(engine, app)?.reason : undefined;
   const refused = engine.journal.quarantine.list(app);
   const generationDocument = (row: GenerationRow) =>
     toGenerationDocument(row, generations.config(app, row.config).revision);
   const current = state.current === undefined ? undefined : generationDocument(generations.require(app, state.current));
   return {
     app,
-    health: state.hold === undefined ? (engine.board.health(app) ?? "unknown") : "stopped",
+    health,
     checks: engine.board.checks(app),
     hostChecks: engine.board.hostChecks(app),
     ...(state.target === undefined ? {} : { target: state.target }),
     ...(current === undefined ? {} : { current: { ...current, ...dataNow(current, state) } }),
     ...(targetGeneration === undefined ? {} : { rollbackTarget: generationDocument(targetGeneration) }),
     ...(state.hold === undefined ? {} : { hold: state.hold }),
+    ...(hindered === undefined ? {} : { hindered }),
     ...(process === undefined ? {} : { process }),
     limits: process === undefined || state.current === undefined ? [] : await limitsOf(engine, app, state.current),
     ...(lastRun === undefined ? {} : { lastRun }),

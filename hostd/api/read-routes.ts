@@ -128,8 +128,8 @@ export const READ_ROUTES = [
     async run({ engine }) {
       const { apps, problems } = await toStatus(engine);
       const verdict = verdictOf({ apps, problems });
-      const shown = apps.map(({ app, health, checks, hostChecks, hold, lastRun }) => {
-        return { app, health, checks, hostChecks, hold, lastRun };
+      const shown = apps.map(({ app, health, checks, hostChecks, hold, hindered, lastRun }) => {
+        return { app, health, checks, hostChecks, hold, hindered, lastRun };
       });
       return { schema: 1, healthy: verdict === "green", verdict, problems, apps: shown };
     },

@@ -63,6 +63,13 @@ function waiting(trial: Trial, check: Windows, last: Sample | undefined, now: nu
   return { state: "failed", detail: `${check.name}: not healthy within ${check.within} ms: ${seen}` };
 }
 
+/** Codes of failures that are a version's own; any other is the node's, and would befall another version too. */
+const AT_FAULT: ReadonlySet<string> = new Set(["unhealthy", "hook-failed", "start-failed", "job-failed"]);
+
+export function isAtFault(code: string | undefined): boolean {
+  return AT_FAULT.has(code ?? "");
+}
+
 /** Failed answers in a row after which an app that was good counts as sick. */
 export const SICK_AFTER = 3;
 /** Restarts within the window after which another one is not tried: the app is stopped instead. */

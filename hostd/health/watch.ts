@@ -8,6 +8,7 @@ import { healthOfJob, isJob } from "../switch/job.ts";
 import { processNumber, processOf } from "../switch/process.ts";
 import { checkOfHost } from "../system/check-host.ts";
 import { mayRestart, type Sample, SICK_AFTER, sickness } from "./decide.ts";
+import { BESIDE, hinderedRestarts, pauseAfter } from "./hindered.ts";
 import { nameOf } from "./judge.ts";
 
 /** How often an app without checks is looked at, milliseconds. */
@@ -76,6 +77,7 @@ async function watchGeneration(engine: Engine, app: string, number: number, rest
   const checks = launchable(engine, app, number).app.health;
   const interval = Math.min(PROCESS_INTERVAL, ...checks.map((check) => check.interval));
   const recent: Sample[][] = checks.map(() => []);
+  const begun = engine.clock.now();
   let told = false;
   while (!signal.aborted) {
     await engine.clock.sleep(interval, signal);
@@ -94,7 +96,7 @@ async function watchGeneration(engine: Engine, app: string, number: number, rest
       continue;
     }
     if (!told) told = tellSick(engine, app, sick);
-    if (engine.settings.onSick !== "report" && actOn(engine, app, sick, restarts)) return;
+    if (engine.settings.onSick !== "report" && actOn(engine, app, sick, begun, restarts)) return;
   }
 }
 
@@ -175,9 +177,8 @@ async function askAll(engine: Engine, app: string, number: number, recent: Sampl
   );
 }
 
-/** Operations that stop a sick app, and those that say nothing about what runs. */
+/** Operations that stop a sick app. */
 const STOPS: ReadonlySet<string> = new Set(["restart", "halt"]);
-const BESIDE: ReadonlySet<string> = new Set(["stage", "prune", "snapshot"]);
 
 /**
  * Policy `rollback`: an app that was stopped since it stayed sick goes back to its last good version, once. Only right
@@ -205,7 +206,8 @@ function cameBack({ journal }: Engine, app: string): boolean {
 /** One event for each time that an app turns sick. False: the journal takes none now, tell it later. */
 function tellSick(engine: Engine, app: string, reason: string): boolean {
   try {
-    engine.journal.events.append("app.sick", { app, detail: { reason } });
+    if (hinderedRestarts(engine, app)?.byHostd !== true)
+      engine.journal.events.append("app.sick", { app, detail: { reason } });
     return true;
   } catch (error) {
     engine.log("warn", "sickness not told yet", { app, ...toFailureDocument(error) });
@@ -213,13 +215,19 @@ function tellSick(engine: Engine, app: string, reason: string): boolean {
   }
 }
 
-/** Tiers two and three: one restart that is judged; an app that needs one again and again is stopped. False: try later. */
-function actOn(engine: Engine, app: string, sick: string, restarts: number[]): boolean {
-  const again = mayRestart(restarts, engine.clock.now());
+/**
+ * Tiers two and three: one restart that is judged; an app that needs one again and again is stopped. What hindered its
+ * restart is no reason to stop it. `begun`: when it was last left to the watch. False: try later.
+ */
+function actOn(engine: Engine, app: string, cause: string, begun: number, restarts: number[]): boolean {
+  const now = engine.clock.now();
+  const about = { app, by: "hostd", cause };
   try {
-    if (again) engine.submit.restart({ app, by: "hostd", cause: sick });
-    else engine.submit.halt({ app, by: "hostd", cause: sick });
-    restarts.push(engine.clock.now());
+    const hindered = hinderedRestarts(engine, app);
+    if (hindered !== undefined && now - begun < pauseAfter(hindered.count)) return false;
+    if (hindered !== undefined || mayRestart(restarts, now)) engine.submit.restart(about);
+    else engine.submit.halt(about);
+    if (hindered === undefined) restarts.push(now);
     return true;
   } catch (error) {
     engine.log("warn", "could not act on a sick app yet", { app, ...toFailureDocument(error) });

@@ -5,6 +5,7 @@ import { planConfig } from "../config/choose.ts";
 import { realFiles } from "../config/files.ts";
 import { formatAfter, migrates } from "../data/compatible.ts";
 import { HostdError } from "../error.ts";
+import { isAtFault } from "../health/decide.ts";
 import { judgeGeneration, type Standing } from "../health/trial.ts";
 import { type Context, END, launchable, switchOf } from "../operations/context.ts";
 import type { SlotAction } from "../states.ts";
@@ -20,9 +21,6 @@ import { processOf, runningOf } from "./process.ts";
 import { planSlot } from "./situation.ts";
 
 // The steps of a switch and what undoes each (hostd/states.ts). All of them may be repeated after a crash.
-
-/** Codes that are the new version's own fault: it is condemned and quarantined. Anything else only withdraws it. */
-const AT_FAULT: ReadonlySet<string> = new Set(["unhealthy", "hook-failed", "start-failed", "job-failed"]);
 
 /**
  * Decides the switch to the version that was chosen or, in a deploy, just staged. One that runs already ends the
@@ -85,19 +83,19 @@ export async function endTrial(context: Context): Promise<void> {
   engine.board.clear(app); // nothing is left that it could be true of
 }
 
-/** Writes that the trial ended without success. Only a version at fault is condemned, and never the one that goes on running. */
+/** Writes that the trial ended without success. Only a version at fault is condemned and quarantined, and never the one that goes on running. */
 export function closeTrial(context: Context): void {
   const { engine, app } = context;
   const { slots, quarantine, apps, operations, generations } = engine.journal;
   const plan = switchOf(context);
   const slot = slots.require(app, plan.image);
   const old = plan.from === undefined ? undefined : launchable(engine, app, plan.from);
-  const condemned = AT_FAULT.has(context.failure ?? "") && old?.slot.image !== plan.image;
+  const condemned = isAtFault(context.failure) && old?.slot.image !== plan.image;
   const action: SlotAction = condemned ? "condemn" : slot.last_good_at === undefined ? "withdraw" : "reinstate";
   engine.journal.transaction(() => {
     if (slot.state === "trial") slots.move(context.id, app, plan.image, action);
     if (generations.get(app, plan.to)?.state === "trial") {
-      generations.move(context.id, app, plan.to, AT_FAULT.has(context.failure ?? "") ? "condemn" : "withdraw");
+      generations.move(context.id, app, plan.to, isAtFault(context.failure) ? "condemn" : "withdraw");
     }
     const reason = operations.get(context.id)?.reason?.message ?? "failed its trial";
     if (condemned) quarantine.add(context.id, app, plan.image, reason);
@@ -339,10 +337,17 @@ export async function bounce(context: Context): Promise<void> {
   await startGeneration(engine, app, to);
 }
 
-/** What does not come back is stopped and held. Whether it does was not found out where the restart was aborted: it goes on. */
+/**
+ * What does not come back is stopped and held. Whether it does was not found out where the restart was aborted: it goes
+ * on. Where the node hindered it, it is stopped, and the watch tries again.
+ */
 export async function endBounce(context: Context): Promise<void> {
-  if (context.failure !== "aborted") return await halt(context);
-  await startGeneration(context.engine, context.app, switchOf(context).to);
+  const { engine, app, failure } = context;
+  const { to } = switchOf(context);
+  if (failure === "aborted") return await startGeneration(engine, app, to);
+  if (isAtFault(failure)) return await halt(context);
+  await endGeneration(context, to);
+  context.note(`${app} is stopped until it can be started again, which is tried by itself`);
 }
 
 /** The third tier: stop the app, keep everything else, say so. */
@@ -351,17 +356,11 @@ export async function halt(context: Context): Promise<void> {
   const { to } = switchOf(context);
   await endGeneration(context, to);
   const failure = engine.journal.operations.get(context.id)?.reason?.message;
-  const reason = failure === undefined ? whyHalted(context) : `sick after a restart: ${failure}`;
+  const reason =
+    failure === undefined ? `sick again and again: ${context.plan.cause}` : `sick after a restart: ${failure}`;
   engine.watch.leave(app);
   engine.journal.apps.hold(context.id, app, reason);
   context.note(`stopped ${app}: ${reason}; its data, slots and sockets are kept`);
-}
-
-/** An app that cannot be started again is not running for the reason that hinders it. */
-function whyHalted({ engine, app, plan }: Context): string {
-  const last = engine.journal.operations.list({ app, limit: 20 }).find(({ kind }) => kind === "restart");
-  const hindered = last?.reason?.message;
-  return hindered === undefined ? `sick again and again: ${plan.cause}` : `cannot be started again: ${hindered}`;
 }
 
 /** Config is all that changes: the version that runs is not on trial for more than that. */

@@ -37,8 +37,8 @@ const EXITS: Record<HealthVerdict, number> = { green: 0, red: 1, unknown: 2 };
 function show({ verdict, problems, apps }: HealthDocument): string {
   const head = [apps.length === 0 ? `${verdict}: no apps` : verdict, ...problems].join("\n");
   if (apps.length === 0) return head;
-  const rows = apps.flatMap(({ app, health, checks, hostChecks, hold, lastRun }) => [
-    [app, health, hold ?? (lastRun === undefined ? "" : `last run: ${howRunStands(lastRun)}`)],
+  const rows = apps.flatMap(({ app, health, checks, hostChecks, hold, hindered, lastRun }) => [
+    [app, health, hold ?? hindered ?? (lastRun === undefined ? "" : `last run: ${howRunStands(lastRun)}`)],
     ...checks.map(({ check, ok, detail }) => [`  ${check}`, ok ? "ok" : "bad", detail]),
     ...hostChecks.map(({ check, outcome, detail }) => [`  ${check}`, outcome, detail]),
   ]);

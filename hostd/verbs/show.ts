@@ -58,6 +58,7 @@ export function showApp(app: AppStatus): string {
   const lines = [
     line(0, `${app.app}: ${describeCurrent(app)}`),
     ...(app.hold === undefined ? [] : [line(2, `kept stopped: ${app.hold}`)]),
+    ...(app.hindered === undefined ? [] : [line(2, `could not be started again: ${app.hindered}`)]),
     ...lastRunLines(app),
     ...targetLines(app),
     ...driftOf(app),

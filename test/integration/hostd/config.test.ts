@@ -502,11 +502,15 @@ describeWith(NEEDS, "a key for secrets that opens none of them", () => {
       expect(await ask(port, "/version")).toBe("1.0.0");
       await eventually(
         () => rig.client.app("shop"),
-        ({ hold }) => hold === `cannot be started again: ${problem}`,
+        ({ hindered }) => hindered === problem,
       );
       await rig.stop();
       await rig.start({ options: ["--secrets-key", key] });
-      expect(await rig.operate("activate")).toMatchObject({ state: "done" });
+      await eventually(
+        () => rig.client.app("shop"),
+        ({ health }) => health === "healthy",
+        20_000,
+      );
       expect(await rig.get("/config")).toBe(SECRET);
     }));
 });

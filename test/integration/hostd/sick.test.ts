@@ -1,8 +1,9 @@
-import { closeSync, mkdirSync, openSync, readdirSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import type { Engine } from "../../../hostd/engine.ts";
+import { NodeError } from "../../../hostd/system/failure.ts";
 import { withEngine } from "../../hostd/in-process.ts";
 import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
@@ -56,6 +57,29 @@ describeWith(NEEDS, "an app that is sick", () => {
       });
     }));
 
+  test("and that a restart cannot start for a reason of the node's is not held, and started once it can be", () =>
+    withRig(async (rig) => {
+      await live(rig);
+      await withEngine(rig, async ({ engine }) => {
+        const { start } = engine.node;
+        engine.node.start = () => Promise.reject(new NodeError("launcher-failed", "no more processes"));
+        await engine.node.stop("shop", 1, 0);
+        const newest = () => engine.journal.operations.list({ app: "shop", limit: 1 })[0];
+        const failed = await eventually(
+          async () => newest(),
+          (operation) => operation?.kind === "restart" && operation.state === "failed",
+        );
+        expect(failed?.reason).toMatchObject({ code: "launcher-failed", message: "no more processes" });
+        expect(engine.journal.apps.get("shop")?.hold).toBeUndefined();
+        engine.node.start = start;
+        await eventually(
+          async () => newest(),
+          (operation) => operation?.kind === "restart" && operation.state === "done",
+          20_000,
+        );
+      });
+    }));
+
   test("or not, goes on when its restart is aborted: nobody found that it does not come back", () =>
     withRig(async (rig) => {
       await rig.publish({ version: "1.0.0", stable: 3_000 });
@@ -89,17 +113,38 @@ describeWith(NEEDS, "an app that is sick", () => {
       expect(await rig.get("/version")).toBe("1.0.0");
     }));
 
+  test("and cannot be started again, since the node lacks what it takes, is neither held nor left: it comes back with that", () =>
+    withRig(async (rig) => {
+      await live(rig);
+      const mend = breakLauncher(rig);
+      await rig.start({ options: ["--on-sick", "rollback"] });
+      process.kill((await rig.client.app("shop")).process?.pid ?? 0, "SIGKILL");
+      const hindered = await eventually(
+        () => rig.client.app("shop"),
+        (app) => app.hindered !== undefined,
+      );
+      expect(hindered.hindered).toMatch(/bwrap/);
+      await eventually(
+        () => rig.client.changes({ app: "shop", limit: 20 }),
+        ({ changes }) => changes.filter(({ kind, state }) => kind === "restart" && state === "failed").length === 3,
+        20_000,
+      );
+      expect(await rig.client.app("shop")).not.toHaveProperty("hold");
+      expect((await rig.client.health()).apps).toMatchObject([{ health: "unhealthy", hindered: hindered.hindered }]);
+      mend();
+      const back = await eventually(
+        () => rig.client.app("shop"),
+        ({ health }) => health === "healthy",
+        20_000,
+      );
+      expect(back).not.toHaveProperty("hindered");
+      expect(back.current).toMatchObject({ number: 1 });
+    }));
+
   test("or not, goes on where the node lacks what apps are started with: no version is at fault for that", () =>
     withRig(async (rig) => {
       await live(rig);
-      const path = process.env["PATH"] ?? "";
-      const broken = join(rig.directory, "broken");
-      mkdirSync(broken);
-      writeFileSync(join(broken, "bwrap"), "#!/bin/sh\necho 'no such library' >&2; exit 127\n", { mode: 0o755 });
-      process.env["PATH"] = `${broken}:${path}`;
-      onTestFinished(() => {
-        process.env["PATH"] = path;
-      });
+      breakLauncher(rig);
       await rig.start();
       await rig.publish({ version: "1.1.0", stable: 100 });
       for (const verb of ["restart", "deploy"]) {
@@ -115,6 +160,19 @@ describeWith(NEEDS, "an app that is sick", () => {
 
 function told({ journal }: Engine): number {
   return journal.events.list({ app: "shop", limit: 1_000 }).filter(({ kind }) => kind === "app.sick").length;
+}
+
+/** No hostd that is started from now on, within this test, finds a bwrap that runs, until that is mended. */
+function breakLauncher(rig: Rig): () => void {
+  const path = process.env["PATH"] ?? "";
+  const broken = join(rig.directory, "broken");
+  mkdirSync(broken);
+  writeFileSync(join(broken, "bwrap"), "#!/bin/sh\necho 'no such library' >&2; exit 127\n", { mode: 0o755 });
+  process.env["PATH"] = `${broken}:${path}`;
+  onTestFinished(() => {
+    process.env["PATH"] = path;
+  });
+  return () => rmSync(broken, { recursive: true });
 }
 
 /** A version that is good, on a node whose hostd has ended. */

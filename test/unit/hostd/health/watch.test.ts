@@ -27,6 +27,7 @@ test.each(["the host", "an app"])(
         },
       },
       clock: {
+        now: () => 0,
         async sleep() {
           seen.push(board.health("it"));
           isReadable = seen.length !== 2;
