@@ -105,8 +105,8 @@ export const STEPS = {
     afterCrash: "resume",
   },
   bounce: {
-    does: "stop the current generation and start it again",
-    undo: "stop the app and hold it; where the node is at fault, stop it alone, to be tried again; where somebody aborted the restart, let it run",
+    does: "stop the current generation, unless it is kept stopped, and start it again",
+    undo: "stop the app and hold it; where the node is at fault, stop it alone, to be tried again; where somebody aborted the restart, let it run; what was kept stopped is so again",
     afterCrash: "resume",
   },
   halt: { does: "stop the app and hold it: its data, slots and sockets are kept", afterCrash: "resume" },

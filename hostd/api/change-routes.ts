@@ -63,6 +63,25 @@ export const CHANGE_ROUTES = [
   route({
     ...starts,
     ...ofApp,
+    path: "/v1/apps/{app}/stop",
+    summary: "Stop an app and keep it stopped, also over a reboot; its data, versions and sockets are kept",
+    body: z.strictObject({ ...asked, reason: printable(500).optional() }),
+    run({ engine, parameters: { app }, body: { reason, ...who } }) {
+      const cause = `by ${who.by}${reason === undefined ? "" : `: ${reason}`}`;
+      return begun(engine, engine.submit.halt({ app, ...who, cause }));
+    },
+  }),
+  route({
+    ...starts,
+    ...ofApp,
+    path: "/v1/apps/{app}/start",
+    summary: "Start what is kept stopped, as it is; what does not come up is stopped again",
+    body: z.strictObject(asked),
+    run: ({ engine, parameters, body }) => begun(engine, engine.submit.start({ ...parameters, ...body })),
+  }),
+  route({
+    ...starts,
+    ...ofApp,
     path: "/v1/apps/{app}/rollback",
     summary: "Go back to a version on this node: binaries alone, unless data or config are asked for too",
     body: z.strictObject({

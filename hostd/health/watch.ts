@@ -3,11 +3,12 @@ import type { Health } from "../board.ts";
 import type { Engine } from "../engine.ts";
 import { describeExit } from "../exit.ts";
 import { hostApp, isOnTrial } from "../host/host.ts";
+import type { OperationRow } from "../journal/operations.ts";
 import { launchable } from "../operations/context.ts";
 import { healthOfJob, isJob } from "../switch/job.ts";
 import { processNumber, processOf } from "../switch/process.ts";
 import { checkOfHost } from "../system/check-host.ts";
-import { mayRestart, type Sample, SICK_AFTER, sickness } from "./decide.ts";
+import { isAtFault, mayRestart, type Sample, SICK_AFTER, sickness } from "./decide.ts";
 import { BESIDE, hinderedRestarts, pauseAfter } from "./hindered.ts";
 import { nameOf } from "./judge.ts";
 
@@ -177,8 +178,10 @@ async function askAll(engine: Engine, app: string, number: number, recent: Sampl
   );
 }
 
-/** Operations that stop a sick app. */
-const STOPS: ReadonlySet<string> = new Set(["restart", "halt"]);
+/** Whether an operation stopped an app for being sick; somebody may have stopped it for a reason of his own. */
+function stoppedTheSick({ kind, caller, reason }: OperationRow): boolean {
+  return (kind === "halt" && caller === "hostd") || (kind === "restart" && isAtFault(reason?.code));
+}
 
 /**
  * Policy `rollback`: an app that was stopped since it stayed sick goes back to its last good version, once. Only right
@@ -187,7 +190,7 @@ const STOPS: ReadonlySet<string> = new Set(["restart", "halt"]);
 function goBackFromHold(engine: Engine, app: string, hold: string): void {
   if (engine.settings.onSick !== "rollback" || engine.closing.aborted) return;
   const last = engine.journal.operations.list({ app, limit: 20 }).find(({ kind }) => !BESIDE.has(kind));
-  if (last === undefined || !STOPS.has(last.kind) || cameBack(engine, app)) return;
+  if (last === undefined || !stoppedTheSick(last) || cameBack(engine, app)) return;
   try {
     engine.submit.rollback({ app, by: "hostd", cause: hold });
   } catch (error) {
@@ -226,7 +229,7 @@ function actOn(engine: Engine, app: string, cause: string, begun: number, restar
     const hindered = hinderedRestarts(engine, app);
     if (hindered !== undefined && now - begun < pauseAfter(hindered.count)) return false;
     if (hindered !== undefined || mayRestart(restarts, now)) engine.submit.restart(about);
-    else engine.submit.halt(about);
+    else engine.submit.halt({ ...about, cause: `sick again and again: ${cause}` });
     if (hindered === undefined) restarts.push(now);
     return true;
   } catch (error) {

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { type Digest, shortDigest } from "../../manifests/digest.ts";
 import { type FailureDocument, toFailureDocument } from "../../manifests/failure.ts";
 import type { OperationKind } from "../../manifests/node.ts";
 import { kindOfConfig, type WantedConfig } from "../config/choose.ts";
@@ -17,6 +16,7 @@ import type { SwitchPlan } from "../switch/plan.ts";
 import { planSlot, situationOf } from "../switch/situation.ts";
 import { launchable } from "./context.ts";
 import type { Plan } from "./plan.ts";
+import { haltPlan, imageThatRuns, refuseHeld, restartPlan, samePlan, startPlan } from "./restart.ts";
 import { runOperation, undoOperation } from "./run.ts";
 
 /** Who asks, and the id under which a repeat is recognised. */
@@ -60,7 +60,10 @@ export interface Submit {
   configure(asked: Asked & { revision?: number | undefined }): OperationRow;
   /** `cause`: why hostd itself does it. */
   restart(asked: Asked & { cause?: string }): OperationRow;
+  /** `cause` is why it is kept stopped. */
   halt(asked: Asked & { cause: string }): OperationRow;
+  /** What is kept stopped, as it is, judged like a restart; of what runs, nothing. */
+  start(asked: Asked): OperationRow;
   /** `ttl`: how long it is kept, `14d` or `never`; until somebody forgets it where none is given. */
   snapshot(asked: Asked & { ttl?: string | undefined }): OperationRow;
   /** Refuses protected ones unless that is insisted on. */
@@ -158,7 +161,12 @@ export function openSubmit(engineOf: () => Engine): Submit {
         ...restartPlan(engineOf(), asked.app),
         ...(asked.cause === undefined ? {} : { cause: asked.cause }),
       })),
-    halt: (asked) => begin("halt", asked, () => ({ ...samePlan(engineOf(), asked.app), cause: asked.cause })),
+    halt: (asked) => begin("halt", asked, () => haltPlan(engineOf(), asked.app, asked.cause)),
+    start(asked) {
+      const running = knownOf(asked) === undefined ? imageThatRuns(engineOf(), asked.app) : undefined;
+      if (running !== undefined) return begin("activate", asked, () => activationPlan(engineOf(), asked.app, running));
+      return begin(knownOf(asked)?.kind ?? "restart", asked, () => startPlan(engineOf(), asked.app));
+    },
     snapshot: (asked) => begin("snapshot", asked, () => snapshotPlan(engineOf(), asked.app, asked.ttl)),
     forget: (asked) =>
       begin("forget", asked, () => {
@@ -299,53 +307,12 @@ export function noSuchImage(app: string, image: string): HostdError {
   });
 }
 
-/** Refuses what does not run by itself, or not now. */
-function restartPlan(engine: Engine, app: string): Plan {
-  const { current } = engine.journal.apps.require(app);
-  const host = hostApp(engine) === app;
-  if (host || (current !== undefined && launchable(engine, app, current).app.job !== undefined)) {
-    throw new HostdError("bad-request", `${app} is ${host ? "the host" : "a job"}: expected a service`, {
-      hint: host ? "systemctl reboot starts it again" : `hostd run ${app} runs it once more`,
-    });
-  }
-  refuseHeld(engine, app);
-  return samePlan(engine, app);
-}
-
-/** Refuses what would leave an app that is kept stopped as it is. */
-function refuseHeld({ journal }: Engine, app: string): void {
-  const { current, hold } = journal.apps.require(app);
-  if (hold === undefined) return;
-  const image = current === undefined ? "" : ` ${shortDigest(journal.generations.require(app, current).image)}`;
-  throw new HostdError("held", `${app} is kept stopped: ${hold}`, { hint: `hostd activate ${app}${image} ends that` });
-}
-
 function refuseUnknownRevision({ journal }: Engine, revision = 0): void {
   const newest = journal.config.head();
   if (revision <= newest) return;
   throw new HostdError("unknown-config", `no config revision ${revision} on this node: the newest is ${newest}`, {
     hint: "hostd config history lists them",
   });
-}
-
-/** A plan that leads from the current generation to itself: what a restart and a snapshot need. */
-function samePlan(engine: Engine, app: string): Plan & { switch: NonNullable<Plan["switch"]> } {
-  const { current } = engine.journal.apps.require(app);
-  if (current === undefined) throw new HostdError("not-staged", `${app} runs nothing on this node`);
-  const generation = engine.journal.generations.require(app, current);
-  const { image, version, config } = generation;
-  const hold = engine.journal.apps.get(app)?.hold;
-  return {
-    switch: {
-      image: image as Digest,
-      version,
-      config,
-      from: current,
-      to: current,
-      kept: `kept-g${current}`,
-      ...(hold === undefined ? {} : { hold }),
-    },
-  };
 }
 
 function snapshotPlan(engine: Engine, app: string, wanted = "never"): Plan {

@@ -326,38 +326,39 @@ export async function sound(context: Context): Promise<void> {
   await mountTried(engine, app, slot.image);
 }
 
-/** A restart is the second of the three tiers: an app that was good and turned sick gets one. */
+/** A restart is the second of the three tiers: an app that was good and turned sick gets one. What was kept stopped is so no more. */
 export async function bounce(context: Context): Promise<void> {
   const { engine, app } = context;
-  const { to } = switchOf(context);
+  const { to, hold } = switchOf(context);
   engine.watch.leave(app);
   const running = await runningOf(engine, app, to);
   if (running !== undefined) await endGeneration(context, to);
   engine.board.clear(app);
+  if (hold !== undefined) engine.journal.apps.hold(context.id, app, undefined);
   await startGeneration(engine, app, to);
 }
 
 /**
- * What does not come back is stopped and held. Whether it does was not found out where the restart was aborted: it goes
- * on. Where the node hindered it, it is stopped, and the watch tries again.
+ * What does not come back is stopped and held. Whether it does was not found out where the restart was aborted: it is as
+ * it was. Where the node hindered it, it is stopped, and the watch tries again, unless it was kept stopped before.
  */
 export async function endBounce(context: Context): Promise<void> {
   const { engine, app, failure } = context;
-  const { to } = switchOf(context);
-  if (failure === "aborted") return await startGeneration(engine, app, to);
+  const { to, hold } = switchOf(context);
   if (isAtFault(failure)) return await halt(context);
+  if (failure === "aborted" && hold === undefined) return await startGeneration(engine, app, to);
   await endGeneration(context, to);
+  if (hold !== undefined) return engine.journal.apps.hold(context.id, app, hold);
   context.note(`${app} is stopped until it can be started again, which is tried by itself`);
 }
 
-/** The third tier: stop the app, keep everything else, say so. */
+/** The third tier, or what somebody asked for: stop the app, keep everything else, say so. */
 export async function halt(context: Context): Promise<void> {
   const { engine, app } = context;
   const { to } = switchOf(context);
   await endGeneration(context, to);
   const failure = engine.journal.operations.get(context.id)?.reason?.message;
-  const reason =
-    failure === undefined ? `sick again and again: ${context.plan.cause}` : `sick after a restart: ${failure}`;
+  const reason = failure === undefined ? (context.plan.cause ?? "stopped") : `sick after a restart: ${failure}`;
   engine.watch.leave(app);
   engine.journal.apps.hold(context.id, app, reason);
   context.note(`stopped ${app}: ${reason}; its data, slots and sockets are kept`);

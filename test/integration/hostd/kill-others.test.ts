@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { appPid, crash, expectWhole, restartAndWait, versionOf, write } from "../../hostd/crash.ts";
 import { type Rig, withRig } from "../../hostd/rig.ts";
+import { processesOf } from "../../hostd/whole.ts";
 import { describeWith } from "../../needs.ts";
 
 const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
@@ -34,6 +35,23 @@ describeWith(NEEDS, "hostd killed with -9", () => {
         await rig.start({ fault: `restart.${name}` });
         process.kill(await appPid(rig), "SIGKILL");
         await rig.ended();
+        const ended = await restartAndWait(rig);
+        expect({ name, kind: ended.kind, state: ended.state }).toEqual({ name, kind: "restart", state: "done" });
+        await expectWhole(rig, name, before, written);
+      }
+    }));
+
+  test("while it stops and starts an app as asked: goes on with that, whichever it was", () =>
+    withRig(async (rig) => {
+      const before = await live(rig);
+      const written = [await write(rig)];
+      for (const [index, name] of ["sound.after", "bounce.before", "bounce.after", "judge.after"].entries()) {
+        const half = ["halt.before", "halt.after"][index % 2];
+        await crash(rig, "stop", `halt.${half}`, index);
+        expect(await restartAndWait(rig)).toMatchObject({ kind: "halt", state: "done" });
+        expect(await rig.client.app("shop")).toMatchObject({ health: "stopped", hold: expect.stringMatching(/^by /) });
+        expect(processesOf(rig)).toEqual([]);
+        await crash(rig, "start", `restart.${name}`, index);
         const ended = await restartAndWait(rig);
         expect({ name, kind: ended.kind, state: ended.state }).toEqual({ name, kind: "restart", state: "done" });
         await expectWhole(rig, name, before, written);
