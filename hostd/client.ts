@@ -43,6 +43,7 @@ import {
   parseStatus,
   type StatusDocument,
 } from "../manifests/node.ts";
+import { parseUpdate, type UpdateDocument } from "../manifests/update.ts";
 import type { Progress } from "../terminal/progress.ts";
 import { HostdError } from "./error.ts";
 
@@ -63,6 +64,8 @@ export interface Client {
   /** Of the event log, oldest first: the first after an id, else the newest. */
   events(filter: { app?: string | undefined; after?: number; limit: number }): Promise<EventsDocument>;
   health(): Promise<HealthDocument>;
+  /** What a channel, hostd's own unless one is named, has for an app. */
+  check(app: string, channel?: string): Promise<UpdateDocument>;
   operation(id: number): Promise<OperationDocument>;
   failure(id: number): Promise<FailureBundle>;
   logs(app: string, of?: { generation?: string | undefined; slot?: string | undefined }): Promise<LogDocument>;
@@ -108,6 +111,10 @@ export function openClient(socket = process.env["HOSTD_SOCKET"] ?? DEFAULT_SOCKE
       return checkDocument(await get(`/v1/events?${query}`), eventsDocumentSchema, "events");
     },
     health: async () => checkDocument(await get("/v1/health"), healthDocumentSchema, "health"),
+    async check(app, channel) {
+      const query = channel === undefined ? "" : `?channel=${name(channel)}`;
+      return parseUpdate(await get(`/v1/apps/${name(app)}/check${query}`));
+    },
     operation: async (id) => parseOperation(await get(`/v1/operations/${id}`)),
     failure: async (id) =>
       checkDocument(await get(`/v1/operations/${id}/failure`), failureBundleSchema, "failure bundle"),

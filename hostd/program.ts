@@ -10,6 +10,7 @@ export const PROGRAM: Program = {
     serve: async () => (await import("./verbs/serve.ts")).verb,
     unit: async () => (await import("./verbs/unit.ts")).verb,
     status: async () => (await import("./verbs/status.ts")).verb,
+    check: async () => (await import("./verbs/check.ts")).verb,
     stage: async () => (await import("./verbs/stage.ts")).verb,
     activate: async () => (await import("./verbs/activate.ts")).verb,
     run: async () => (await import("./verbs/run.ts")).verb,

@@ -4,10 +4,9 @@ import type { Engine } from "../engine.ts";
 import { confirmUpgrade } from "../host/confirm.ts";
 import type { OperationRow } from "../journal/operations.ts";
 import { toOperationDocument } from "./documents.ts";
-import { asked, idParameter, image, integer, nothing, ofApp, printable } from "./parts.ts";
+import { asked, channel, idParameter, image, integer, nothing, ofApp, printable } from "./parts.ts";
 import { route } from "./route.ts";
 
-const channel = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "expected lower-case letters, digits and -");
 const staging = z.strictObject({ ...asked, channel: channel.optional(), rate: z.string().max(20).optional() });
 /** Of the host alone: a deadline for hostd confirm, in seconds, the reason to go against the policy, and whether it reboots anyway. */
 const upgrading = {

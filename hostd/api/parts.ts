@@ -26,6 +26,8 @@ export const image = z
   .string()
   .regex(/^(?:sha256:)?[0-9a-f]{6,64}$/, "expected a digest, or at least 6 hex digits of one");
 
+export const channel = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "expected lower-case letters, digits and -");
+
 /** Who asks, and the id under which a repeat begins nothing and gets the first answer. */
 export const asked = {
   by: printable(128).default("api"),

@@ -13,13 +13,14 @@ import {
   statusDocumentSchema,
 } from "../../manifests/node.ts";
 import { VERSION } from "../../manifests/release.ts";
+import { updateDocumentSchema } from "../../manifests/update.ts";
 import { HostdError } from "../error.ts";
 import { verdictOf } from "../health/verdict.ts";
 import { bundlePath } from "../rollback/bundle.ts";
 import { LONGEST_WAIT } from "./callers.ts";
 import { toAppStatus, toOperationDocument, toStatus } from "./documents.ts";
 import { readLogOf } from "./logs.ts";
-import { empty, idParameter, integer, nothing, ofApp } from "./parts.ts";
+import { channel, empty, idParameter, integer, nothing, ofApp } from "./parts.ts";
 import { route } from "./route.ts";
 
 const limit = integer(1, 1_000).default(50);
@@ -118,6 +119,19 @@ export const READ_ROUTES = [
     body: nothing,
     answer: eventsDocumentSchema,
     run: ({ engine, query }) => ({ schema: 1, events: engine.journal.events.list(query) }),
+  }),
+  route({
+    ...reads,
+    ...ofApp,
+    query: z.strictObject({ channel: channel.optional() }),
+    body: nothing,
+    path: "/v1/apps/{app}/check",
+    summary: "What a channel has for an app, verified, and what this node would do with it; begins nothing",
+    answer: updateDocumentSchema,
+    async run({ engine, parameters: { app }, query }) {
+      const { checkChannel } = await import("../stage/check.ts");
+      return await checkChannel(engine, app, query.channel ?? engine.settings.channel);
+    },
   }),
   route({
     ...reads,

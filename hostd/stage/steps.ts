@@ -3,7 +3,7 @@ import { endedBy } from "../../effects/source.ts";
 import { bootOf } from "../../manifests/boot.ts";
 import { type Digest, hexOf } from "../../manifests/digest.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
-import { type Descriptor, parseManifest, verityOf } from "../../manifests/image.ts";
+import type { Descriptor } from "../../manifests/image.ts";
 import { bytes } from "../../terminal/table.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
@@ -12,8 +12,9 @@ import type { Context } from "../operations/context.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { prune, removeUnwantedParts } from "../retention/prune.ts";
 import { mountSlot } from "../switch/launch.ts";
-import { fetchBlob, fetchPart, layBlob, partsOf, removePart, toFetch, toFetchPart } from "./bring.ts";
+import { fetchBlob, fetchPart, layBlob, partsOf, removePart } from "./bring.ts";
 import { type Found, identify, refuseRelease } from "./identify.ts";
+import { bytesToFetch, layersOf, missingOf } from "./missing.ts";
 import { createPace, type Pace } from "./pace.ts";
 import { refuseWithoutRoom, roomFor } from "./room.ts";
 
@@ -149,30 +150,12 @@ interface Staging {
 
 /** Most bytes that a staging still writes: a blob and what it is laid down as stand side by side for a moment. */
 async function roomToBring(engine: Engine, { found, rate: limit }: Staging): Promise<number> {
-  const missing = await missingOf(engine, found);
-  const parts = await missingParts(engine, found);
   const rate = limit === undefined ? undefined : createPace(limit, engine.clock);
-  const fetched = await Promise.all([
-    ...missing.map((layer) => toFetch(engine, { layer, rate })),
-    ...parts.map((part) => toFetchPart(engine, part)),
-  ]);
-  return roomFor(missing) + fetched.reduce((sum, size) => sum + size, 0);
+  return roomFor(await missingOf(engine, found)) + (await bytesToFetch(engine, found, rate));
 }
 
 function missingLayers(context: Context): Promise<Descriptor[]> {
   return missingOf(context.engine, foundOf(context));
-}
-
-async function missingOf(engine: Engine, found: Found): Promise<Descriptor[]> {
-  const missing: Descriptor[] = [];
-  for (const layer of layersOf(found)) if (!(await engine.node.hasLayer(verityOf(layer)))) missing.push(layer);
-  return missing;
-}
-
-/** The layers of an image, each once. */
-function layersOf(found: Found): Descriptor[] {
-  const { layers } = parseManifest(Buffer.from(found.manifest));
-  return [...new Map(layers.map((layer) => [layer.digest, layer])).values()];
 }
 
 function stagingOf(context: Context): Staging {
