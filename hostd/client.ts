@@ -78,6 +78,9 @@ export interface Client {
   /** Confirms the host's upgrade. */
   confirm(): Promise<OperationDocument>;
   pin(app: string, image: string, reason: string | undefined): Promise<AppStatus>;
+  /** `until`: RFC 3339; for good where it is undefined. */
+  hold(app: string, reason: string, until: string | undefined): Promise<AppStatus>;
+  unhold(app: string): Promise<AppStatus>;
   release(image: string): Promise<StatusDocument>;
   snapshots(app: string): Promise<SnapshotsDocument>;
   verifySnapshot(app: string, id: string): Promise<SnapshotCheck>;
@@ -133,6 +136,11 @@ export function openClient(socket = process.env["HOSTD_SOCKET"] ?? DEFAULT_SOCKE
       const answer = await call(socket, "POST", `/v1/apps/${name(app)}/pin`, body, leaving);
       return checkDocument(answer, appStatusSchema, "app status");
     },
+    async hold(app, reason, until) {
+      const body = { reason, ...(until === undefined ? {} : { until }) };
+      return checkDocument(await post(`/v1/apps/${name(app)}/hold`, body), appStatusSchema, "app status");
+    },
+    unhold: async (app) => checkDocument(await post(`/v1/apps/${name(app)}/unhold`, {}), appStatusSchema, "app status"),
     snapshots: async (app) =>
       checkDocument(await get(`/v1/apps/${name(app)}/snapshots`), snapshotsDocumentSchema, "snapshots"),
     async verifySnapshot(app, id) {

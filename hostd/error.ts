@@ -23,6 +23,7 @@ const OUTCOMES = {
   "below-floor": "refused",
   "not-recovery": "refused",
   "other-key": "refused",
+  "updates-held": "refused",
   held: "refused",
   // busy
   busy: "busy",

@@ -36,6 +36,8 @@ export const EVENT_KINDS = [
   "app.sick",
   "app.held",
   "app.unheld",
+  "updates.held",
+  "updates.released",
   "leftover.removed",
   "leftover.stays",
   "layer.damaged",

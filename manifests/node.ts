@@ -183,6 +183,9 @@ export const configStateSchema = z.object({
   problem: z.string().optional(),
 });
 
+/** Who has an app stay at the version it runs, why, and until when; for good where no time is named. */
+export const updateHoldSchema = z.object({ reason: z.string(), until: time.optional(), by: z.string(), since: time });
+
 export const appStatusSchema = z.object({
   app: z.string(),
   health: z.enum(["healthy", "unhealthy", "judging", "stopped", "unknown"]),
@@ -196,6 +199,8 @@ export const appStatusSchema = z.object({
   rollbackTarget: generationDocumentSchema.optional(),
   /** Why hostd keeps the app stopped. */
   hold: z.string().optional(),
+  /** No other version is switched to, other than back to one that ran before. */
+  updatesHeld: updateHoldSchema.optional(),
   /** Why the app, which is sick, could not be started again: the node is at fault. hostd goes on trying. */
   hindered: z.string().optional(),
   process: z.object({ pid: z.int(), started: z.string() }).optional(),
@@ -290,6 +295,7 @@ export type StepDocument = z.infer<typeof stepDocumentSchema>;
 export type SlotDocument = z.infer<typeof slotDocumentSchema>;
 export type GenerationDocument = z.infer<typeof generationDocumentSchema>;
 export type ConfigState = z.infer<typeof configStateSchema>;
+export type UpdateHold = z.infer<typeof updateHoldSchema>;
 export type AppStatus = z.infer<typeof appStatusSchema>;
 export type StatusDocument = z.infer<typeof statusDocumentSchema>;
 export type QuarantineDocument = z.infer<typeof quarantineDocumentSchema>;

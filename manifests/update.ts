@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { digestSchema } from "./digest.ts";
 import { checkDocument } from "./document.ts";
-import { failureSchema } from "./node.ts";
+import { failureSchema, updateHoldSchema } from "./node.ts";
 
 /** What a channel has for an app, and what a node would do with it. */
 export const updateDocumentSchema = z.object({
@@ -20,6 +20,8 @@ export const updateDocumentSchema = z.object({
   /** Bytes that bringing it would still fetch. */
   fetches: z.int().nonnegative().optional(),
   why: failureSchema.optional(),
+  /** It would not be switched to now: somebody has the app stay at its version. */
+  updatesHeld: updateHoldSchema.optional(),
 });
 
 export type UpdateDocument = z.infer<typeof updateDocumentSchema>;

@@ -73,6 +73,7 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
   const config = configState(engine, app);
   const lastRun = lastRunOf(engine, app);
   const health = state.hold === undefined ? (engine.board.health(app) ?? "unknown") : "stopped";
+  const updatesHeld = engine.journal.updateHolds.of(app);
   const hindered = health === "unhealthy" ? hinderedRestarts(engine, app)?.reason : undefined;
   const refused = engine.journal.quarantine.list(app);
   const generationDocument = (row: GenerationRow) =>
@@ -88,6 +89,7 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
     ...(targetGeneration === undefined ? {} : { rollbackTarget: generationDocument(targetGeneration) }),
     ...(state.hold === undefined ? {} : { hold: state.hold }),
     ...(hindered === undefined ? {} : { hindered }),
+    ...(updatesHeld === undefined ? {} : { updatesHeld }),
     ...(process === undefined ? {} : { process }),
     limits: process === undefined || state.current === undefined ? [] : await limitsOf(engine, app, state.current),
     ...(lastRun === undefined ? {} : { lastRun }),

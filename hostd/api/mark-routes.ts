@@ -7,7 +7,7 @@ import { toAppStatus, toStatus } from "./documents.ts";
 import { asked, image, nothing, ofApp, printable } from "./parts.ts";
 import { route } from "./route.ts";
 
-/** Pins and quarantine: done when answered. */
+/** Pins, holds of updates and quarantine: done when answered. */
 export const MARK_ROUTES = [
   route({
     method: "POST",
@@ -27,6 +27,36 @@ export const MARK_ROUTES = [
   route({
     method: "POST",
     status: 200,
+    ...ofApp,
+    path: "/v1/apps/{app}/hold",
+    summary: "Switch to no other version until a time, or for good; a rollback is not held",
+    body: z.strictObject({ by: asked.by, reason: printable(500), until: z.iso.datetime().optional() }),
+    answer: appStatusSchema,
+    run({ engine, parameters: { app }, body: { by, reason, until } }) {
+      engine.journal.apps.require(app);
+      if (until !== undefined && Date.parse(until) <= engine.clock.date().getTime()) throw past(until);
+      const utc = until === undefined ? undefined : new Date(until).toISOString();
+      engine.journal.updateHolds.set(app, { reason, until: utc, by });
+      return toAppStatus(engine, app);
+    },
+  }),
+  route({
+    method: "POST",
+    status: 200,
+    ...ofApp,
+    path: "/v1/apps/{app}/unhold",
+    summary: "Lift a hold of updates",
+    body: z.strictObject({ by: asked.by }),
+    answer: appStatusSchema,
+    run({ engine, parameters: { app }, body: { by } }) {
+      engine.journal.apps.require(app);
+      engine.journal.updateHolds.lift(app, by);
+      return toAppStatus(engine, app);
+    },
+  }),
+  route({
+    method: "POST",
+    status: 200,
     path: "/v1/release",
     summary: "Lift the quarantine of an image: it may be tried again",
     parameters: nothing,
@@ -39,6 +69,12 @@ export const MARK_ROUTES = [
     },
   }),
 ];
+function past(until: string): HostdError {
+  return new HostdError("bad-request", `until: expected a time to come, got ${until}`, {
+    hint: "date says what the node takes for now",
+  });
+}
+
 function releaseImage(engine: Engine, wanted: string, by: string): void {
   const { quarantine, slots, apps } = engine.journal;
   const hex = wanted.replace(/^sha256:/, "");

@@ -9,6 +9,7 @@ import { openQuarantine, type Quarantine } from "./quarantine.ts";
 import { openSlots, type Slots } from "./slots.ts";
 import { openSnapshots, type Snapshots } from "./snapshots.ts";
 import { openTally, type Tally } from "./tally.ts";
+import { openUpdateHolds, type UpdateHolds } from "./update-holds.ts";
 
 /**
  * The one owner of hostd's state. Invariants, held by its methods and tested over every pair of state and action:
@@ -25,6 +26,7 @@ export interface Journal {
   readonly operations: Operations;
   readonly config: ConfigLog;
   readonly quarantine: Quarantine;
+  readonly updateHolds: UpdateHolds;
   readonly snapshots: Snapshots;
   readonly events: Events;
   readonly tally: Tally;
@@ -71,6 +73,7 @@ export function openJournal(
     generations: openGenerations(database, operations, date),
     config: openConfigLog(database, events, date),
     quarantine: openQuarantine(database, events, date),
+    updateHolds: openUpdateHolds(database, events, date),
     snapshots: openSnapshots(database, events, operations, date),
     tally: openTally(database),
     transaction: (work) => database.transaction(work),

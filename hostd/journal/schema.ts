@@ -98,6 +98,10 @@ export const MIGRATIONS: readonly string[] = [
   `,
   `CREATE TABLE seal (id INTEGER PRIMARY KEY, changes INTEGER NOT NULL, event INTEGER NOT NULL, sum TEXT NOT NULL, own TEXT NOT NULL) STRICT`,
   "CREATE INDEX generations_image ON generations (app, image, state, number)",
+  `CREATE TABLE update_holds (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, app TEXT NOT NULL, reason TEXT NOT NULL, until TEXT, caller TEXT NOT NULL,
+    since TEXT NOT NULL, lifted_at TEXT, lifted_by TEXT
+  ) STRICT`,
 ];
 
 /** The lowest schema version of a hostd that can work with a journal of this one; kept in `application_id`. */

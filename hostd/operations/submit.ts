@@ -127,10 +127,10 @@ export function openSubmit(engineOf: () => Engine): Submit {
   return {
     stage: (asked) => begin("stage", asked, () => stagePlan(engineOf(), asked)),
     deploy: (asked) =>
-      begin(isHost(asked) ? "deploy-host" : "deploy", asked, () => ({
-        ...stagePlan(engineOf(), asked),
-        ...upgradePlan(asked, isHost(asked)),
-      })),
+      begin(isHost(asked) ? "deploy-host" : "deploy", asked, () => {
+        engineOf().journal.updateHolds.refuse(asked.app);
+        return { ...stagePlan(engineOf(), asked), ...upgradePlan(asked, isHost(asked)) };
+      }),
     activate: (asked) =>
       begin(isHost(asked) ? "upgrade" : "activate", asked, () => ({
         ...activationPlan(engineOf(), asked.app, asked.image),
@@ -257,6 +257,8 @@ function rollbackPlan(engine: Engine, asked: Asked & RollbackRequest): SwitchPla
 /** Refuses at once what the step `plan` would refuse. */
 function activationPlan(engine: Engine, app: string, wanted: string | undefined): Plan {
   const { image } = chooseSlot(engine, app, wanted);
+  const { current } = situationOf(engine, app);
+  if (image !== current?.image) engine.journal.updateHolds.refuse(app);
   planSlot(engine, app, image);
   return { image };
 }

@@ -19,10 +19,12 @@ const REFUSALS: ReadonlySet<string> = new Set([
 export async function checkChannel(engine: Engine, app: string, channel: string): Promise<UpdateDocument> {
   const row = engine.journal.apps.get(app);
   const current = row?.current === undefined ? undefined : engine.journal.generations.require(app, row.current);
+  const updatesHeld = engine.journal.updateHolds.of(app);
   const about = {
     schema: 1 as const,
     app,
     channel,
+    ...(updatesHeld === undefined ? {} : { updatesHeld }),
     ...(current === undefined ? {} : { current: { image: current.image as Digest, version: current.version } }),
   };
   let release: UpdateDocument["release"];

@@ -18,7 +18,7 @@ const LATER: ReadonlySet<string> = new Set(["no-release", "busy"]);
 /**
  * Begins what the release that a channel has for an app asks for, if anything: to bring it, or to switch to it. It never
  * switches to a version that ran here before, since whoever or whatever went back from it had a reason, nor where the app
- * does not run or is kept stopped. Throws what hinders the look at the channel.
+ * does not run or is kept stopped, nor while its updates are held. Throws what hinders the look at the channel.
  */
 export async function followChannel(engine: Engine, row: AppRow): Promise<void> {
   const { follow, channel } = engine.settings;
@@ -37,7 +37,8 @@ function begin({ journal, submit, clock, settings }: Engine, row: AppRow, image:
   if (slot?.state === "failed" || journal.quarantine.of(app, image) !== undefined) return;
   const isTime = follow.between === undefined || isWithin(follow.between, clock.date());
   const isNew = journal.generations.numbersOf(app, image).length === 0;
-  const switches = follow.how === "activate" && isTime && isNew && current !== undefined && hold === undefined;
+  const runs = current !== undefined && hold === undefined;
+  const switches = follow.how === "activate" && isTime && isNew && runs && journal.updateHolds.of(app) === undefined;
   const asked = { app, by: "hostd" };
   if (slot === undefined) submit[switches ? "deploy" : "stage"]({ ...asked, channel: settings.channel });
   else if (switches) submit.activate({ ...asked, image });

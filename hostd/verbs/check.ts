@@ -3,6 +3,7 @@ import type { UpdateDocument } from "../../manifests/update.ts";
 import { bytes } from "../../terminal/table.ts";
 import type { Answer, Verb } from "../../terminal/verb.ts";
 import { answerOfRefusal, clientOf, SOCKET_OPTION, text } from "./answer.ts";
+import { describeHold } from "./show.ts";
 
 /** What package tools say where there is nothing new (rpm-ostree). */
 const UNCHANGED = 77;
@@ -47,7 +48,7 @@ function isUpdate(json: unknown): boolean {
   return state === "new" || state === "here";
 }
 
-function describe({ app, channel, state, release, current, fetches = 0, why }: UpdateDocument): string {
+function describe({ app, channel, state, release, current, fetches = 0, why, updatesHeld }: UpdateDocument): string {
   const runs = current === undefined ? "runs nothing here" : `runs ${current.version}`;
   const head = `${app} ${runs}; ${channel} releases`;
   const version = release?.version ?? "a version";
@@ -58,5 +59,6 @@ function describe({ app, channel, state, release, current, fetches = 0, why }: U
     new: `${head} ${version}, ${bytes(fetches)} to fetch: hostd stage ${app}`,
     refused: `${head} ${version}, which this node refuses: ${why?.message ?? "it does not say why"}`,
   };
-  return [lines[state], ...(why?.hint === undefined ? [] : [`  hint: ${why.hint}`])].join("\n");
+  const held = updatesHeld === undefined ? [] : [`  ${describeHold(updatesHeld)}`];
+  return [lines[state], ...held, ...(why?.hint === undefined ? [] : [`  hint: ${why.hint}`])].join("\n");
 }

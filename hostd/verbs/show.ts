@@ -1,6 +1,6 @@
 import { unrepaired } from "../../manifests/care.ts";
 import { shortDigest } from "../../manifests/digest.ts";
-import type { AppStatus, OperationDocument, StatusDocument, UnderWay } from "../../manifests/node.ts";
+import type { AppStatus, OperationDocument, StatusDocument, UnderWay, UpdateHold } from "../../manifests/node.ts";
 import { table, terminalColumns, wrap } from "../../terminal/table.ts";
 import { howRunEnded } from "../exit.ts";
 import { describeUnheld } from "../switch/limits.ts";
@@ -58,6 +58,7 @@ export function showApp(app: AppStatus): string {
   const lines = [
     line(0, `${app.app}: ${describeCurrent(app)}`),
     ...(app.hold === undefined ? [] : [line(2, `kept stopped: ${app.hold}`)]),
+    ...(app.updatesHeld === undefined ? [] : [line(2, describeHold(app.updatesHeld))]),
     ...(app.hindered === undefined ? [] : [line(2, `could not be started again: ${app.hindered}`)]),
     ...lastRunLines(app),
     ...targetLines(app),
@@ -197,4 +198,9 @@ function timeOf(time: string): string {
 function line(indent: number, text: string): string {
   const space = " ".repeat(indent);
   return `${space}${wrap(text, terminalColumns() - indent - 2).join(`\n${space}  `)}`;
+}
+
+/** A hold of updates, in words for people. */
+export function describeHold({ reason, until, by }: UpdateHold): string {
+  return `updates held ${until === undefined ? "for good" : `until ${until}`} by ${by}: ${reason}`;
 }
