@@ -1,7 +1,10 @@
 import { argument, OPERATION_OPTIONS, operate, UPGRADE_OPTIONS, upgradeOf } from "../hostd/verbs/answer.ts";
-import type { Verb } from "../terminal/verb.ts";
+import type { Invocation, Verb } from "../terminal/verb.ts";
+import { begunOnNode } from "./on-node.ts";
 
-export const verb: Verb = {
+const request = (invocation: Invocation) => ({ channel: invocation.options["channel"], ...upgradeOf(invocation) });
+
+const nodeVerb: Verb = {
   name: "deploy",
   summary: "have a node stage a channel's release, switch to it, judge it, and commit it or take it back",
   arguments: [{ name: "<app>", summary: "the product to deploy" }],
@@ -10,10 +13,11 @@ export const verb: Verb = {
     ...UPGRADE_OPTIONS,
     ...OPERATION_OPTIONS,
   ],
-  examples: ["ostler deploy shop", "ostler deploy shop --channel staging --socket /run/hostd/hostd.sock"],
-  run: (invocation) =>
-    operate(invocation, argument(invocation, 0), "deploy", {
-      channel: invocation.options["channel"],
-      ...upgradeOf(invocation),
-    }),
+  run: (invocation) => operate(invocation, argument(invocation, 0), "deploy", request(invocation)),
 };
+
+export const verb = begunOnNode(
+  nodeVerb,
+  ["ostler deploy shop", "ostler deploy shop --channel staging", "ostler deploy shop --on web-1"],
+  request,
+);

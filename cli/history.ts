@@ -2,13 +2,13 @@ import { clientOf, SOCKET_OPTION, text } from "../hostd/verbs/answer.ts";
 import { showChanges } from "../hostd/verbs/show.ts";
 import { Failure } from "../manifests/failure.ts";
 import type { Verb } from "../terminal/verb.ts";
+import { askedOnNode } from "./on-node.ts";
 
-export const verb: Verb = {
+const nodeVerb: Verb = {
   name: "history",
   summary: "who changed what on a node, when, how it ended and why",
   arguments: [{ name: "[app]", summary: "one app alone" }],
   options: [SOCKET_OPTION, { flags: "--limit <count>", summary: "how many", default: "50" }],
-  examples: ["ostler history", "ostler history shop --json"],
   async run(invocation) {
     const limit = Number(text(invocation.options["limit"]));
     if (!Number.isInteger(limit) || limit < 1 || limit > 1_000) {
@@ -18,3 +18,9 @@ export const verb: Verb = {
     return { json: answer, text: showChanges(answer.changes) };
   },
 };
+
+export const verb = askedOnNode(nodeVerb, [
+  "ostler history",
+  "ostler history shop --json",
+  "ostler history --on web-1",
+]);

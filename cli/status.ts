@@ -1,4 +1,4 @@
 import { verb as nodeVerb } from "../hostd/verbs/status.ts";
-import type { Verb } from "../terminal/verb.ts";
+import { askedOnNode } from "./on-node.ts";
 
-export const verb: Verb = { ...nodeVerb, examples: ["ostler status", "ostler status shop --json"] };
+export const verb = askedOnNode(nodeVerb, ["ostler status", "ostler status shop --json", "ostler status --on web-1"]);

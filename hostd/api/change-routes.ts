@@ -143,7 +143,7 @@ export const CHANGE_ROUTES = [
     body: z.strictObject({ by: asked.by }),
     run({ engine, parameters: { id }, body: { by } }) {
       engine.submit.abort(id, by);
-      return toOperationDocument(engine, engine.journal.operations.get(id));
+      return toOperationDocument(engine, engine.journal.operations.require(id));
     },
   }),
 ];

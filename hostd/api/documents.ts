@@ -13,7 +13,6 @@ import about from "../../package.json" with { type: "json" };
 import { configState } from "../config/choose.ts";
 import { leftAlone } from "../data/forget.ts";
 import type { Engine } from "../engine.ts";
-import { HostdError } from "../error.ts";
 import { hinderedRestarts } from "../health/hindered.ts";
 import { toHostStatus } from "../host/status.ts";
 import type { AppRow } from "../journal/apps.ts";
@@ -31,9 +30,7 @@ const VERSION = about.version;
 const STARTED = new Date().toISOString();
 
 /** An operation as it crosses the socket: what the journal says, and progress while it runs. */
-export function toOperationDocument(engine: Engine, operation: OperationRow | undefined): OperationDocument {
-  if (operation === undefined)
-    throw new HostdError("unknown-operation", "no such operation", { hint: "hostd changes" });
+export function toOperationDocument(engine: Engine, operation: OperationRow): OperationDocument {
   const { id } = operation;
   const plan = parsePlan(operation.plan, id);
   const about = plan.switch ?? plan.stage?.found;

@@ -67,10 +67,10 @@ export const READ_ROUTES = [
     body: nothing,
     answer: operationDocumentSchema,
     async run({ engine, parameters: { id }, query: { wait } }) {
-      const now = toOperationDocument(engine, engine.journal.operations.get(id));
+      const now = toOperationDocument(engine, engine.journal.operations.require(id));
       if (wait === 0 || now.finished !== undefined) return now;
       await engine.board.waitForChange(id, wait);
-      return toOperationDocument(engine, engine.journal.operations.get(id));
+      return toOperationDocument(engine, engine.journal.operations.require(id));
     },
   }),
   route({
@@ -85,7 +85,7 @@ export const READ_ROUTES = [
       const kept = await unlessMissing(readFile(bundlePath(engine, id), "utf8"));
       // It was written before the operation's own end: that is told as the journal has it now.
       const { operations, events } = engine.journal;
-      const operation = toOperationDocument(engine, operations.get(id));
+      const operation = toOperationDocument(engine, operations.require(id));
       if (kept !== undefined) return { ...JSON.parse(kept), operation, events: events.of(id) };
       throw new HostdError("unknown-operation", `nothing was kept of operation ${id}`, { hint: "hostd changes" });
     },

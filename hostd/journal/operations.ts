@@ -65,6 +65,8 @@ export interface Operations {
   /** Throws `busy` where another operation holds the lock that this kind begins with. */
   refuseBusy(app: string, kind: OperationKind): void;
   get(id: number): OperationRow | undefined;
+  /** Refuses a number that none has. */
+  require(id: number): OperationRow;
   byRequest(requestId: string): OperationRow | undefined;
   unfinished(app?: string): OperationRow[];
   /** How many ended. */
@@ -93,14 +95,14 @@ const MARK_COLUMNS = { started: "started_at", done: "done_at", undone: "undone_a
 export function openOperations(database: Database, events: Events, date: () => Date): Operations {
   const now = () => date().toISOString();
 
-  function get(id: number): OperationRow {
+  function known(id: number): OperationRow {
     const found = database.one(row, "SELECT * FROM operations WHERE id = ?", [id]);
     if (found !== undefined) return found;
-    throw new HostdError("unknown-operation", `no operation ${id}`, { hint: "hostd changes lists them" });
+    throw new HostdError("unknown-operation", `no operation ${id} on this node`, { hint: "hostd changes lists them" });
   }
 
   function move(id: number, action: OperationAction): OperationRow {
-    const operation = get(id);
+    const operation = known(id);
     const state = transition(OPERATION_TRANSITIONS, `operation ${id}`, operation.state, action);
     database.run("UPDATE operations SET state = ? WHERE id = ?", [state, id]);
     return operation;
@@ -121,7 +123,7 @@ export function openOperations(database: Database, events: Events, date: () => D
   function lock(operation: { id: number; app: string }, name: LockName): void {
     const holder = holderOf(operation.app, name);
     if (holder === operation.id) return;
-    if (holder !== undefined) throw busy(operation.app, get(holder));
+    if (holder !== undefined) throw busy(operation.app, known(holder));
     database.run("INSERT INTO locks (app, name, operation) VALUES (?, ?, ?)", [operation.app, name, operation.id]);
   }
 
@@ -144,12 +146,13 @@ export function openOperations(database: Database, events: Events, date: () => D
         });
         lock({ id, app }, firstLock(kind));
         events.append("operation.started", { app, operation: id, detail: { kind, by: caller } });
-        return get(id);
+        return known(id);
       }),
     refuseBusy(app, kind) {
       const holder = holderOf(app, firstLock(kind));
-      if (holder !== undefined) throw busy(app, get(holder));
+      if (holder !== undefined) throw busy(app, known(holder));
     },
+    require: known,
     get: (id) => database.one(row, "SELECT * FROM operations WHERE id = ?", [id]),
     byRequest: (requestId) => database.one(row, "SELECT * FROM operations WHERE request_id = ?", [requestId]),
     unfinished: (app) =>
@@ -168,7 +171,7 @@ export function openOperations(database: Database, events: Events, date: () => D
         limit,
       ]),
     steps: (id) => database.all(stepRow, "SELECT * FROM steps WHERE operation = ? ORDER BY position", [id]).map(toStep),
-    lock: (id, name) => database.transaction(() => lock(get(id), name)),
+    lock: (id, name) => database.transaction(() => lock(known(id), name)),
     requireLock(id, app, name) {
       if (holderOf(app, name) === id) return;
       throw new HostdError("lock-not-held", `operation ${id} changes ${app} without holding its lock ${name}`);
@@ -200,7 +203,7 @@ export function openOperations(database: Database, events: Events, date: () => D
       return database.one(z.object({ entry: z.int() }), sql, [])?.entry ?? 0;
     },
     note(id, text) {
-      const notes = get(id).notes;
+      const notes = known(id).notes;
       if (notes.includes(text)) return;
       database.run("UPDATE operations SET notes = ? WHERE id = ?", [JSON.stringify([...notes, text]), id]);
     },

@@ -45,7 +45,7 @@ export async function collect(engine: Engine): Promise<CollectDocument> {
 function toLastUpdate(engine: Engine, id: number): LastUpdate {
   const { kind, state, by, version, reverted, reason, started, finished } = toOperationDocument(
     engine,
-    engine.journal.operations.get(id),
+    engine.journal.operations.require(id),
   );
   return {
     operation: id,

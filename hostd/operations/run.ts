@@ -52,8 +52,7 @@ async function withContext(
   signal: AbortSignal,
   work: (context: Context, operation: OperationRow) => Promise<void>,
 ): Promise<void> {
-  const operation = engine.journal.operations.get(id);
-  if (operation === undefined) throw new HostdError("unknown-operation", `no operation ${id}`);
+  const operation = engine.journal.operations.require(id);
   const context = openContext(engine, operation, signal);
   try {
     await work(context, operation);

@@ -25,7 +25,7 @@ export async function keepFailure(context: Context, reason: FailureDocument): Pr
     const kept = await unlessMissing(readFile(path, "utf8"));
     const evidence = kept === undefined ? await gather(engine, app, generation) : JSON.parse(kept);
     const boot = await leftByTrial(context, evidence.boot);
-    const operation = toOperationDocument(engine, engine.journal.operations.get(id));
+    const operation = toOperationDocument(engine, engine.journal.operations.require(id));
     const events = engine.journal.events.of(id);
     await writeDurably(
       path,

@@ -1,5 +1,5 @@
 import { Failure } from "../../manifests/failure.ts";
-import type { Verb } from "../../terminal/verb.ts";
+import type { Invocation, Verb } from "../../terminal/verb.ts";
 import { argument, OPERATION_OPTIONS, operate, UPGRADE_OPTIONS, upgradeOf } from "./answer.ts";
 
 export const verb: Verb = {
@@ -25,14 +25,14 @@ export const verb: Verb = {
     "hostd rollback shop --to current --with-config",
     "hostd rollback shop --to current --with-config 3",
   ],
-  run: (invocation) =>
-    operate(invocation, argument(invocation, 0), "rollback", {
-      to: invocation.options["to"],
-      withData: invocation.options["withData"],
-      withConfig: configVersion(invocation.options["withConfig"]),
-      ...upgradeOf(invocation),
-    }),
+  run: (invocation) => operate(invocation, argument(invocation, 0), "rollback", rollbackRequest(invocation)),
 };
+
+/** What hostd is asked for, by the words of a command line. */
+export function rollbackRequest(invocation: Invocation): Record<string, unknown> {
+  const { to, withData, withConfig } = invocation.options;
+  return { to, withData, withConfig: configVersion(withConfig), ...upgradeOf(invocation) };
+}
 
 function configVersion(given: unknown): unknown {
   if (typeof given !== "string") return given;

@@ -210,6 +210,42 @@ failure: [{ revert: rollout }, { run: [sh, -c, 'cp "$OSTLER_ROLLOUT" ${told}'] }
     }));
 });
 
+describeWith(NEEDS, "ostler --on a node", () => {
+  test("asks it and has it change over SSH, by its name in the inventory; what no node is called is refused", () =>
+    withNodes(2, async (fleet) => {
+      await bring(fleet, { version: "1.1.0" });
+      const on = ["--on", "n-2"];
+      expect((await fleet.ostler("status", "shop", ...on)).json).toMatchObject({ current: { version: "1.1.0" } });
+      expect((await fleet.ostler("logs", "shop", ...on, "--no-json")).stdout).toMatch(/^shop 1\.1\.0 begins/);
+      expect((await fleet.ostler("collect", ...on)).json).toMatchObject({ health: "green", apps: [{ app: "shop" }] });
+      const back = await fleet.ostler("rollback", "shop", ...on);
+      expect(back).toMatchObject({ exitCode: 0, json: { kind: "rollback", state: "done", version: "1.0.0" } });
+      expect(await fleet.versions()).toEqual(["1.1.0", "1.0.0"]);
+      const { json } = await fleet.ostler("history", "shop", ...on);
+      expect((json as { changes: unknown[] }).changes[0]).toMatchObject({ kind: "rollback", version: "1.0.0" });
+      expect(await fleet.ostler("deploy", "shop", ...on)).toMatchObject({
+        exitCode: 3,
+        json: { state: "failed", reason: { code: "quarantined" } },
+      });
+      for (const [words, message] of [
+        [["failure", "99", ...on], "99"],
+        [["status", "--on", "web"], "--on: expected one node, got the group web"],
+        [["status", "--on", "n-3"], "n-3"],
+        [["status", ...on, "--socket", "/x"], "--socket and --on: expected one of them"],
+        [["logs", "shop", ...on, "--follow"], "--follow and --on: expected one of them"],
+        [["rollback", "shop", ...on, "--no-wait"], "--no-wait and --on: expected one of them"],
+      ] as const) {
+        const refused = await fleet.ostler(...words);
+        expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining(message) });
+      }
+      await fleet.nodes[1]?.stop();
+      expect(await fleet.ostler("status", ...on)).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringContaining("n-2: hostd is not running: nobody answers behind ssh"),
+      });
+    }));
+});
+
 interface Scenario {
   fleet: Fleet;
   sink: Awaited<ReturnType<typeof openSmtpSink>>;

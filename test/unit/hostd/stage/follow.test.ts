@@ -14,6 +14,7 @@ interface Node {
   row?: { current?: number; hold?: string };
   slot?: "staged" | "failed";
   quarantined?: boolean;
+  updatesHeld?: boolean;
   /** Generations that the released image ran as. */
   ran?: number[];
 }
@@ -28,6 +29,8 @@ test.each<[string, Node, string | undefined]>([
   ["and where somebody switches", { follow: { how: "stage" }, slot: "staged" }, undefined],
   ["an app that does not run is not switched on", { row: {} }, "stage"],
   ["nor one that is kept stopped", { row: { current: 1, hold: "sick" } }, "stage"],
+  ["nor one whose updates are held", { updatesHeld: true }, "stage"],
+  ["which stays with what it has", { updatesHeld: true, slot: "staged" }, undefined],
   ["what failed is left alone", { slot: "failed" }, undefined],
   ["what is quarantined too", { quarantined: true }, undefined],
   ["what ran before is not switched to again", { slot: "staged", ran: [4] }, undefined],
@@ -43,7 +46,7 @@ test.each(["no-release", "busy"])("%s is nothing to tell, anything else is", asy
 
 /** What a look begins. */
 async function begun(node: Node, failure?: Failure): Promise<string[]> {
-  const { follow = { how: "activate" }, hour = 12, row = { current: 1 }, slot, quarantined = false, ran = [] } = node;
+  const { follow = { how: "activate" }, hour = 12, row = { current: 1 }, slot, ran = [] } = node;
   const verbs: string[] = [];
   const engine = {
     settings: { follow, channel: "production" },
@@ -51,7 +54,8 @@ async function begun(node: Node, failure?: Failure): Promise<string[]> {
     examine: () => (failure === undefined ? Promise.resolve({ image: { digest: IMAGE } }) : Promise.reject(failure)),
     journal: {
       slots: { get: () => (slot === undefined ? undefined : { state: slot }) },
-      quarantine: { of: () => (quarantined ? { reason: "bad" } : undefined) },
+      quarantine: { of: () => (node.quarantined ? { reason: "bad" } : undefined) },
+      updateHolds: { of: () => (node.updatesHeld ? { reason: "Christmas" } : undefined) },
       generations: { numbersOf: () => ran },
     },
     submit: Object.fromEntries(["stage", "deploy", "activate"].map((verb) => [verb, () => verbs.push(verb)])),

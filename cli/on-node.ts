@@ -1,0 +1,94 @@
+import { hasErrno } from "../effects/errno.ts";
+import { FleetError } from "../fleet/error.ts";
+import { addressOf } from "../fleet/nodes/ask.ts";
+import { readInventory, selectNodes } from "../fleet/nodes/inventory.ts";
+import { drive } from "../fleet/push/drive.ts";
+import { withSession } from "../fleet/push/session.ts";
+import { answerOf, argument } from "../hostd/verbs/answer.ts";
+import { EXIT_CODES, Failure } from "../manifests/failure.ts";
+import type { Node } from "../manifests/inventory.ts";
+import type { Answer, Invocation, OptionSpec, Verb } from "../terminal/verb.ts";
+import { fleetOf } from "./fleet-options.ts";
+import { stringOption } from "./trust-options.ts";
+
+const ON_OPTION: OptionSpec = {
+  flags: "--on <node>",
+  summary: "a node of the inventory, over SSH, instead of this one",
+};
+
+/** A question of hostd's as one of ostler's: of this machine, or of a node of the inventory. */
+export function askedOnNode(verb: Verb, examples: readonly string[]): Verb {
+  return withNode(verb, examples, (invocation, node) => {
+    if (invocation.options["follow"] === true) {
+      throw clash("--follow", `ssh -t ${node.destination} hostd ${verb.name} ... --follow notices where the node goes`);
+    }
+    return withSession(addressOf(node), { signal: invocation.signal }, ({ socket }) =>
+      verb.run({ ...invocation, options: { ...invocation.options, socket } }),
+    );
+  });
+}
+
+/** A verb of hostd's that begins an operation; on a node it is followed over new connections, also across its reboot. */
+export function begunOnNode(
+  verb: Verb,
+  examples: readonly string[],
+  bodyOf: (invocation: Invocation) => Record<string, unknown>,
+): Verb {
+  return withNode(verb, examples, async (invocation, node) => {
+    const { options, progress, signal } = invocation;
+    if (options["wait"] === false) throw clash("--no-wait", "it is followed until Ctrl-C, and goes on after that");
+    const requestId = stringOption(options, "requestId");
+    const { confirmWithin, ...body } = bodyOf(invocation);
+    const last = await drive({
+      node: addressOf(node),
+      app: argument(invocation, 0),
+      verb: verb.name,
+      body: { ...body, ...(requestId === undefined ? {} : { requestId }) },
+      confirmWithin: confirmWithin === undefined ? undefined : Number(confirmWithin),
+      progress,
+      signal,
+    });
+    const answer = answerOf(last);
+    return last.finished === undefined ? { ...answer, exitCode: EXIT_CODES.left } : answer;
+  });
+}
+
+function withNode(
+  verb: Verb,
+  examples: readonly string[],
+  run: (invocation: Invocation, node: Node) => Promise<Answer>,
+): Verb {
+  return {
+    ...verb,
+    examples,
+    options: [...(verb.options ?? []), ON_OPTION],
+    async run(invocation) {
+      const name = stringOption(invocation.options, "on");
+      if (name === undefined) return await verb.run(invocation);
+      if (invocation.options["socket"] !== undefined) throw clash("--socket", "the inventory knows the node's");
+      const node = await nodeCalled(invocation, name);
+      try {
+        return await run(invocation, node);
+      } catch (error) {
+        if (!hasErrno(error, "ECONNRESET", "EPIPE")) throw error;
+        throw new FleetError("node-unreachable", `${node.name}: hostd is not running: nobody answers behind ssh`, {
+          cause: error,
+          hint: `ssh ${node.destination} systemctl status hostd`,
+        });
+      }
+    },
+  };
+}
+
+async function nodeCalled(invocation: Invocation, name: string): Promise<Node> {
+  const inventory = await readInventory(fleetOf(invocation).inventory);
+  const [node] = selectNodes(inventory, [name]);
+  if (node?.name === name) return node;
+  throw new Failure("usage", "bad-option", `--on: expected one node, got the group ${name}`, {
+    hint: "ostler node list shows which nodes are in it",
+  });
+}
+
+function clash(option: string, why: string): Failure {
+  return new Failure("usage", "bad-option", `${option} and --on: expected one of them`, { hint: why });
+}
