@@ -19,6 +19,7 @@ export const PROGRAM: Program = {
     stop: async () => (await import("./verbs/stop.ts")).verb,
     start: async () => (await import("./verbs/start.ts")).verb,
     restart: async () => (await import("./verbs/restart.ts")).verb,
+    remove: async () => (await import("./verbs/remove.ts")).verb,
     changes: async () => (await import("./verbs/changes.ts")).verb,
     watch: async () => (await import("./verbs/watch.ts")).verb,
     failure: async () => (await import("./verbs/failure.ts")).verb,

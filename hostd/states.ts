@@ -110,6 +110,13 @@ export const STEPS = {
     afterCrash: "resume",
   },
   halt: { does: "stop the app and hold it: its data, slots and sockets are kept", afterCrash: "resume" },
+  removable: { does: "find out, while the app runs, that all of it can be removed", afterCrash: "resume" },
+  vacate: { does: "stop the app, close its sockets, and have nothing of it run here any more", afterCrash: "resume" },
+  wipe: { does: "delete its data and every snapshot of it, where that was asked for", afterCrash: "resume" },
+  clear: {
+    does: "collect every version of it, pinned ones too, and the layers that nobody needs then",
+    afterCrash: "resume",
+  },
   again: { does: "let the app go on: its RESUME hook, else start it", afterCrash: "resume" },
   forget: { does: "delete snapshots, then forget that they were", afterCrash: "resume" },
   target: { does: "decide the host's next version, and whether and why it takes a reboot", afterCrash: "resume" },
@@ -170,6 +177,7 @@ export const OPERATIONS = {
   reload: ["plan", "mount", "config", "flip", "signal", "judge", "commit"],
   restart: ["sound", "bounce", "judge"],
   halt: ["halt"],
+  remove: ["removable", "vacate", "wipe", "clear"],
   prune: ["prune"],
   snapshot: ["room", "quiet", "snapshot", "again"],
   forget: ["forget"],
@@ -185,7 +193,7 @@ export function isUpgrade(kind: OperationKind): boolean {
 }
 
 /** Steps before this one belong to staging: they hold the lock `stage`, the others the lock `switch`. */
-const STAGING: ReadonlySet<StepName> = new Set([...STAGE, "prune"]);
+const STAGING: ReadonlySet<StepName> = new Set([...STAGE, "prune", "removable", "clear"]);
 
 export type LockName = "stage" | "switch";
 

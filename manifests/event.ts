@@ -36,6 +36,7 @@ export const EVENT_KINDS = [
   "app.sick",
   "app.held",
   "app.unheld",
+  "app.removed",
   "updates.held",
   "updates.released",
   "leftover.removed",

@@ -17,6 +17,7 @@ export const OPERATION_KINDS = [
   "reload",
   "restart",
   "halt",
+  "remove",
   "snapshot",
   "forget",
   "prune",

@@ -81,6 +81,14 @@ export const CHANGE_ROUTES = [
   route({
     ...starts,
     ...ofApp,
+    path: "/v1/apps/{app}/remove",
+    summary: "Take an app off the node: its processes, sockets and versions, with `data` its data and snapshots too",
+    body: z.strictObject({ ...asked, data: z.boolean().optional() }),
+    run: ({ engine, parameters, body }) => begun(engine, engine.submit.remove({ ...parameters, ...body })),
+  }),
+  route({
+    ...starts,
+    ...ofApp,
     path: "/v1/apps/{app}/rollback",
     summary: "Go back to a version on this node: binaries alone, unless data or config are asked for too",
     body: z.strictObject({

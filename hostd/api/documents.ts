@@ -119,7 +119,7 @@ export async function toSnapshots(engine: Engine, app: string): Promise<Snapshot
 }
 
 export async function toStatus(engine: Engine): Promise<StatusDocument> {
-  const apps = engine.journal.apps.list();
+  const apps = engine.journal.apps.list().filter((row) => isHere(engine, row));
   const host = await toHostStatus(engine);
   const [scrub, look] = [engine.care.lastScrub(), engine.care.lastLook()];
   return {
@@ -141,6 +141,12 @@ export async function toStatus(engine: Engine): Promise<StatusDocument> {
     ...(scrub === undefined ? {} : { scrub }),
     ...(look === undefined ? {} : { care: look }),
   };
+}
+
+/** Of an app that was removed with its data only the history is left. */
+function isHere({ journal }: Engine, { app, current, data_format: format }: AppRow): boolean {
+  if (current !== undefined || format !== undefined || journal.slots.list(app).length > 0) return true;
+  return journal.snapshots.list(app).length > 0 || journal.operations.unfinished(app).length > 0;
 }
 
 function followsOf({ channel, follow }: Engine["settings"]): Pick<StatusDocument, "follows"> {

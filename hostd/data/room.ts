@@ -41,7 +41,7 @@ export async function room(context: Context): Promise<string> {
 }
 
 /** What is mounted in the data, or a subvolume in it, would be in no snapshot, and gone after a revert. */
-async function refuseNested({ engine, app }: Context): Promise<void> {
+export async function refuseNested({ engine, app }: Context): Promise<void> {
   const nested = await engine.node.nestedInData(app);
   if (nested.length === 0) return;
   const message = `data of ${app}: expected files and directories alone, found a mount or subvolume at ${nested.join(", ")}`;

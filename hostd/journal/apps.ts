@@ -34,6 +34,8 @@ export interface Apps {
   /** The one pointer: which generation is current. Clears a hold. */
   point(operation: number, app: string, to: { current: number | undefined; previous: number | undefined }): void;
   hold(operation: number, app: string, reason: string | undefined): void;
+  /** Nothing of it runs here any more, or is kept stopped; what was accepted of it stays known. */
+  vacate(operation: number, app: string): void;
   /** What is in the live data now; no format where there is none. */
   setData(operation: number, app: string, data: { version?: string | undefined; format: number | undefined }): void;
   /** What data an app has that is not known otherwise, from before this journal. */
@@ -87,6 +89,13 @@ export function openApps(database: Database, events: Events, operations: Operati
           operation,
           detail: { ...(current === undefined ? {} : { generation: current }), ...from(previous) },
         });
+      }),
+    vacate: (operation, app) =>
+      change(operation, app, "switch", () => {
+        if (get(app)?.current !== undefined) events.append("app.removed", { app, operation, detail: {} });
+        database.run("UPDATE apps SET current = NULL, previous = NULL, target = NULL, hold = NULL WHERE app = ?", [
+          app,
+        ]);
       }),
     hold: (operation, app, reason) =>
       change(operation, app, "switch", () => {

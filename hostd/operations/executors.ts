@@ -6,6 +6,7 @@ import { checks, declare, declareOld, drift } from "../host/configure.ts";
 import { confirm, gates } from "../host/gates.ts";
 import { bringRecovery } from "../host/recovery.ts";
 import * as host from "../host/steps.ts";
+import * as removal from "../retention/remove.ts";
 import { pruneApp } from "../retention/step.ts";
 import * as stage from "../stage/steps.ts";
 import type { StepName } from "../states.ts";
@@ -50,6 +51,10 @@ export const EXECUTORS: Readonly<Record<StepName, Executor>> = {
   sound: { run: change.sound },
   bounce: { run: change.bounce, undo: change.endBounce },
   halt: { run: change.halt },
+  removable: { run: removal.removable },
+  vacate: { run: removal.vacate },
+  wipe: { run: removal.wipe },
+  clear: { run: removal.clear },
   again: { run: goOn },
   forget: { run: forget },
   target: { run: host.target },

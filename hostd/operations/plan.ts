@@ -45,6 +45,8 @@ const planSchema = z.object({
   config: z.int().optional(),
   /** Newest versions that pruning keeps, where a request said so. */
   keep: z.int().positive().optional(),
+  /** Whether the data of an app that is removed goes too. */
+  wipe: z.boolean().optional(),
   /** Snapshots to forget. */
   forget: z.array(z.string()).optional(),
   /** Why hostd itself began it: a sick app, a request. */

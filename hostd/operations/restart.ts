@@ -6,7 +6,7 @@ import { hostApp } from "../host/host.ts";
 import { launchable } from "./context.ts";
 import type { Plan } from "./plan.ts";
 
-// Plans that lead from the current generation to itself: restart, stop, start, snapshot.
+// Plans that lead from the current generation to itself, or to none: restart, stop, start, snapshot, remove.
 
 type SamePlan = Plan & { switch: NonNullable<Plan["switch"]> };
 
@@ -51,6 +51,14 @@ export function haltPlan(engine: Engine, app: string, cause: string): Plan {
 export function startPlan(engine: Engine, app: string): Plan {
   if (!isStartable(engine, app)) refuseHeld(engine, app);
   return samePlan(engine, app);
+}
+
+export function removePlan(engine: Engine, app: string, wipe: boolean): Plan {
+  engine.journal.apps.require(app);
+  if (hostApp(engine) !== app) return { wipe };
+  throw new HostdError("bad-request", `${app} is the host: expected an app`, {
+    hint: "hostd reset takes the whole node back to empty",
+  });
 }
 
 /** The image of what is not kept stopped; undefined for what is. Refuses what does not run by itself. */

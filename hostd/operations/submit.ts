@@ -16,7 +16,7 @@ import type { SwitchPlan } from "../switch/plan.ts";
 import { planSlot, situationOf } from "../switch/situation.ts";
 import { launchable } from "./context.ts";
 import type { Plan } from "./plan.ts";
-import { haltPlan, imageThatRuns, refuseHeld, restartPlan, samePlan, startPlan } from "./restart.ts";
+import { haltPlan, imageThatRuns, refuseHeld, removePlan, restartPlan, samePlan, startPlan } from "./restart.ts";
 import { runOperation, undoOperation } from "./run.ts";
 
 /** Who asks, and the id under which a repeat is recognised. */
@@ -68,6 +68,8 @@ export interface Submit {
   snapshot(asked: Asked & { ttl?: string | undefined }): OperationRow;
   /** Refuses protected ones unless that is insisted on. */
   forget(asked: Asked & { snapshots: readonly string[]; force?: boolean; cause?: string }): OperationRow;
+  /** Takes an app off the node; `data`: its data and snapshots too. */
+  remove(asked: Asked & { data?: boolean | undefined }): OperationRow;
   prune(asked: Asked & { keep?: number | undefined }): OperationRow;
   /** Asks an operation to end: what it did is undone. */
   abort(id: number, by: string): void;
@@ -174,6 +176,12 @@ export function openSubmit(engineOf: () => Engine): Submit {
         engineOf().journal.apps.require(app);
         for (const id of snapshots) refuseForgetting(engineOf(), app, id, force);
         return { forget: [...snapshots], ...(cause === undefined ? {} : { cause }) };
+      }),
+    remove: (asked) =>
+      begin("remove", asked, () => {
+        const { app, data = false } = asked;
+        engineOf().journal.operations.refuseBusy(app, "halt");
+        return removePlan(engineOf(), app, data);
       }),
     prune: (asked) =>
       begin("prune", asked, () => {

@@ -153,7 +153,8 @@ function beingStaged(engine: Pick<Engine, "journal">): ImageManifest[] {
   });
 }
 
-async function removeGenerations(engine: Engine, app: string, image: Digest): Promise<void> {
+/** Forgets the config and the logs of what a version ran as. */
+export async function removeGenerations(engine: Engine, app: string, image: Digest): Promise<void> {
   for (const number of engine.journal.generations.numbersOf(app, image))
     await engine.node.removeGeneration(app, number);
 }

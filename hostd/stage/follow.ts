@@ -22,13 +22,18 @@ const LATER: ReadonlySet<string> = new Set(["no-release", "busy"]);
  */
 export async function followChannel(engine: Engine, row: AppRow): Promise<void> {
   const { follow, channel } = engine.settings;
-  if (follow === undefined) return;
+  if (follow === undefined || !isHere(engine, row)) return;
   try {
     const { image } = await engine.examine({ app: row.app, channel, floor: row.floor }, engine.closing);
     begin(engine, row, image.digest, follow);
   } catch (error) {
     if (!(error instanceof Failure && LATER.has(error.code))) throw error;
   }
+}
+
+/** What was removed from the node stays removed. */
+function isHere({ journal }: Engine, { app, current }: AppRow): boolean {
+  return current !== undefined || journal.slots.list(app).length > 0;
 }
 
 function begin({ journal, submit, clock, settings }: Engine, row: AppRow, image: Digest, follow: Follow): void {

@@ -1,7 +1,7 @@
-import { mkdir, readFile, readlink, rename, rm, statfs, symlink } from "node:fs/promises";
+import { mkdir, readFile, readlink, rename, rm, rmdir, statfs, symlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { syncDirectory, writeDurably } from "../../effects/durable.ts";
-import { unlessMissing } from "../../effects/errno.ts";
+import { hasErrno, unlessMissing } from "../../effects/errno.ts";
 import { toFailureDocument } from "../../manifests/failure.ts";
 import { btrfsDirectories } from "./data-btrfs.ts";
 import { copyDirectories } from "./data-copy.ts";
@@ -33,6 +33,7 @@ type AppData = Pick<
   | "forget"
   | "forgetAll"
   | "dataStore"
+  | "removeData"
   | "wipeData"
 >;
 
@@ -138,6 +139,7 @@ export async function openData(
       const pool = await driver.pool?.();
       return { driver: driver.name, ...(pool === undefined ? {} : { pool }) };
     },
+    removeData: (app) => inTurn(app, () => wipe(driver, paths, app)),
     async wipeData() {
       for (const app of await appsIn(paths.dataOfAll)) await inTurn(app, () => wipe(driver, paths, app));
     },
@@ -189,6 +191,11 @@ async function wipe(driver: DataDriver, paths: Paths, app: string): Promise<void
   for (const half of await driver.halfMade(app)) await half.remove();
   for (const kind of ["versions", "snapshots"] as const) {
     for (const id of await driver.list(app, kind)) await driver.remove({ app, kind, id });
+  }
+  for (const place of ["versions", "snapshots", ""]) {
+    await rmdir(join(paths.data(app), place)).catch((error: unknown) => {
+      if (!hasErrno(error, "ENOENT", "ENOTEMPTY", "EEXIST")) throw error;
+    });
   }
 }
 

@@ -246,7 +246,9 @@ export interface NodeSystem {
    */
   snapshotCost(app: string, spare: number): Promise<number>;
   dataStore(): Promise<DataStore>;
-  /** Removes versions and snapshots of every app; none runs. */
+  /** Removes versions and snapshots of an app, which does not run. */
+  removeData(app: string): Promise<void>;
+  /** The same of every app; none runs. */
   wipeData(): Promise<void>;
 
   /** Writes the files of a generation, readable by the app's user alone; answers what its sandbox needs to have them. */

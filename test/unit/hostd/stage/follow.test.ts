@@ -17,6 +17,8 @@ interface Node {
   updatesHeld?: boolean;
   /** Generations that the released image ran as. */
   ran?: number[];
+  /** Nothing of it is here any more. */
+  removed?: boolean;
 }
 
 test.each<[string, Node, string | undefined]>([
@@ -28,6 +30,7 @@ test.each<[string, Node, string | undefined]>([
   ["what is staged stays so outside of them", { follow: NIGHT, hour: 12, slot: "staged" }, undefined],
   ["and where somebody switches", { follow: { how: "stage" }, slot: "staged" }, undefined],
   ["an app that does not run is not switched on", { row: {} }, "stage"],
+  ["nor one that was removed brought again", { row: {}, removed: true }, undefined],
   ["nor one that is kept stopped", { row: { current: 1, hold: "sick" } }, "stage"],
   ["nor one whose updates are held", { updatesHeld: true }, "stage"],
   ["which stays with what it has", { updatesHeld: true, slot: "staged" }, undefined],
@@ -53,7 +56,7 @@ async function begun(node: Node, failure?: Failure): Promise<string[]> {
     clock: { date: () => new Date(2026, 0, 15, hour) },
     examine: () => (failure === undefined ? Promise.resolve({ image: { digest: IMAGE } }) : Promise.reject(failure)),
     journal: {
-      slots: { get: () => (slot === undefined ? undefined : { state: slot }) },
+      slots: { get: () => (slot === undefined ? undefined : { state: slot }), list: () => (node.removed ? [] : [{}]) },
       quarantine: { of: () => (node.quarantined ? { reason: "bad" } : undefined) },
       updateHolds: { of: () => (node.updatesHeld ? { reason: "Christmas" } : undefined) },
       generations: { numbersOf: () => ran },
