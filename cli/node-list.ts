@@ -49,13 +49,16 @@ function rows(answer: Answered): string[][] {
     const shown = [current, staged, previous].map((one) =>
       one === undefined ? "" : `${one.version} ${shortDigest(one.image)}`,
     );
-    return [
-      ...(index === 0 ? head : ["", ""]),
-      app.app,
-      ...shown,
-      app.hold === undefined ? app.health : `held: ${app.hold}`,
-    ];
+    return [...(index === 0 ? head : ["", ""]), app.app, ...shown, healthOf(app)];
   });
+}
+
+function healthOf({ hold, health, hindered, updatesHeld }: AppStatus): string {
+  const why = hold ?? hindered;
+  return [
+    why === undefined ? health : `${health}: ${why}`,
+    ...(updatesHeld === undefined ? [] : [`updates held: ${updatesHeld.reason}`]),
+  ].join("; ");
 }
 
 /** What it runs, what is newer and ready to be switched to, and what a rollback leads to. */

@@ -44,12 +44,14 @@ export function begunOnNode(
       app: argument(invocation, 0),
       verb: verb.name,
       body: { ...body, ...(requestId === undefined ? {} : { requestId }) },
-      confirmWithin: confirmWithin === undefined ? undefined : Number(confirmWithin),
+      confirmWithin: confirmWithin === undefined ? undefined : wholeSeconds(confirmWithin),
       progress,
       signal,
     });
     const answer = answerOf(last);
-    return last.finished === undefined ? { ...answer, exitCode: EXIT_CODES.left } : answer;
+    if (last.finished !== undefined) return answer;
+    const text = `${answer.text}\n  it goes on: ostler history --on ${node.name} shows its end`;
+    return { ...answer, text, exitCode: EXIT_CODES.left };
   });
 }
 
@@ -73,7 +75,7 @@ function withNode(
         if (!hasErrno(error, "ECONNRESET", "EPIPE")) throw error;
         throw new FleetError("node-unreachable", `${node.name}: hostd is not running: nobody answers behind ssh`, {
           cause: error,
-          hint: `ssh ${node.destination} systemctl status hostd`,
+          hint: `ssh ${node.destination} systemctl status hostd; what it was asked for as it went is in ostler history --on ${node.name}`,
         });
       }
     },
@@ -87,6 +89,12 @@ async function nodeCalled(invocation: Invocation, name: string): Promise<Node> {
   throw new Failure("usage", "bad-option", `--on: expected one node, got the group ${name}`, {
     hint: "ostler node list shows which nodes are in it",
   });
+}
+
+function wholeSeconds(given: unknown): number {
+  const seconds = Number(given);
+  if (Number.isInteger(seconds) && seconds >= 1) return seconds;
+  throw new Failure("usage", "bad-option", `--confirm-within: expected whole seconds, got ${given}`);
 }
 
 function clash(option: string, why: string): Failure {

@@ -6,6 +6,7 @@ export type FleetErrorCode =
   | "node-known"
   | "other-node"
   | "node-unreachable"
+  | "updates-held"
   | "not-released"
   | "release-moved"
   | "not-staged"
@@ -21,6 +22,7 @@ const OUTCOMES: Partial<Record<FleetErrorCode, Outcome>> = {
   "unknown-node": "usage",
   "node-known": "refused",
   "other-node": "refused",
+  "updates-held": "refused",
   "not-released": "refused",
   "release-moved": "refused",
   "rollout-file": "usage",

@@ -9,7 +9,7 @@ export const updateDocumentSchema = z.object({
   app: z.string(),
   channel: z.string(),
   /**
-   * `new`: a deploy would bring it and switch to it; `here`: it was brought, and an activation would switch to it; `runs`;
+   * `new`: a staging would bring it; `here`: it was brought, and an activation would switch to it; `runs`: it is current;
    * `none`: the channel releases nothing of the app; `refused`: this node would not take it, `why` says for what reason.
    */
   state: z.enum(["new", "here", "runs", "none", "refused"]),

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { hasErrno } from "../../effects/errno.ts";
 import { ProcessError } from "../../effects/process.ts";
 import { type Client, openClient } from "../../hostd/client.ts";
+import { isUpgrade } from "../../hostd/states.ts";
 import { Failure } from "../../manifests/failure.ts";
 import type { OperationDocument } from "../../manifests/node.ts";
 import type { Progress } from "../../terminal/progress.ts";
@@ -49,7 +50,7 @@ export async function drive(options: DriveOptions): Promise<OperationDocument> {
     const answered = await ask(last, options);
     if (answered !== undefined) [last, heard] = [answered, Date.now()];
     if (last.finished !== undefined || signal.aborted) return last;
-    if (Date.now() > heard + patienceOf(options)) throw unreachable(options, last);
+    if (Date.now() > heard + patienceOf(options, last)) throw unreachable(options, last);
     progress({
       id: `operation-${last.id}`,
       state: "started",
@@ -107,14 +108,14 @@ function unlessNothingWaits(error: unknown): void {
   throw error;
 }
 
-/** How long a node is waited for after its last answer, milliseconds. */
-function patienceOf({ confirmWithin }: DriveOptions): number {
-  return confirmWithin === undefined ? COMING_BACK_APP : confirmWithin * 1_000 + COMING_BACK;
+/** How long a node is waited for after its last answer, milliseconds: one that upgrades itself starts anew. */
+function patienceOf({ confirmWithin = 0 }: DriveOptions, { kind }: OperationDocument): number {
+  return isUpgrade(kind) ? confirmWithin * 1_000 + COMING_BACK : COMING_BACK_APP;
 }
 
 function unreachable(options: DriveOptions, last: OperationDocument): FleetError {
   const { destination } = options.node;
-  const minutes = patienceOf(options) / 60_000;
+  const minutes = patienceOf(options, last) / 60_000;
   return new FleetError(
     "node-unreachable",
     `${destination}: expected it back within ${minutes} minutes, it does not answer`,

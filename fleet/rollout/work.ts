@@ -1,9 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "../../hostd/client.ts";
+import { describeHold } from "../../hostd/verbs/show.ts";
 import { hexOf, shortDigest } from "../../manifests/digest.ts";
 import { Failure } from "../../manifests/failure.ts";
 import type { Node } from "../../manifests/inventory.ts";
-import type { AppStatus, OperationDocument } from "../../manifests/node.ts";
+import type { AppStatus, OperationDocument, UpdateHold } from "../../manifests/node.ts";
 import type { Rollout, RolloutNode } from "../../manifests/rollout.ts";
 import type { Progress } from "../../terminal/progress.ts";
 import { FleetError } from "../error.ts";
@@ -38,9 +39,11 @@ export async function prepareNode(worker: Worker, node: Node): Promise<Change> {
   const attempt = async (): Promise<Change> => {
     const { from, before } = await askNode(node, signal, async (client) => {
       const { hostd, apps, quarantine } = await client.status();
+      const known = apps.find(({ app }) => app === product);
+      if (known?.updatesHeld !== undefined && known.current?.image !== image) throw heldNode(node, known.updatesHeld);
       const ours = quarantine.find((one) => one.image === image && worker.reverts.has(revertOf(node, one.operation)));
       if (ours !== undefined) await client.release(image);
-      return { from: hostd.repository, before: apps.find(({ app }) => app === product)?.current?.image };
+      return { from: hostd.repository, before: known?.current?.image };
     });
     if (!/^https?:/.test(from)) {
       const address = addressOf(node);
@@ -56,6 +59,13 @@ export async function prepareNode(worker: Worker, node: Node): Promise<Change> {
     return { state: "prepared", ...(before === undefined ? {} : { before }), operation: staged.id };
   };
   return await attempt().catch((error: unknown) => given(error, signal, "waiting", "failed"));
+}
+
+/** Found before anything is switched: such a node would be the one that fails a wave half way. */
+function heldNode({ name }: Node, hold: UpdateHold): FleetError {
+  return new FleetError("updates-held", `${name}: ${describeHold(hold)}`, {
+    hint: "hostd unhold on the node lifts it; a rollout of groups that it is not in leaves it out",
+  });
 }
 
 /** Names the operation by which a node was taken back. */

@@ -3,7 +3,7 @@ import type { OperationRow } from "../journal/operations.ts";
 import { isAtFault } from "./decide.ts";
 
 /** Operations that say nothing about what runs. */
-export const BESIDE: ReadonlySet<string> = new Set(["stage", "prune", "snapshot"]);
+export const BESIDE: ReadonlySet<string> = new Set(["stage", "prune", "snapshot", "forget"]);
 
 /** Pauses before a restart that was hindered is tried again, milliseconds: twice as long each time. */
 const FIRST_PAUSE = 2_000;
@@ -25,7 +25,10 @@ export interface Hindered {
  * damaged layer. It may go by itself, so nothing is stopped or held for it.
  */
 export function hinderedRestarts({ journal }: Engine, app: string): Hindered | undefined {
-  const said = journal.operations.list({ app, limit: LOOKED_AT }).filter(({ kind }) => !BESIDE.has(kind));
+  const isTry = ({ kind, state }: OperationRow) => kind === "restart" && state === "running"; // its end says more
+  const said = journal.operations
+    .list({ app, limit: LOOKED_AT })
+    .filter((operation) => !BESIDE.has(operation.kind) && !isTry(operation));
   const end = said.findIndex((operation) => !isHindered(operation));
   const [newest] = said;
   if (newest?.reason === undefined || end === 0) return undefined;

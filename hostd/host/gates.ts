@@ -87,7 +87,11 @@ async function appIsBack(context: Context, app: string): Promise<string | undefi
   while (busy() && !signal.aborted) await engine.clock.sleep(LOOK, signal);
   const state = engine.journal.apps.get(app);
   if (state?.current === undefined) return undefined; // given up meanwhile
-  if (state.hold !== undefined) return `app ${app} did not return: ${state.hold}`;
+  if (state.hold !== undefined) {
+    if (!wasStoppedMeanwhile(context, app)) return `app ${app} did not return: ${state.hold}`;
+    context.note(`app ${app} was stopped meanwhile: ${state.hold}`);
+    return undefined;
+  }
   if (isJob(engine, app, state.current)) return undefined; // nothing of it runs between its runs
   try {
     await startGeneration(engine, app, state.current);
@@ -98,6 +102,12 @@ async function appIsBack(context: Context, app: string): Promise<string | undefi
     if (signal.aborted) return undefined;
     return `app ${app} did not return: ${(error as Error).message}`;
   }
+}
+
+/** Somebody stopped it since the upgrade began: the new system has no part in that. */
+function wasStoppedMeanwhile({ engine, id }: Context, app: string): boolean {
+  const [last] = engine.journal.operations.list({ app, limit: 1 });
+  return last?.kind === "halt" && last.caller !== "hostd" && last.id > id;
 }
 
 /** Waits until the pusher has come back over a new connection; hostd started anew, so every connection is one. */

@@ -8,6 +8,7 @@ import { realFiles } from "../config/files.ts";
 import { HostdError } from "../error.ts";
 import { staysSick } from "../health/watch.ts";
 import { type Context, END, switchOf } from "../operations/context.ts";
+import { refuseOvertaken } from "../operations/overtaken.ts";
 import type { SlotAction } from "../states.ts";
 import { requireApp } from "../switch/plan.ts";
 import { planSlot } from "../switch/situation.ts";
@@ -35,6 +36,7 @@ export async function target(context: Context): Promise<string> {
   const { machine, files, esp, etc } = hostOf(engine);
   const image = context.plan.switch?.image ?? context.plan.image ?? context.plan.stage?.found?.image;
   if (image === undefined) throw new HostdError("journal", `operation ${id}: expected a chosen version`);
+  refuseOvertaken(context, image);
   const slot = engine.journal.slots.require(app, image);
   const boot = requireBoot(slot);
   const good = requireGood(await files.good());

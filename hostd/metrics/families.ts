@@ -83,6 +83,16 @@ function ofApps(apps: readonly AppOf[]): Family[] {
       each(({ hold }) => (hold === undefined ? 0 : 1)),
     ),
     gauge(
+      "hostd_app_hindered",
+      "1 while the node keeps it from being started again",
+      each(({ hindered }) => (hindered === undefined ? 0 : 1)),
+    ),
+    gauge(
+      "hostd_app_updates_held",
+      "1 while it stays at its version because somebody said so",
+      each(({ updatesHeld }) => (updatesHeld === undefined ? 0 : 1)),
+    ),
+    gauge(
       "hostd_app_start_time_seconds",
       "When its process started, Unix time",
       each(({ process }) => (process === undefined ? undefined : Date.parse(process.started) / 1_000)),

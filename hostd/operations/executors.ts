@@ -12,6 +12,7 @@ import * as stage from "../stage/steps.ts";
 import type { StepName } from "../states.ts";
 import { forgetSnapshot, restoreAsked, takeDataBack, takeSnapshot } from "../switch/data.ts";
 import { reload, reloadOld } from "../switch/reload.ts";
+import * as restart from "../switch/restart.ts";
 import * as change from "../switch/steps.ts";
 import type { Context } from "./context.ts";
 
@@ -48,9 +49,9 @@ export const EXECUTORS: Readonly<Record<StepName, Executor>> = {
   judge: { run: change.judge },
   ready: { run: change.ready },
   commit: { run: change.commit },
-  sound: { run: change.sound },
-  bounce: { run: change.bounce, undo: change.endBounce },
-  halt: { run: change.halt },
+  sound: { run: restart.sound },
+  bounce: { run: restart.bounce, undo: restart.endBounce },
+  halt: { run: restart.halt },
   removable: { run: removal.removable },
   vacate: { run: removal.vacate },
   wipe: { run: removal.wipe },

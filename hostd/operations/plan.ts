@@ -45,6 +45,8 @@ const planSchema = z.object({
   config: z.int().optional(),
   /** Newest versions that pruning keeps, where a request said so. */
   keep: z.int().positive().optional(),
+  /** A restart that leaves alone what runs. */
+  unlessRunning: z.boolean().optional(),
   /** Whether the data of an app that is removed goes too. */
   wipe: z.boolean().optional(),
   /** Snapshots to forget. */

@@ -15,8 +15,8 @@ import { parseRate } from "../stage/pace.ts";
 import type { SwitchPlan } from "../switch/plan.ts";
 import { planSlot, situationOf } from "../switch/situation.ts";
 import { launchable } from "./context.ts";
+import { haltPlan, refuseHeld, removePlan, restartPlan, samePlan, startPlan } from "./itself.ts";
 import type { Plan } from "./plan.ts";
-import { haltPlan, imageThatRuns, refuseHeld, removePlan, restartPlan, samePlan, startPlan } from "./restart.ts";
 import { runOperation, undoOperation } from "./run.ts";
 
 /** Who asks, and the id under which a repeat is recognised. */
@@ -62,7 +62,7 @@ export interface Submit {
   restart(asked: Asked & { cause?: string }): OperationRow;
   /** `cause` is why it is kept stopped. */
   halt(asked: Asked & { cause: string }): OperationRow;
-  /** What is kept stopped, as it is, judged like a restart; of what runs, nothing. */
+  /** What does not run, as it is, judged like a restart; what runs is left alone. */
   start(asked: Asked): OperationRow;
   /** `ttl`: how long it is kept, `14d` or `never`; until somebody forgets it where none is given. */
   snapshot(asked: Asked & { ttl?: string | undefined }): OperationRow;
@@ -150,6 +150,7 @@ export function openSubmit(engineOf: () => Engine): Submit {
       }
       return begin(isHost(asked) ? "upgrade" : "rollback", asked, () => {
         const { cause } = asked;
+        refuseNewerHeld(engineOf(), asked);
         return { switch: rollbackPlan(engineOf(), asked), ...(cause === undefined ? {} : { cause }), ...upgrade };
       });
     },
@@ -164,11 +165,7 @@ export function openSubmit(engineOf: () => Engine): Submit {
         ...(asked.cause === undefined ? {} : { cause: asked.cause }),
       })),
     halt: (asked) => begin("halt", asked, () => haltPlan(engineOf(), asked.app, asked.cause)),
-    start(asked) {
-      const running = knownOf(asked) === undefined ? imageThatRuns(engineOf(), asked.app) : undefined;
-      if (running !== undefined) return begin("activate", asked, () => activationPlan(engineOf(), asked.app, running));
-      return begin(knownOf(asked)?.kind ?? "restart", asked, () => startPlan(engineOf(), asked.app));
-    },
+    start: (asked) => begin("restart", asked, () => startPlan(engineOf(), asked.app)),
     snapshot: (asked) => begin("snapshot", asked, () => snapshotPlan(engineOf(), asked.app, asked.ttl)),
     forget: (asked) =>
       begin("forget", asked, () => {
@@ -253,6 +250,13 @@ function configAlone(engine: Engine, asked: Asked & RollbackRequest): number | u
   const { current } = situationOf(engine, asked.app);
   if (image !== current?.image) return undefined;
   return hostApp(engine) === asked.app && config === current.config ? undefined : config;
+}
+
+/** What never ran here is no way back. */
+function refuseNewerHeld(engine: Engine, asked: Asked & RollbackRequest): void {
+  const { image } = rollbackPlan(engine, asked);
+  if (engine.journal.generations.numbersOf(asked.app, image).length > 0) return;
+  engine.journal.updateHolds.refuse(asked.app);
 }
 
 function rollbackPlan(engine: Engine, asked: Asked & RollbackRequest): SwitchPlan {

@@ -25,7 +25,7 @@ export async function followChannel(engine: Engine, row: AppRow): Promise<void> 
   if (follow === undefined || !isHere(engine, row)) return;
   try {
     const { image } = await engine.examine({ app: row.app, channel, floor: row.floor }, engine.closing);
-    begin(engine, row, image.digest, follow);
+    begin(engine, engine.journal.apps.get(row.app) ?? row, image.digest, follow); // that took its time
   } catch (error) {
     if (!(error instanceof Failure && LATER.has(error.code))) throw error;
   }

@@ -1,5 +1,5 @@
 import { shortDigest } from "../../manifests/digest.ts";
-import { appOf } from "../../manifests/image.ts";
+import { appOf, stopSignalOf } from "../../manifests/image.ts";
 import type { AppStatus, JobRun, OperationKind } from "../../manifests/node.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
@@ -16,7 +16,7 @@ import { processOf } from "./process.ts";
 /** Kinds of operations that start a job; the others only say which version, config and data the next run has. */
 const RUNS: ReadonlySet<OperationKind> = new Set(["activate", "deploy", "run"]);
 
-/** Ends that somebody else gave it: no version is at fault. */
+/** Ends that somebody else gave it, besides by the signal that its image names for that: no version is at fault. */
 const FROM_OUTSIDE: ReadonlySet<string> = new Set(["SIGTERM", "SIGKILL", "SIGINT", "SIGHUP"]);
 
 /** How soon and how often it is looked at, milliseconds: after an eighth of the time that has passed, as in a trial. */
@@ -110,7 +110,9 @@ function judgeRun(context: Context, run: Partial<JobRun>): string {
   const { exitCode, signal, oom } = run;
   const how = howRunEnded(run);
   if (exitCode === 0 && run.timedOut === undefined) return how;
-  const outside = signal !== undefined && oom === undefined && FROM_OUTSIDE.has(signal);
+  const { slot } = launchable(context.engine, context.app, switchOf(context).to);
+  const byAsking = exitCode === 128 + stopSignalOf(slot.config).number;
+  const outside = oom === undefined && (byAsking || FROM_OUTSIDE.has(signal ?? ""));
   if (run.timedOut === undefined && (exitCode === undefined || outside)) throw interrupted(context, how);
   throw new HostdError("job-failed", `${context.app} ${switchOf(context).version}: ${how}`, {
     hint: `hostd changes ${context.id} shows the end of what it printed, hostd failure ${context.id} all that was kept`,

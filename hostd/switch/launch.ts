@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { shortDigest } from "../../manifests/digest.ts";
 import { stopSignalOf, verityOf } from "../../manifests/image.ts";
 import { realFiles } from "../config/files.ts";
 import type { Engine } from "../engine.ts";
@@ -79,7 +78,7 @@ export async function hasData({ node, journal, stateDirectory }: Engine, app: st
   if (had === undefined) return false;
   const place = join(stateDirectory, "data", app, "live");
   throw new HostdError("data-gone", `${place}: expected the data that generation ${had.number} had, found none`, {
-    hint: `mount the disk that holds it, or put it back, then hostd activate ${app} ${shortDigest(had.image)}`,
+    hint: "mount the disk that holds it, or put it back, then try again",
   });
 }
 

@@ -1,5 +1,4 @@
 import { toFailureDocument } from "../../manifests/failure.ts";
-import { stopSignalOf } from "../../manifests/image.ts";
 import { passGate, tellVerdict } from "../checks/gate.ts";
 import { planConfig } from "../config/choose.ts";
 import { realFiles } from "../config/files.ts";
@@ -8,16 +7,18 @@ import { HostdError } from "../error.ts";
 import { isAtFault } from "../health/decide.ts";
 import { judgeGeneration, type Standing } from "../health/trial.ts";
 import { type Context, END, launchable, switchOf } from "../operations/context.ts";
+import { refuseOvertaken } from "../operations/overtaken.ts";
 import type { SlotAction } from "../states.ts";
 import type { Running } from "../system/node.ts";
 import { doorOf, openGapMeter } from "./gap.ts";
 import { runHook } from "./hooks.ts";
 import { awaitJob, isJob, startJob, stopJob } from "./job.ts";
-import { hasData, mountTried, startGeneration, stopGeneration } from "./launch.ts";
+import { mountTried, startGeneration, stopGeneration } from "./launch.ts";
 import { describeUnheld, limitsOf } from "./limits.ts";
 import { noteConfig } from "./note-config.ts";
 import { requireApp } from "./plan.ts";
 import { processOf, runningOf } from "./process.ts";
+import { endGeneration } from "./restart.ts";
 import { planSlot } from "./situation.ts";
 
 // The steps of a switch and what undoes each (hostd/states.ts). All of them may be repeated after a crash.
@@ -30,7 +31,9 @@ export async function plan(context: Context): Promise<string> {
   if (isConfigAlone(context)) return planConfigAlone(context);
   const image = context.plan.image ?? context.plan.stage?.found?.image;
   if (image === undefined) throw new HostdError("journal", `operation ${context.id}: expected a chosen version`);
-  const { plan: planned, note } = planSlot(context.engine, context.app, image, context.kind === "run");
+  refuseOvertaken(context, image);
+  const again = context.kind === "run" || (await isDown(context));
+  const { plan: planned, note } = planSlot(context.engine, context.app, image, again);
   if (note !== undefined) context.note(note);
   if (planned === undefined) {
     const slot = context.engine.journal.slots.require(context.app, image);
@@ -40,6 +43,13 @@ export async function plan(context: Context): Promise<string> {
   }
   context.savePlan({ switch: planned });
   return `generation ${planned.to}`;
+}
+
+/** Whether what is current has ended, so that it is to be started whatever is asked for; a job ends by itself. */
+async function isDown({ engine, app }: Context): Promise<boolean> {
+  const { current, hold } = engine.journal.apps.get(app) ?? {};
+  if (current === undefined || hold !== undefined || isJob(engine, app, current)) return false;
+  return (await runningOf(engine, app, current)) === undefined;
 }
 
 /** As it was asked for: what is said meanwhile is another change. */
@@ -156,18 +166,6 @@ export async function stop(context: Context): Promise<void> {
   }
   await endGeneration(context, from);
   if (hold === undefined && beside === undefined) engine.board.clear(app); // what was seen of it is not so any more
-}
-
-/** Stops a generation; that it had to be killed is told. */
-async function endGeneration(context: Context, number: number): Promise<void> {
-  const { engine, app } = context;
-  const { app: declared, slot } = launchable(engine, app, number);
-  const begun = engine.clock.now();
-  await stopGeneration(engine, app, number);
-  if (engine.clock.now() - begun < declared.stopTimeout) return;
-  context.note(
-    `${slot.version} did not end within ${declared.stopTimeout} ms of ${stopSignalOf(slot.config).name}: it was killed`,
-  );
 }
 
 /** Tells the gap once somebody is there again, the new version or the old one. */
@@ -314,54 +312,6 @@ export async function commit(context: Context): Promise<void> {
     if (context.kind !== "rollback" && !isConfigAlone(context)) quarantine.supersede(context.id, app, plan.image);
   });
   await tellVerdict(context, "green");
-}
-
-/** What keeps an app from being started again keeps it from being stopped. */
-export async function sound(context: Context): Promise<void> {
-  const { engine, app } = context;
-  const { config, to } = switchOf(context);
-  const { slot, app: declared } = launchable(engine, app, to);
-  await realFiles(engine, app, declared.config, engine.journal.generations.config(app, config));
-  if (declared.data.length > 0) await hasData(engine, app);
-  await mountTried(engine, app, slot.image);
-}
-
-/** A restart is the second of the three tiers: an app that was good and turned sick gets one. What was kept stopped is so no more. */
-export async function bounce(context: Context): Promise<void> {
-  const { engine, app } = context;
-  const { to, hold } = switchOf(context);
-  engine.watch.leave(app);
-  const running = await runningOf(engine, app, to);
-  if (running !== undefined) await endGeneration(context, to);
-  engine.board.clear(app);
-  if (hold !== undefined) engine.journal.apps.hold(context.id, app, undefined);
-  await startGeneration(engine, app, to);
-}
-
-/**
- * What does not come back is stopped and held. Whether it does was not found out where the restart was aborted: it is as
- * it was. Where the node hindered it, it is stopped, and the watch tries again, unless it was kept stopped before.
- */
-export async function endBounce(context: Context): Promise<void> {
-  const { engine, app, failure } = context;
-  const { to, hold } = switchOf(context);
-  if (isAtFault(failure)) return await halt(context);
-  if (failure === "aborted" && hold === undefined) return await startGeneration(engine, app, to);
-  await endGeneration(context, to);
-  if (hold !== undefined) return engine.journal.apps.hold(context.id, app, hold);
-  context.note(`${app} is stopped until it can be started again, which is tried by itself`);
-}
-
-/** The third tier, or what somebody asked for: stop the app, keep everything else, say so. */
-export async function halt(context: Context): Promise<void> {
-  const { engine, app } = context;
-  const { to } = switchOf(context);
-  await endGeneration(context, to);
-  const failure = engine.journal.operations.get(context.id)?.reason?.message;
-  const reason = failure === undefined ? (context.plan.cause ?? "stopped") : `sick after a restart: ${failure}`;
-  engine.watch.leave(app);
-  engine.journal.apps.hold(context.id, app, reason);
-  context.note(`stopped ${app}: ${reason}; its data, slots and sockets are kept`);
 }
 
 /** Config is all that changes: the version that runs is not on trial for more than that. */

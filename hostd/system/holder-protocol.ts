@@ -1,3 +1,4 @@
+import { parseSignal } from "../../manifests/signal.ts";
 import { NodeError, type NodeErrorCode } from "./failure.ts";
 import type { Running } from "./node.ts";
 
@@ -14,23 +15,11 @@ export interface Process {
   start: number;
 }
 
-const SIGNALS: Readonly<Record<number, string>> = {
-  1: "SIGHUP",
-  2: "SIGINT",
-  3: "SIGQUIT",
-  4: "SIGILL",
-  5: "SIGTRAP",
-  6: "SIGABRT",
-  7: "SIGBUS",
-  8: "SIGFPE",
-  9: "SIGKILL",
-  10: "SIGUSR1",
-  11: "SIGSEGV",
-  12: "SIGUSR2",
-  13: "SIGPIPE",
-  14: "SIGALRM",
-  15: "SIGTERM",
-};
+/** What a shell adds to a signal's number for an exit code. */
+const BY_SIGNAL = 128;
+
+/** Above SIGTERM such a code is more likely one that the program chose. */
+const LAST_NAMED = 15;
 
 /** Fields of a request or answer, joined by NUL (holder.pl, top). Refuses a field that holds one. */
 export function encodeFields(fields: readonly (string | number)[]): Buffer {
@@ -86,8 +75,9 @@ function split(field: string): [string, string] {
 
 function exitOf(code: number | undefined): { code?: number; signal?: string } {
   if (code === undefined) return {};
-  const signal = code > 128 ? SIGNALS[code - 128] : undefined;
-  return signal === undefined ? { code } : { code, signal };
+  const number = code - BY_SIGNAL;
+  const signal = number > 0 && number <= LAST_NAMED ? parseSignal(String(number)) : undefined;
+  return signal === undefined ? { code } : { code, signal: signal.name };
 }
 
 /** Seconds since 1970, with fractions, to RFC 3339; what no calendar holds becomes its end. */

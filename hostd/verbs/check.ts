@@ -25,7 +25,9 @@ export const verb: Verb = {
     const answers: Answer[] = [];
     let isNew = false;
     for (const app of apps) {
-      const answer = await client.check(app, channel).then(answerOf, answerOfRefusal(app));
+      const answer = await client
+        .check(app, channel)
+        .then((update) => answerOf(update, channel === undefined), answerOfRefusal(app));
       isNew ||= isUpdate(answer.json);
       answers.push(answer);
     }
@@ -39,8 +41,9 @@ export const verb: Verb = {
   },
 };
 
-function answerOf(update: UpdateDocument): Answer {
-  return { json: update, text: describe(update) };
+function answerOf(update: UpdateDocument, isDefault: boolean): Answer {
+  const exitCode = update.state === "refused" ? EXIT_CODES.refused : EXIT_CODES.ok;
+  return { json: update, text: describe(update, isDefault), exitCode };
 }
 
 function isUpdate(json: unknown): boolean {
@@ -48,15 +51,17 @@ function isUpdate(json: unknown): boolean {
   return state === "new" || state === "here";
 }
 
-function describe({ app, channel, state, release, current, fetches = 0, why, updatesHeld }: UpdateDocument): string {
-  const runs = current === undefined ? "runs nothing here" : `runs ${current.version}`;
+function describe(update: UpdateDocument, isDefault: boolean): string {
+  const { app, channel, state, release, current, fetches = 0, why, updatesHeld } = update;
+  const runs = current === undefined ? "has no version here" : `is at ${current.version}`;
   const head = `${app} ${runs}; ${channel} releases`;
   const version = release?.version ?? "a version";
+  const other = isDefault ? "" : ` --channel ${channel}`;
   const lines = {
     none: `${head} none of it`,
     runs: `${app} ${runs}, as ${channel} releases it`,
     here: `${head} ${version}, which is here: hostd activate ${app}`,
-    new: `${head} ${version}, ${bytes(fetches)} to fetch: hostd stage ${app}`,
+    new: `${head} ${version}, ${bytes(fetches)} to fetch: hostd stage ${app}${other}`,
     refused: `${head} ${version}, which this node refuses: ${why?.message ?? "it does not say why"}`,
   };
   const held = updatesHeld === undefined ? [] : [`  ${describeHold(updatesHeld)}`];

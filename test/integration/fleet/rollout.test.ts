@@ -228,9 +228,9 @@ describeWith(NEEDS, "ostler --on a node", () => {
         json: { state: "failed", reason: { code: "quarantined" } },
       });
       for (const [words, message] of [
-        [["failure", "99", ...on], "99"],
+        [["failure", "99", ...on], "error: no operation 99 on this node"],
         [["status", "--on", "web"], "--on: expected one node, got the group web"],
-        [["status", "--on", "n-3"], "n-3"],
+        [["status", "--on", "n-3"], 'expected a node or group, got "n-3"'],
         [["status", ...on, "--socket", "/x"], "--socket and --on: expected one of them"],
         [["logs", "shop", ...on, "--follow"], "--follow and --on: expected one of them"],
         [["rollback", "shop", ...on, "--no-wait"], "--no-wait and --on: expected one of them"],

@@ -24,7 +24,7 @@ describeWith(NEEDS, "a look at what a channel has", () => {
       expect(await rig.client.check("shop")).toMatchObject({ state: "here", release, fetches: 0 });
       expect(await rig.operate("activate")).toMatchObject({ state: "done" });
       expect(await rig.client.check("shop")).toMatchObject({ state: "runs", release });
-      expect(hostd(rig, "--unchanged-exit-77")).toEqual([77, "shop runs 1.0.0, as production releases it\n"]);
+      expect(hostd(rig, "--unchanged-exit-77")).toEqual([77, "shop is at 1.0.0, as production releases it\n"]);
 
       await rig.publish({ version: "1.1.0", stable: 100 });
       const second = await rig.client.check("shop");
@@ -33,7 +33,7 @@ describeWith(NEEDS, "a look at what a channel has", () => {
       expect(hostd(rig, "--unchanged-exit-77")).toEqual([
         0,
         expect.stringMatching(
-          /^shop runs 1\.0\.0; production releases 1\.1\.0, [\d.]+ \w+ to fetch: hostd stage shop\n$/,
+          /^shop is at 1\.0\.0; production releases 1\.1\.0, [\d.]+ \w+ to fetch: hostd stage shop\n$/,
         ),
       ]);
       expect(await rig.client.check("shop", "staging")).toMatchObject({ state: "none" });

@@ -48,10 +48,13 @@ describeWith(NEEDS, "an undo that ends hostd each time", () => {
         await rig.kill();
         await rig.start();
         expect((await rig.client.app("shop")).health).toBe("stopped");
-        await expect(rig.client.begin("shop", "start", {})).rejects.toMatchObject({
-          code: "held",
-          hint: expect.stringMatching(/^hostd activate shop \w+ ends that$/),
-        });
+        for (const verb of ["start", "stop", "start"]) {
+          await expect(rig.client.begin("shop", verb, {})).rejects.toMatchObject({
+            code: "held",
+            message: expect.stringMatching(/could not be taken back/),
+            hint: expect.stringMatching(/^hostd activate shop \w+ ends that$/),
+          });
+        }
         expect(await rig.operate("activate", { image: old.image })).toMatchObject({ state: "done" });
         expect(await rig.get("/version")).toBe(versionOf(rig, 1));
         expect(await rig.records()).toContain(written);

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { run } from "../../../effects/process.ts";
 import { OPERATIONS, type StepName, stepRule } from "../../../hostd/states.ts";
 import { type Digest, shortDigest } from "../../../manifests/digest.ts";
 import { Failure } from "../../../manifests/failure.ts";
@@ -122,6 +123,19 @@ describeWith(NEEDS, "a job", () => {
       expect(runs(rig)).toEqual(["began 1"]);
       const { quarantine } = await rig.client.status();
       expect(quarantine).toEqual([]);
+    }));
+
+  test("that is ended from outside by the signal its image names was interrupted: nobody is at fault", () =>
+    withRig(async (rig) => {
+      await rig.publish({ version: versionOf(rig, 1), job: { seconds: 20, exit: 0 }, stopSignal: "SIGRTMIN+3" });
+      await rig.start();
+      const operation = await rig.client.begin("shop", "deploy", {});
+      await begun(rig, 1);
+      const pids = await run(["pgrep", "-f", `^/usr/bin/perl /opt/job.pl ${versionOf(rig, 1)} `]);
+      process.kill(Number(pids.stdout.trim().split("\n").at(-1)), 37);
+      const told = await rig.client.wait(operation, () => {}, AbortSignal.timeout(20_000));
+      expect(told).toMatchObject({ state: "failed", reason: { code: "job-interrupted" }, run: { exitCode: 165 } });
+      expect((await rig.client.status()).quarantine).toEqual([]);
     }));
 
   test("whose end is known has ended, also where the power is cut while its version is still being judged", () =>

@@ -59,8 +59,14 @@ describeWith(NEEDS, "an app that somebody stops", () => {
       await rig.start();
       expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
       const pid = await appPid(rig);
+      await rig.client.setLayer("app/shop", "shop.yaml", "greeting: later\n");
       expect(await rig.operate("start")).toMatchObject({ state: "done", notes: ["1.0.0 runs already"] });
       expect(await appPid(rig)).toBe(pid);
+      expect(await rig.client.app("shop")).toMatchObject({ current: { number: 1 } });
+      const asked = { requestId: "once" };
+      expect(await rig.operate("stop", asked)).toMatchObject({ kind: "halt", state: "done" });
+      await expect(rig.client.begin("shop", "start", asked)).rejects.toMatchObject({ code: "bad-request" });
+      expect(await rig.operate("start")).toMatchObject({ state: "done" });
       await rig.publish({ version: "1.0.0", name: "tally", job: { seconds: 0, exit: 0 } });
       const run = await rig.client.begin("tally", "deploy", {});
       await rig.client.wait(run, () => {}, AbortSignal.timeout(30_000));
@@ -70,6 +76,63 @@ describeWith(NEEDS, "an app that somebody stops", () => {
         });
       }
       await expect(rig.client.begin("nobody", "stop", {})).rejects.toMatchObject({ code: "unknown-app" });
+    }));
+
+  test("or that ended, where hostd only reports that, is started by a start and by an activation of what is current", () =>
+    withRig(async (rig) => {
+      const { image } = await rig.publish({ version: "1.0.0", stable: 100 });
+      await rig.start({ options: ["--on-sick", "report"] });
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      for (const [verb, body] of [
+        ["start", {}],
+        ["activate", { image }],
+      ] as const) {
+        process.kill(await appPid(rig), "SIGKILL");
+        await eventually(
+          () => rig.client.app("shop"),
+          ({ health }) => health === "unhealthy",
+        );
+        expect(await rig.operate(verb, body)).toMatchObject({ state: "done" });
+        expect(await rig.client.app("shop")).toMatchObject({ health: "healthy" });
+      }
+    }));
+
+  test("while a deploy brings the next version has the last word; so has one who holds its updates", () =>
+    withRig(async (rig) => {
+      await rig.publish({ version: "1.0.0", stable: 100 });
+      await rig.start();
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      await rig.publish({ version: "1.1.0", stable: 100, noise: 2 });
+      const begin = async () => {
+        const begun = await rig.client.begin("shop", "deploy", { rate: "500k" });
+        await eventually(
+          () => rig.client.operation(begun.id),
+          ({ steps }) => steps.some(({ name, started }) => name === "fetch" && started !== undefined),
+        );
+        return begun;
+      };
+      const stopped = await begin();
+      expect(await rig.operate("stop", { by: "ada" })).toMatchObject({ state: "done" });
+      const ended = await rig.client.wait(stopped, () => {}, AbortSignal.timeout(30_000));
+      expect(ended).toMatchObject({
+        state: "failed",
+        reason: { code: "held", message: "shop was stopped meanwhile: by ada" },
+      });
+      expect(await rig.client.app("shop")).toMatchObject({ health: "stopped", hold: "by ada", current: { number: 1 } });
+      expect(await rig.operate("start")).toMatchObject({ state: "done" });
+
+      await rig.publish({ version: "1.2.0", stable: 100, noise: 2 });
+      const held = await begin();
+      await rig.client.hold("shop", "Christmas", undefined);
+      expect(await rig.client.wait(held, () => {}, AbortSignal.timeout(30_000))).toMatchObject({
+        state: "failed",
+        reason: { code: "updates-held" },
+      });
+      expect(await rig.get("/version")).toBe("1.0.0");
+      const [newest] = (await rig.client.app("shop")).slots;
+      await expect(rig.client.begin("shop", "rollback", { to: newest?.image })).rejects.toMatchObject({
+        code: "updates-held",
+      });
     }));
 
   test("since it was sick, is stopped again where it still is, and well once it is not", () =>
@@ -90,6 +153,9 @@ describeWith(NEEDS, "an app that somebody stops", () => {
       await held();
       expect(await rig.operate("start")).toMatchObject({ state: "failed", reason: { code: "unhealthy" } });
       await held();
+      await rig.publish({ version: "1.1.0", how: "sick", within: 300 });
+      expect(await rig.operate("deploy")).toMatchObject({ state: "failed", reverted: true });
+      await held(); // as before, and it may still be started as it is
       rmSync(sick);
       expect(await rig.operate("start")).toMatchObject({ state: "done" });
       expect(await rig.client.app("shop")).toMatchObject({ health: "healthy", current: { number: 1 } });

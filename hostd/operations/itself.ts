@@ -1,5 +1,4 @@
 import { type Digest, shortDigest } from "../../manifests/digest.ts";
-import type { OperationKind } from "../../manifests/node.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { hostApp } from "../host/host.ts";
@@ -10,11 +9,8 @@ import type { Plan } from "./plan.ts";
 
 type SamePlan = Plan & { switch: NonNullable<Plan["switch"]> };
 
-/** Kinds that hold an app for nothing but its sickness, or because somebody stopped it: it may be started as it is. */
-const STARTABLE: ReadonlySet<OperationKind> = new Set(["restart", "halt"]);
-
-/** Events of an app that are looked through for what holds it. */
-const LOOKED_AT = 1_000;
+/** How a hold begins whose data and record are not what any version expects: nothing is started on that as it is. */
+export const GIVEN_UP = "operation";
 
 export function samePlan(engine: Engine, app: string): SamePlan {
   const { current } = engine.journal.apps.require(app);
@@ -42,15 +38,18 @@ export function restartPlan(engine: Engine, app: string): SamePlan {
   return samePlan(engine, app);
 }
 
+/** Refuses what is held for a reason that must not be forgotten. */
 export function haltPlan(engine: Engine, app: string, cause: string): Plan {
   refuseOther(engine, app, "stop");
+  if (!isStartable(engine, app)) refuseHeld(engine, app);
   return { ...samePlan(engine, app), cause };
 }
 
-/** Refuses what hostd holds since its data or its record is not what any version expects. */
+/** Of what runs it finds nothing to do; refuses what an undo left half done. */
 export function startPlan(engine: Engine, app: string): Plan {
+  refuseOther(engine, app, "start");
   if (!isStartable(engine, app)) refuseHeld(engine, app);
-  return samePlan(engine, app);
+  return { ...samePlan(engine, app), unlessRunning: true };
 }
 
 export function removePlan(engine: Engine, app: string, wipe: boolean): Plan {
@@ -59,14 +58,6 @@ export function removePlan(engine: Engine, app: string, wipe: boolean): Plan {
   throw new HostdError("bad-request", `${app} is the host: expected an app`, {
     hint: "hostd reset takes the whole node back to empty",
   });
-}
-
-/** The image of what is not kept stopped; undefined for what is. Refuses what does not run by itself. */
-export function imageThatRuns(engine: Engine, app: string): Digest | undefined {
-  refuseOther(engine, app, "start");
-  const { current, hold } = engine.journal.apps.require(app);
-  if (current === undefined || hold !== undefined) return undefined;
-  return engine.journal.generations.require(app, current).image as Digest;
 }
 
 function refuseOther(engine: Engine, app: string, what: "restart" | "stop" | "start"): void {
@@ -93,7 +84,5 @@ export function refuseHeld(engine: Engine, app: string): void {
 }
 
 function isStartable({ journal }: Engine, app: string): boolean {
-  const held = journal.events.list({ app, limit: LOOKED_AT }).findLast(({ kind }) => kind === "app.held");
-  const by = held?.operation === undefined ? undefined : journal.operations.get(held.operation);
-  return by !== undefined && STARTABLE.has(by.kind);
+  return journal.apps.get(app)?.hold?.startsWith(`${GIVEN_UP} `) !== true;
 }
