@@ -4,7 +4,7 @@ import { checkDocument } from "./document.ts";
 // The append-only event log of a node.
 
 /** Stable kinds of the append-only event log; a kind is never renamed or given a second meaning. */
-export const EVENT_KINDS = [
+const EVENT_KINDS = [
   "hostd.started",
   "hostd.stopped",
   "operation.started",
@@ -49,11 +49,14 @@ export const EVENT_KINDS = [
   "host.repaired",
 ] as const;
 
+/** A newer hostd may have written others, before a revert to this one. */
+export const eventKindSchema = z.enum(EVENT_KINDS).or(z.string().regex(/^[a-z]+\.[a-z-]+$/));
+
 export const eventDocumentSchema = z.object({
   schema: z.literal(1),
   id: z.int(),
   at: z.iso.datetime(),
-  kind: z.enum(EVENT_KINDS),
+  kind: eventKindSchema,
   app: z.string().optional(),
   operation: z.int().optional(),
   detail: z.record(z.string(), z.unknown()),

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
 import { canonicalJson } from "../../manifests/document.ts";
-import { EVENT_KINDS, type EventDocument, type EventKind } from "../../manifests/event.ts";
+import { type EventDocument, type EventKind, eventKindSchema } from "../../manifests/event.ts";
 import { type Database, json } from "./database.ts";
 
 /** What the first event names as the hash of the one before it. */
@@ -13,7 +13,7 @@ const MOST_OF_ONE = 500;
 const row = z.object({
   id: z.int(),
   at: z.string(),
-  kind: z.enum(EVENT_KINDS),
+  kind: eventKindSchema,
   app: z.string().optional(),
   operation: z.int().optional(),
   detail: json(z.record(z.string(), z.unknown())),

@@ -11,6 +11,7 @@ import {
   type SlotAction,
 } from "../../../../hostd/states.ts";
 import type { Digest } from "../../../../manifests/digest.ts";
+import { type EventKind, parseEvent } from "../../../../manifests/event.ts";
 import { GENERATION_STATES, OPERATION_STATES, SLOT_STATES } from "../../../../manifests/node.ts";
 
 const image: Digest = `sha256:${"a".repeat(64)}`;
@@ -315,6 +316,15 @@ describe("events", () => {
     const ids = (after?: number) => opened.events.list({ after, limit: 2 }).map(({ id }) => id);
     expect([ids(0), ids(2), ids(4), ids(5)]).toEqual([[1, 2], [3, 4], [5], []]);
     expect(ids()).toEqual([4, 5]);
+  });
+
+  test("of a kind that only a newer hostd knows are told like any other, as after a revert to this one", () => {
+    const opened = journal();
+    opened.events.append("app.dancing" as EventKind, { app: "shop" });
+    opened.events.append("app.sick", { app: "shop" });
+    const told = opened.events.list({ limit: 10 });
+    expect(told.map(({ kind }) => kind)).toEqual(["app.dancing", "app.sick"]);
+    expect(told.map((event) => parseEvent(event))).toEqual(told);
   });
 
   test("each names the hash of the one before: what is changed or left out shows", () => {
