@@ -196,6 +196,8 @@ export const appStatusSchema = z.object({
   /** Release last asked for; `current` says what runs. */
   target: z.object({ image: digestSchema, version: z.string(), sequence: z.int() }).optional(),
   current: generationDocumentSchema.optional(),
+  /** What its live data is, also where no version of it is here. */
+  data: z.object({ version: z.string(), format: z.int() }).optional(),
   /** The generation a rollback without arguments leads to. */
   rollbackTarget: generationDocumentSchema.optional(),
   /** Why hostd keeps the app stopped. */

@@ -83,6 +83,9 @@ export async function toAppStatus(engine: Engine, app: string): Promise<AppStatu
     hostChecks: engine.board.hostChecks(app),
     ...(state.target === undefined ? {} : { target: state.target }),
     ...(current === undefined ? {} : { current: { ...current, ...dataNow(current, state) } }),
+    ...(state.data_format === undefined
+      ? {}
+      : { data: { version: state.data_version ?? "first", format: state.data_format } }),
     ...(targetGeneration === undefined ? {} : { rollbackTarget: generationDocument(targetGeneration) }),
     ...(state.hold === undefined ? {} : { hold: state.hold }),
     ...(hindered === undefined ? {} : { hindered }),

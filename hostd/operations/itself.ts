@@ -14,7 +14,9 @@ export const GIVEN_UP = "operation";
 
 export function samePlan(engine: Engine, app: string): SamePlan {
   const { current } = engine.journal.apps.require(app);
-  if (current === undefined) throw new HostdError("not-staged", `${app} runs nothing on this node`);
+  if (current === undefined) {
+    throw new HostdError("not-staged", `${app} runs nothing on this node`, { hint: `hostd activate ${app}` });
+  }
   const generation = engine.journal.generations.require(app, current);
   const { image, version, config } = generation;
   const hold = engine.journal.apps.get(app)?.hold;

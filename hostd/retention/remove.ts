@@ -28,13 +28,18 @@ export async function vacate(context: Context): Promise<void> {
 export async function wipe(context: Context): Promise<string> {
   const { engine, app } = context;
   const { apps, snapshots } = engine.journal;
-  if (context.plan.wipe !== true) return "its data is kept";
+  if (context.plan.wipe !== true) {
+    if (apps.get(app)?.data_format !== undefined)
+      context.note(`its data is kept: hostd remove ${app} --data deletes it`);
+    return "its data is kept";
+  }
   await forgetSnapshots(
     context,
     snapshots.list(app).map(({ id }) => id),
   );
   await engine.node.removeData(app);
   apps.setData(context.id, app, { format: undefined, version: "first" });
+  context.note("deleted its data and every snapshot of it");
   return "its data is deleted";
 }
 

@@ -1,5 +1,6 @@
 import type { AppConfig, ConfigDiff, ConfigHistory, NodeConfig } from "../../manifests/config.ts";
 import { table } from "../../terminal/table.ts";
+import { when } from "./show.ts";
 
 // How the config of a node is shown to people.
 
@@ -84,8 +85,4 @@ function valueTable(values: AppConfig["values"], origin: boolean): string {
 
 function blocks(parts: readonly string[]): string {
   return parts.filter((part) => part !== "").join("\n\n");
-}
-
-function when(time: string): string {
-  return time.replace("T", " ").replace(/\.\d+Z$/, "Z");
 }

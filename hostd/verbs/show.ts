@@ -69,11 +69,14 @@ export function showApp(app: AppStatus): string {
       line(2, `${ok ? "ok " : "BAD"} ${check}: ${detail} (${Math.round(took)} ms)`),
     ),
     ...app.hostChecks.map(({ outcome, check, detail }) => line(2, `${outcome} ${check}: ${detail}`)),
-    "",
-    table(["", "VERSION", "DIGEST", "STATE", "SEQ", "STAGED", "LAST GOOD"], slotRows(app), { indent: 2 }),
   ];
+  if (app.slots.length > 0) lines.push("", slotTable(app));
   if (app.snapshots.length > 0) lines.push("", snapshotTable(app, 2));
   return lines.join("\n");
+}
+
+function slotTable(app: AppStatus): string {
+  return table(["", "VERSION", "DIGEST", "STATE", "SEQ", "STAGED", "LAST GOOD"], slotRows(app), { indent: 2 });
 }
 
 function snapshotTable(app: AppStatus, indent = 0): string {
@@ -124,13 +127,17 @@ export function showSteps(operation: OperationDocument): string {
 
 function describeCurrent(app: AppStatus): string {
   const { current } = app;
-  if (current === undefined) return "nothing runs";
+  if (current === undefined) return `${app.slots.length === 0 ? "no version here" : "nothing runs"}${keptData(app)}`;
   const data = current.data === undefined ? "no data" : `data ${current.data.version} (format ${current.data.format})`;
   const revision = current.configRevision === 0 ? "" : ` (revision ${current.configRevision})`;
   const config = `config ${current.config}${revision}`;
   const axes = `binaries ${current.version} (${shortDigest(current.image)}), ${config}, ${data}`;
   const process = app.process === undefined ? "" : `, pid ${app.process.pid}`;
   return `${app.health}, generation ${current.number} (${current.state}): ${axes}${process}`;
+}
+
+function keptData({ data }: AppStatus): string {
+  return data === undefined ? "" : `; data ${data.version} (format ${data.format}) is kept`;
 }
 
 function lastRunLines({ lastRun }: AppStatus): string[] {
@@ -202,5 +209,5 @@ function line(indent: number, text: string): string {
 
 /** A hold of updates, in words for people. */
 export function describeHold({ reason, until, by }: UpdateHold): string {
-  return `updates held ${until === undefined ? "for good" : `until ${until}`} by ${by}: ${reason}`;
+  return `updates held ${until === undefined ? "for good" : `until ${when(until)}`} by ${by}: ${reason}`;
 }

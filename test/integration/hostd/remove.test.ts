@@ -19,8 +19,10 @@ describeWith(NEEDS, "an app that is removed", () => {
       await rig.client.pin("shop", older?.image ?? "", "for ever");
       expect(await rig.operate("remove")).toMatchObject({ kind: "remove", state: "done" });
       await expectGone(rig);
+      const [{ notes = [] } = {}] = (await rig.client.changes({ app: "shop" })).changes;
+      expect(notes).toEqual(["its data is kept: hostd remove shop --data deletes it"]);
       const { apps } = await rig.client.status();
-      expect(apps).toMatchObject([{ app: "shop", slots: [], snapshots: [{}] }]);
+      expect(apps).toMatchObject([{ app: "shop", slots: [], snapshots: [{}], data: { format: 1 } }]);
       expect(apps[0]).not.toHaveProperty("current");
       expect(apps[0]).not.toHaveProperty("updatesHeld");
       expect(await rig.client.health()).toMatchObject({ verdict: "green" });
