@@ -1,4 +1,5 @@
 import { syncFilesystem } from "../../effects/durable.ts";
+import { hasErrno } from "../../effects/errno.ts";
 import { endedBy } from "../../effects/source.ts";
 import { bootOf } from "../../manifests/boot.ts";
 import { type Digest, hexOf } from "../../manifests/digest.ts";
@@ -94,10 +95,22 @@ async function layMissing(context: Context): Promise<string> {
     await layBlob(context.engine, { layer, rate, onBytes, ...waitingIn(context) });
     before += layer.size;
   }
-  await takeParts(context.engine, foundOf(context), partsOf(context.engine));
+  await takeFetched(context);
   // a kill between laying a layer down and forgetting its blob leaves that
   for (const layer of layersOf(foundOf(context))) await removePart(context.engine, hexOf(layer.digest));
   return count(missing.length);
+}
+
+/** A power cut may have taken parts of a UKI that were fetched, or bytes of them: then these are fetched once more. */
+async function takeFetched(context: Context): Promise<void> {
+  const { engine } = context;
+  const take = () => takeParts(engine, foundOf(context), partsOf(engine));
+  await take().catch(async (error: unknown) => {
+    const isLost = hasErrno(error, "ENOENT") || (error instanceof HostdError && error.code === "blob-digest");
+    if (!isLost) throw error;
+    await fetchMissing(context);
+    await take();
+  });
 }
 
 function rateOf({ plan, engine }: Context): Pace | undefined {

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { OPERATIONS, type StepName, stepRule } from "../../../../hostd/states.ts";
 import { prepareHost, strike, wrongWithHost } from "../../../hostd/host-matrix.ts";
 import { withHost } from "../../../hostd/host-rig.ts";
+import { unlessRefused } from "../../../hostd/rig.ts";
 import { describeWith } from "../../../needs.ts";
 
 const NEEDS = { root: true, programs: ["mkfs.ext2", "mkfs.ext4", "losetup", "bwrap", "perl", "iconv"] };
@@ -22,6 +23,36 @@ const WAYS = [
   ["by a reboot", {}],
   ["without a reboot", { issue: null }],
 ] as const;
+
+describeWith(NEEDS, "a staging of the host that a power cut strikes", () => {
+  test(
+    "at any step of it goes on to its end: what the cut took is fetched once more",
+    () =>
+      withHost(
+        async (host) => {
+          const { rig } = host;
+          const ends: string[] = [];
+          const moments = OPERATIONS.stage.flatMap((step) => [`${step}.before`, `${step}.after`]);
+          for (const [index, moment] of moments.entries()) {
+            await host.publishHost({ version: `2.${index}.0`, kernel: `kernel ${index}` });
+            await rig.kill();
+            await rig.start({ fault: `stage.${moment}`, repository: rig.url });
+            await rig.client.begin("host", "stage", {}).catch(unlessRefused);
+            await rig.ended();
+            await host.reset({ cut: true, start: false });
+            await rig.start({ repository: rig.url });
+            const [newest] = (await rig.client.changes({ app: "host", limit: 1 })).changes;
+            const ended = await host.finish(newest?.id ?? 0);
+            if (ended.state !== "done") ends.push(`${moment}: ${ended.reason?.message}`);
+            expect((await rig.client.app("host")).slots[0]).toMatchObject({ version: `2.${index}.0`, state: "staged" });
+          }
+          expect(ends).toEqual([]);
+        },
+        { disk: "ext4" },
+      ),
+    LIMIT,
+  );
+});
 
 describeWith(NEEDS, "an upgrade that is struck by a kill or a power cut", () => {
   test.each(WAYS)(
