@@ -27,6 +27,12 @@ export async function renameDurably(from: string, to: string): Promise<void> {
   if (dirname(from) !== dirname(to)) await syncDirectory(dirname(from));
 }
 
+/** Moves a file whose bytes may not be on the disk yet. */
+export async function moveDurably(from: string, to: string): Promise<void> {
+  await withFile(from, constants.O_RDONLY | constants.O_NOFOLLOW, 0, (file) => file.sync());
+  await renameDurably(from, to);
+}
+
 /** Makes names created, renamed or removed in a directory durable. */
 export async function syncDirectory(directory: string): Promise<void> {
   await withFile(directory, "r", 0, (handle) => handle.sync());

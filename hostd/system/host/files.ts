@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { renameDurably, syncDirectory, TEMPORARY_NAME, writeDurably } from "../../../effects/durable.ts";
+import { moveDurably, syncDirectory, TEMPORARY_NAME, writeDurably } from "../../../effects/durable.ts";
 import { unlessMissing } from "../../../effects/errno.ts";
 import { rootDigestOf } from "../../../images/boot/roots.ts";
 import { type Digest, digestFromHex, hexOf } from "../../../manifests/digest.ts";
@@ -78,7 +78,7 @@ export async function openHostFiles(stateDirectory: string): Promise<HostFiles> 
     async hasPart({ digest, size }) {
       return (await unlessMissing(stat(place(`parts/${hexOf(digest)}`))))?.size === size;
     },
-    takePart: (file, part) => renameDurably(file, place(`parts/${hexOf(part)}`)),
+    takePart: (file, part) => moveDurably(file, place(`parts/${hexOf(part)}`)),
     parts: async () => (await readdir(place("parts"))).filter((name) => HEX.test(name)).map(digestFromHex),
     removePart: (part) => rm(place(`parts/${hexOf(part)}`), { force: true }),
     async seed() {

@@ -1,3 +1,6 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { OPERATIONS, type StepName, stepRule } from "../../../../hostd/states.ts";
 import { prepareHost, strike, wrongWithHost } from "../../../hostd/host-matrix.ts";
@@ -45,6 +48,8 @@ describeWith(NEEDS, "a staging of the host that a power cut strikes", () => {
             const ended = await host.finish(newest?.id ?? 0);
             if (ended.state !== "done") ends.push(`${moment}: ${ended.reason?.message}`);
             expect((await rig.client.app("host")).slots[0]).toMatchObject({ version: `2.${index}.0`, state: "staged" });
+            ends.push(...(await rig.client.fsck(false)).damaged.map(({ message }) => `${moment}: ${message}`));
+            ends.push(...damagedParts(join(rig.state, "host/parts")).map((name) => `${moment}: part ${name}`));
           }
           expect(ends).toEqual([]);
         },
@@ -100,3 +105,12 @@ describeWith(NEEDS, "an upgrade that is struck by a kill or a power cut", () => 
     LIMIT,
   );
 });
+
+/** Parts of UKIs whose bytes are not what their names say. */
+function damagedParts(directory: string): string[] {
+  const isWhole = (name: string) =>
+    createHash("sha256")
+      .update(readFileSync(join(directory, name)))
+      .digest("hex") === name;
+  return readdirSync(directory).filter((name) => !isWhole(name));
+}
