@@ -19,6 +19,8 @@ interface Node {
   ran?: number[];
   /** Nothing of it is here any more. */
   removed?: boolean;
+  /** What becomes of it while the channel is asked. */
+  meanwhile?: { hold: string };
 }
 
 test.each<[string, Node, string | undefined]>([
@@ -32,6 +34,7 @@ test.each<[string, Node, string | undefined]>([
   ["an app that does not run is not switched on", { row: {} }, "stage"],
   ["nor one that was removed brought again", { row: {}, removed: true }, undefined],
   ["nor one that is kept stopped", { row: { current: 1, hold: "sick" } }, "stage"],
+  ["nor one that is stopped while the channel is asked", { meanwhile: { hold: "by ada" } }, "stage"],
   ["nor one whose updates are held", { updatesHeld: true }, "stage"],
   ["which stays with what it has", { updatesHeld: true, slot: "staged" }, undefined],
   ["what failed is left alone", { slot: "failed" }, undefined],
@@ -56,6 +59,7 @@ async function begun(node: Node, failure?: Failure): Promise<string[]> {
     clock: { date: () => new Date(2026, 0, 15, hour) },
     examine: () => (failure === undefined ? Promise.resolve({ image: { digest: IMAGE } }) : Promise.reject(failure)),
     journal: {
+      apps: { get: () => ({ app: "shop", floor: 0, ...row, ...node.meanwhile }) },
       slots: { get: () => (slot === undefined ? undefined : { state: slot }), list: () => (node.removed ? [] : [{}]) },
       quarantine: { of: () => (node.quarantined ? { reason: "bad" } : undefined) },
       updateHolds: { of: () => (node.updatesHeld ? { reason: "Christmas" } : undefined) },
