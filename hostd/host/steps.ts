@@ -36,7 +36,7 @@ export async function target(context: Context): Promise<string> {
   const { machine, files, esp, etc } = hostOf(engine);
   const image = context.plan.switch?.image ?? context.plan.image ?? context.plan.stage?.found?.image;
   if (image === undefined) throw new HostdError("journal", `operation ${id}: expected a chosen version`);
-  refuseOvertaken(context, image);
+  if (context.plan.switch === undefined) refuseOvertaken(context, image); // a rollback has one by now, and is not held
   const slot = engine.journal.slots.require(app, image);
   const boot = requireBoot(slot);
   const good = requireGood(await files.good());

@@ -150,8 +150,9 @@ export function openSubmit(engineOf: () => Engine): Submit {
       }
       return begin(isHost(asked) ? "upgrade" : "rollback", asked, () => {
         const { cause } = asked;
-        refuseNewerHeld(engineOf(), asked);
-        return { switch: rollbackPlan(engineOf(), asked), ...(cause === undefined ? {} : { cause }), ...upgrade };
+        const planned = rollbackPlan(engineOf(), asked);
+        refuseNewerHeld(engineOf(), asked.app, planned);
+        return { switch: planned, ...(cause === undefined ? {} : { cause }), ...upgrade };
       });
     },
     adopt: ({ channel, found, ...asked }) => begin("adopt", asked, () => ({ stage: { channel, found } })),
@@ -253,10 +254,8 @@ function configAlone(engine: Engine, asked: Asked & RollbackRequest): number | u
 }
 
 /** What never ran here is no way back. */
-function refuseNewerHeld(engine: Engine, asked: Asked & RollbackRequest): void {
-  const { image } = rollbackPlan(engine, asked);
-  if (engine.journal.generations.numbersOf(asked.app, image).length > 0) return;
-  engine.journal.updateHolds.refuse(asked.app);
+function refuseNewerHeld({ journal }: Engine, app: string, { image }: SwitchPlan): void {
+  if (journal.generations.numbersOf(app, image).length === 0) journal.updateHolds.refuse(app);
 }
 
 function rollbackPlan(engine: Engine, asked: Asked & RollbackRequest): SwitchPlan {
