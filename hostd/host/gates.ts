@@ -67,10 +67,18 @@ export async function judgeHost(
 
 /** Nobody else judges the apps meanwhile (health/watch.ts): what a new system breaks is taken back, not stopped and held. */
 async function expectAppsBack(context: Context): Promise<void> {
-  const results = await Promise.all(hostPlanOf(context).apps.map(({ app }) => appIsBack(context, app)));
+  const results = await Promise.all(hostPlanOf(context).apps.map(({ app }) => whyNotBack(context, app)));
   context.signal.throwIfAborted();
   const bad = results.filter((result) => result !== undefined);
   if (bad.length > 0) throw sick(context, bad.join("; "));
+}
+
+/** What is against the new system, of one app; nothing where somebody stopped it, which the system has no part in. */
+async function whyNotBack(context: Context, app: string): Promise<string | undefined> {
+  const why = await appIsBack(context, app);
+  if (why === undefined || !wasStoppedMeanwhile(context, app)) return why;
+  context.note(`app ${app} was stopped meanwhile`);
+  return undefined;
 }
 
 /** Undefined where the app is healthy; a word about it where it is not. */
@@ -87,11 +95,7 @@ async function appIsBack(context: Context, app: string): Promise<string | undefi
   while (busy() && !signal.aborted) await engine.clock.sleep(LOOK, signal);
   const state = engine.journal.apps.get(app);
   if (state?.current === undefined) return undefined; // given up meanwhile
-  if (state.hold !== undefined) {
-    if (!wasStoppedMeanwhile(context, app)) return `app ${app} did not return: ${state.hold}`;
-    context.note(`app ${app} was stopped meanwhile: ${state.hold}`);
-    return undefined;
-  }
+  if (state.hold !== undefined) return `app ${app} did not return: ${state.hold}`;
   if (isJob(engine, app, state.current)) return undefined; // nothing of it runs between its runs
   try {
     await startGeneration(engine, app, state.current);
@@ -104,7 +108,6 @@ async function appIsBack(context: Context, app: string): Promise<string | undefi
   }
 }
 
-/** Somebody stopped it since the upgrade began: the new system has no part in that. */
 function wasStoppedMeanwhile({ engine, id }: Context, app: string): boolean {
   const [last] = engine.journal.operations.list({ app, limit: 1 });
   return last?.kind === "halt" && last.caller !== "hostd" && last.id > id;

@@ -319,6 +319,27 @@ describeWith(NEEDS, "hostd and the system it runs on", () => {
       await isGood(host, "2.0.0");
     }));
 
+  test("an app that somebody stops while the new system judges it is no reason to leave that system", () =>
+    withHost(async (host) => {
+      const { rig } = host;
+      await rig.publish({ version: "1.0.0", stable: 4_000 });
+      expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
+      const next = await host.publishHost({ version: "2.0.0" });
+      const begun = await rig.client.begin("host", "deploy", {});
+      const ends = host.finish(begun.id);
+      await eventually(
+        () => rig.client.operation(begun.id).catch(() => undefined),
+        (operation) => operation?.progress?.text.startsWith("shop: ") === true,
+        60_000,
+      );
+      expect(await rig.operate("stop", { by: "ada" })).toMatchObject({ state: "done" });
+      const ended = await ends;
+      expect(ended).toMatchObject({ state: "done" });
+      expect(ended.notes).toContain("app shop was stopped meanwhile");
+      await isGood(host, next.version);
+      expect(await rig.client.app("shop")).toMatchObject({ hold: "by ada" });
+    }));
+
   test("one command leads back to any kept version, with its own /etc; below the floor it takes a broken glass", () =>
     withHost(async (host) => {
       const { rig, first, firmware } = host;
@@ -328,10 +349,15 @@ describeWith(NEEDS, "hostd and the system it runs on", () => {
         expect((await host.upgrade("deploy")).state).toBe("done");
       }
       expect(firmware.names()).toHaveLength(4);
+      await rig.client.hold("host", "nobody is here over Christmas", undefined);
+      await expect(rig.client.begin("host", "activate", { image: first.image })).rejects.toMatchObject({
+        code: "updates-held",
+      });
       const back = await host.upgrade("rollback", { to: versions[1]?.image.slice(7, 19) });
       expect(back).toMatchObject({ kind: "upgrade", state: "done", version: "2.0.0" });
       expect(firmware.defaultRoot()).toBe(versions[1]?.root);
       expect((await rig.client.status()).quarantine).toMatchObject([{ image: versions[2]?.image }]);
+      await rig.client.unhold("host");
 
       await host.setFloor(3);
       await host.upgrade("stage").catch(() => undefined); // brings the new policy, whatever becomes of it
