@@ -2,13 +2,18 @@ import { forgetSnapshots } from "../data/forget.ts";
 import { refuseNested } from "../data/room.ts";
 import type { Context } from "../operations/context.ts";
 import { stopGeneration } from "../switch/launch.ts";
+import { snapshotInUse } from "../system/failure.ts";
 import { forgetSecrets, removeGenerations, removeUnusedLayers } from "./prune.ts";
 
 // The steps that take an app off the node. Its history stays, and so does the lowest sequence that is taken of it.
 
 /** What would end the removal half way is found while nothing is gone yet. */
 export async function removable(context: Context): Promise<void> {
-  if (context.plan.wipe === true) await refuseNested(context);
+  const { engine, app, plan } = context;
+  if (plan.wipe !== true) return;
+  await refuseNested(context);
+  const [read] = engine.node.snapshotsBeingRead(app);
+  if (read !== undefined) throw snapshotInUse(app, read);
 }
 
 export async function vacate(context: Context): Promise<void> {

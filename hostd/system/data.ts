@@ -9,7 +9,7 @@ import { directoriesDriver } from "./data-directories.ts";
 import type { DataDriver, Tree, TreeSize } from "./data-driver.ts";
 import { lvmDriver } from "./data-lvm.ts";
 import { digestTree } from "./digest-tree.ts";
-import { NodeError } from "./failure.ts";
+import { NodeError, snapshotInUse } from "./failure.ts";
 import { parsePool } from "./lvm.ts";
 import type { Leftover, NodeSystem } from "./node.ts";
 import { appsIn, checkId, type Paths } from "./paths.ts";
@@ -76,7 +76,7 @@ export async function openData(
   }
 
   async function forget(tree: Tree): Promise<void> {
-    if ((readers.get(`${tree.app} ${tree.id}`) ?? 0) > 0) throw inUse(tree.app, tree.id);
+    if ((readers.get(`${tree.app} ${tree.id}`) ?? 0) > 0) throw snapshotInUse(tree.app, tree.id);
     await driver.remove(tree);
   }
 
@@ -278,10 +278,4 @@ async function openDriver(paths: Paths, choice: string | undefined): Promise<Dat
 
 function missing(app: string, path: string, why: string): NodeError {
   return new NodeError("data-missing", `${path}: ${why}`, { hint: `hostd snapshot list ${app} shows what there is` });
-}
-
-function inUse(app: string, id: string): NodeError {
-  return new NodeError("data-in-use", `snapshot ${id} of ${app}: it is being read`, {
-    hint: "hostd snapshot verify, or the background, reads it: try again after that",
-  });
 }

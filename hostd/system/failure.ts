@@ -39,3 +39,10 @@ export function missingLayer(file: string): NodeError {
     hint: REPAIR_HINT,
   });
 }
+
+/** The refusal to delete a snapshot while somebody reads it. */
+export function snapshotInUse(app: string, id: string): NodeError {
+  return new NodeError("data-in-use", `snapshot ${id} of ${app}: it is being read`, {
+    hint: "hostd snapshot verify, or the background, reads it: try again after that",
+  });
+}

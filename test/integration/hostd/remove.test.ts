@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { run } from "../../../effects/process.ts";
 import { OPERATIONS } from "../../../hostd/states.ts";
 import { crash, restartAndWait, versionOf } from "../../hostd/crash.ts";
+import { withEngine } from "../../hostd/in-process.ts";
 import { type Rig, withRig } from "../../hostd/rig.ts";
 import { processesOf } from "../../hostd/whole.ts";
 import { describeWith } from "../../needs.ts";
@@ -67,6 +68,24 @@ describeWith(NEEDS, "an app that is removed", () => {
       }
       expect(await rig.operate("remove", { data: true })).toMatchObject({ state: "done" });
       expect(existsSync(join(rig.state, "data/shop"))).toBe(false);
+    }));
+
+  test("while a snapshot that is to go is read, is refused before anything is touched", () =>
+    withRig(async (rig) => {
+      await live(rig);
+      await rig.stop();
+      await withEngine(rig, async ({ engine }) => {
+        const [snapshot] = engine.journal.snapshots.list("shop");
+        await engine.node.withSnapshot("shop", snapshot?.id ?? "", async () => {
+          engine.submit.remove({ app: "shop", by: "ada", data: true });
+          await engine.submit.settled();
+        });
+        const [refused] = engine.journal.operations.list({ app: "shop", limit: 1 });
+        expect(refused).toMatchObject({ kind: "remove", state: "failed", reason: { code: "data-in-use" } });
+        expect(engine.journal.apps.get("shop")?.current).toBe(2);
+      });
+      await rig.start();
+      expect(await rig.get("/version")).toBe(versionOf(rig, 2));
     }));
 
   test("is gone whole, whichever step a kill -9 of hostd comes before or after", () =>
