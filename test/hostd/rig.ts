@@ -260,3 +260,14 @@ export function unlessRefused(error: unknown): undefined {
 export function readJson(path: string): Record<string, unknown> {
   return JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
 }
+
+/** Begins an operation, aborts it once its judge has begun, and answers how it ended. */
+export async function abortWhileJudged({ client }: Rig, verb: string): Promise<OperationDocument> {
+  const begun = await client.begin("shop", verb, {});
+  await eventually(
+    () => client.operation(begun.id),
+    ({ steps }) => steps.some(({ name, started }) => name === "judge" && started !== undefined),
+  );
+  await client.abort(begun.id);
+  return await client.wait(begun, () => {}, AbortSignal.timeout(20_000));
+}

@@ -210,6 +210,21 @@ failure: [{ revert: rollout }, { run: [sh, -c, 'cp "$OSTLER_ROLLOUT" ${told}'] }
     }));
 });
 
+describeWith(NEEDS, "a node whose updates are held", () => {
+  test("fails a wave while it is prepared, so that no node of it is switched", () =>
+    withNodes(2, async (fleet) => {
+      await fleet.nodes[1]?.client.hold("shop", "nobody is here over Christmas", undefined);
+      await fleet.publish({ version: "1.1.0" });
+      const path = fleet.file("product: shop\nwaves: [{ nodes: rest }]\nfailure: [{ revert: wave }]\n");
+      const ended = await fleet.ostler("rollout", "start", path, "--no-json");
+      expect(ended).toMatchObject({
+        exitCode: 1,
+        stdout: expect.stringMatching(/^n-2 .*failed .*updates held for good/m),
+      });
+      expect(await fleet.versions()).toEqual(["1.0.0", "1.0.0"]);
+    }));
+});
+
 describeWith(NEEDS, "ostler --on a node", () => {
   test("asks it and has it change over SSH, by its name in the inventory; what no node is called is refused", () =>
     withNodes(2, async (fleet) => {

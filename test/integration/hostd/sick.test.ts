@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import type { Engine } from "../../../hostd/engine.ts";
 import { NodeError } from "../../../hostd/system/failure.ts";
 import { withEngine } from "../../hostd/in-process.ts";
-import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
+import { abortWhileJudged, eventually, type Rig, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 
 const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
@@ -85,13 +85,7 @@ describeWith(NEEDS, "an app that is sick", () => {
       await rig.publish({ version: "1.0.0", stable: 3_000 });
       await rig.start();
       expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
-      const begun = await rig.client.begin("shop", "restart", {});
-      await eventually(
-        () => rig.client.operation(begun.id),
-        ({ steps }) => steps.some(({ name, started }) => name === "judge" && started !== undefined),
-      );
-      await rig.client.abort(begun.id);
-      const ended = await rig.client.wait(begun, () => {}, AbortSignal.timeout(20_000));
+      const ended = await abortWhileJudged(rig, "restart");
       expect(ended).toMatchObject({ state: "failed", reason: { code: "aborted" } });
       const app = await rig.client.app("shop");
       expect(app).not.toHaveProperty("hold");
@@ -131,6 +125,7 @@ describeWith(NEEDS, "an app that is sick", () => {
       );
       expect(await rig.client.app("shop")).not.toHaveProperty("hold");
       expect((await rig.client.health()).apps).toMatchObject([{ health: "unhealthy", hindered: hindered.hindered }]);
+      expect(await rig.client.metrics()).toContain('\nhostd_app_hindered{app="shop"} 1\n');
       mend();
       const back = await eventually(
         () => rig.client.app("shop"),
@@ -138,6 +133,7 @@ describeWith(NEEDS, "an app that is sick", () => {
         20_000,
       );
       expect(back).not.toHaveProperty("hindered");
+      expect(await rig.client.metrics()).toContain('\nhostd_app_hindered{app="shop"} 0\n');
       expect(back.current).toMatchObject({ number: 1 });
     }));
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { appPid } from "../../hostd/crash.ts";
-import { eventually, type Rig, withRig } from "../../hostd/rig.ts";
+import { abortWhileJudged, eventually, withRig } from "../../hostd/rig.ts";
 import { describeWith } from "../../needs.ts";
 
 const NEEDS = { root: true, programs: ["bwrap", "perl", "losetup"] };
@@ -167,20 +167,10 @@ describeWith(NEEDS, "an app that somebody stops", () => {
       await rig.start();
       expect(await rig.operate("deploy")).toMatchObject({ state: "done" });
       expect(await rig.operate("stop", { by: "ada" })).toMatchObject({ state: "done" });
-      await abortWhileJudged(rig, "start");
+      const ended = await abortWhileJudged(rig, "start");
+      expect(ended).toMatchObject({ state: "failed", reason: { code: "aborted" } });
       const app = await rig.client.app("shop");
       expect(app).toMatchObject({ health: "stopped", hold: "by ada" });
       expect(app).not.toHaveProperty("process");
     }));
 });
-
-async function abortWhileJudged(rig: Rig, verb: string): Promise<void> {
-  const begun = await rig.client.begin("shop", verb, {});
-  await eventually(
-    () => rig.client.operation(begun.id),
-    ({ steps }) => steps.some(({ name, started }) => name === "judge" && started !== undefined),
-  );
-  await rig.client.abort(begun.id);
-  const ended = await rig.client.wait(begun, () => {}, AbortSignal.timeout(20_000));
-  expect(ended).toMatchObject({ state: "failed", reason: { code: "aborted" } });
-}

@@ -18,6 +18,7 @@ describeWith(NEEDS, "an app whose updates are held", () => {
       const until = new Date(Date.now() + DAY).toISOString();
       const hold = { reason: REASON, until, by: expect.stringContaining("@") };
       expect(await rig.client.hold("shop", REASON, until)).toMatchObject({ updatesHeld: hold });
+      expect(await rig.client.metrics()).toContain('\nhostd_app_updates_held{app="shop"} 1\n');
       await rig.stop();
       await rig.start({ options: ["--follow", "activate", "--care", "1s"] });
 
