@@ -192,7 +192,7 @@ export function isUpgrade(kind: OperationKind): boolean {
   return kind === "upgrade" || kind === "deploy-host";
 }
 
-/** Steps before this one belong to staging: they hold the lock `stage`, the others the lock `switch`. */
+/** Steps that change what is here: they hold the lock `stage`, so that nothing is brought meanwhile; the others hold `switch`. */
 const STAGING: ReadonlySet<StepName> = new Set([...STAGE, "prune", "removable", "clear"]);
 
 export type LockName = "stage" | "switch";

@@ -6,6 +6,9 @@ export interface SignalNumber {
   number: number;
 }
 
+/** What a shell adds to the number of the signal that ended a program, for its exit code. */
+export const EXIT_BY_SIGNAL = 128;
+
 /** Real-time signals that a C library leaves to programs (signal(7)): glibc keeps two of the kernel's for itself. */
 const [FIRST_REAL_TIME, LAST_REAL_TIME] = [34, 64];
 

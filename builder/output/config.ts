@@ -25,14 +25,13 @@ export function imageConfig(input: ConfigInput): Record<string, unknown> {
   const created = new Date(input.epoch * 1000).toISOString().replace(".000Z", "Z");
   const labels = { ...settings.Labels, ...(app === undefined ? {} : { [APP_LABEL]: canonicalJson(app) }) };
   const { image } = recipe;
-  const extra = {
-    ...(image.expose.length === 0 ? {} : { ExposedPorts: Object.fromEntries(image.expose.map((port) => [port, {}])) }),
-  };
+  const ports =
+    image.expose.length === 0 ? {} : { ExposedPorts: Object.fromEntries(image.expose.map((port) => [port, {}])) };
   return {
     created,
     architecture: architecture(),
     os: "linux",
-    config: { ...settings, ...extra, ...(Object.keys(labels).length === 0 ? {} : { Labels: labels }) },
+    config: { ...settings, ...ports, ...(Object.keys(labels).length === 0 ? {} : { Labels: labels }) },
     rootfs: { type: "layers", diff_ids: layers.map((layer) => layer.diffId) },
     history: layers.map((layer) => ({ created, created_by: `ostler ${layer.section} of ${recipe.name}` })),
   };

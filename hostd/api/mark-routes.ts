@@ -69,6 +69,8 @@ export const MARK_ROUTES = [
     },
   }),
 ];
+
+/** A hold whose time is over before it begins. */
 function past(until: string): HostdError {
   return new HostdError("bad-request", `until: expected a time to come, got ${until}`, {
     hint: "date says what the node takes for now",

@@ -2,7 +2,7 @@ import { type FailureDocument, toFailureDocument } from "../../manifests/failure
 import { isUpgrade } from "../states.ts";
 import { closeTrial, pointBack } from "../switch/steps.ts";
 import { type Context, switchOf } from "./context.ts";
-import { GIVEN_UP } from "./itself.ts";
+import { givenUp } from "./itself.ts";
 
 /** How often an operation's way back may be begun: hostd ended in the middle of all those before. */
 export const MOST_RETURNS = 6;
@@ -24,7 +24,7 @@ export function recordGivenUp(context: Context, reason: FailureDocument, why: st
   const { id, app } = context;
   const { journal } = context.engine;
   const { from, to } = switchOf(context);
-  const held = `${GIVEN_UP} ${id} could not be taken back: ${why}`;
+  const held = givenUp(id, why);
   journal.transaction(() => {
     if (from !== to) {
       closeTrial(context);

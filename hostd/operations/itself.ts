@@ -9,8 +9,10 @@ import type { Plan } from "./plan.ts";
 
 type SamePlan = Plan & { switch: NonNullable<Plan["switch"]> };
 
-/** How a hold begins whose data and record are not what any version expects: nothing is started on that as it is. */
-export const GIVEN_UP = "operation";
+/** Why an app is held whose undo was given up; isStartable knows it again. */
+export function givenUp(operation: number, why: string): string {
+  return `operation ${operation} could not be taken back: ${why}`;
+}
 
 export function samePlan(engine: Engine, app: string): SamePlan {
   const { current } = engine.journal.apps.require(app);
@@ -85,6 +87,7 @@ export function refuseHeld(engine: Engine, app: string): void {
   throw new HostdError("held", `${app} is kept stopped: ${hold}`, { hint: `${hint} ends that` });
 }
 
+/** Nothing is started as it is on data that an undo left half done. */
 function isStartable({ journal }: Engine, app: string): boolean {
-  return journal.apps.get(app)?.hold?.startsWith(`${GIVEN_UP} `) !== true;
+  return !/^operation \d+ could not be taken back: /.test(journal.apps.get(app)?.hold ?? "");
 }

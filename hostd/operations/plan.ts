@@ -51,7 +51,7 @@ const planSchema = z.object({
   wipe: z.boolean().optional(),
   /** Snapshots to forget. */
   forget: z.array(z.string()).optional(),
-  /** Why hostd itself began it: a sick app, a request. */
+  /** Why hostd itself began it, or by whom and why an app was stopped. */
   cause: z.string().optional(),
 });
 

@@ -1,6 +1,7 @@
 import { shortDigest } from "../../manifests/digest.ts";
 import { appOf, stopSignalOf } from "../../manifests/image.ts";
 import type { AppStatus, JobRun, OperationKind } from "../../manifests/node.ts";
+import { EXIT_BY_SIGNAL } from "../../manifests/signal.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import { howRunEnded } from "../exit.ts";
@@ -111,7 +112,7 @@ function judgeRun(context: Context, run: Partial<JobRun>): string {
   const how = howRunEnded(run);
   if (exitCode === 0 && run.timedOut === undefined) return how;
   const { slot } = launchable(context.engine, context.app, switchOf(context).to);
-  const byAsking = exitCode === 128 + stopSignalOf(slot.config).number;
+  const byAsking = exitCode === EXIT_BY_SIGNAL + stopSignalOf(slot.config).number;
   const outside = oom === undefined && (byAsking || FROM_OUTSIDE.has(signal ?? ""));
   if (run.timedOut === undefined && (exitCode === undefined || outside)) throw interrupted(context, how);
   throw new HostdError("job-failed", `${context.app} ${switchOf(context).version}: ${how}`, {

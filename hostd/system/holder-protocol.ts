@@ -1,4 +1,4 @@
-import { parseSignal } from "../../manifests/signal.ts";
+import { EXIT_BY_SIGNAL, parseSignal } from "../../manifests/signal.ts";
 import { NodeError, type NodeErrorCode } from "./failure.ts";
 import type { Running } from "./node.ts";
 
@@ -14,9 +14,6 @@ export interface Process {
   pid: number;
   start: number;
 }
-
-/** What a shell adds to a signal's number for an exit code. */
-const BY_SIGNAL = 128;
 
 /** Above SIGTERM such a code is more likely one that the program chose. */
 const LAST_NAMED = 15;
@@ -75,7 +72,7 @@ function split(field: string): [string, string] {
 
 function exitOf(code: number | undefined): { code?: number; signal?: string } {
   if (code === undefined) return {};
-  const number = code - BY_SIGNAL;
+  const number = code - EXIT_BY_SIGNAL;
   const signal = number > 0 && number <= LAST_NAMED ? parseSignal(String(number)) : undefined;
   return signal === undefined ? { code } : { code, signal: signal.name };
 }

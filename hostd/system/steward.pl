@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # The main process of one generation's unit where systemd is the launcher (ADR 0009): makes the sandbox, tells systemd
-# READY when the app was executed, asks the app to end at SIGTERM (ending.N, process.pl), kills all of it when its time is over, keeps its exit as
-# a record, and ends as the app ended. The sockets are systemd's.
+# READY when the app was executed, asks the app to end at SIGTERM (ending.N, process.pl), kills all of it when its time is
+# over, keeps its exit as a record, and ends as the app ended. The sockets are systemd's.
 #
 # usage: steward.pl DIRECTORY N MILLISECONDS NAMES COMMAND...
 # DIRECTORY (this app's run directory) holds spec.N, what enter.pl reads; it is deleted once it is open. It gets

@@ -1,5 +1,5 @@
 import type { Limits, Listen } from "../../../manifests/app.ts";
-import { SIGTERM } from "../../../manifests/signal.ts";
+import { EXIT_BY_SIGNAL, SIGTERM } from "../../../manifests/signal.ts";
 import { SANDBOX_TASKS } from "../launch.ts";
 import { instanceOf } from "../paths.ts";
 import { PROGRAMS } from "../programs.ts";
@@ -12,9 +12,6 @@ const DEFAULT_RUN = "/run/hostd";
 
 /** Milliseconds beyond an app's own stop timeout after which systemd kills its steward too. */
 const STOP_RESERVE = 10_000;
-
-/** What a shell adds to the number of the signal that ended a program, for its exit code. */
-const SHELL_SIGNAL = 128;
 
 /** Connections that wait while no generation accepts them; the kernel's own limit may be lower (somaxconn). */
 const BACKLOG = 4096;
@@ -96,7 +93,7 @@ export function serviceUnit(spec: ServiceSpec, names: UnitNames): string {
       ...(sockets.length === 0 ? [] : [`Sockets=${sockets.map(names.socket).join(" ")}`]),
       "KillMode=mixed",
       `TimeoutStopSec=${stopTimeout + STOP_RESERVE}ms`,
-      `SuccessExitStatus=${SHELL_SIGNAL + stopSignal}`,
+      `SuccessExitStatus=${EXIT_BY_SIGNAL + stopSignal}`,
       "StandardInput=null",
       "StandardOutput=journal",
       "StandardError=journal",
