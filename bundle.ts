@@ -18,6 +18,9 @@ const ENTRIES = {
 /** Programs that hostd starts as they are (hostd/system/programs.ts). */
 const SCRIPTS = ["enter", "holder", "opaque", "prepare", "process", "steward"];
 
+/** Of recipes/host, and of a machine that hostd is installed on. */
+const UNIT = "recipes/host/deploy/usr/lib/systemd/system/hostd.service";
+
 const NEEDED = about.devDependencies.node.split(".")[0];
 
 /** CommonJS loads quicker and takes less memory than a module, and has no import.meta. A wrong Node is named first of all. */
@@ -44,7 +47,10 @@ execFileSync(
   { cwd: root, stdio: "inherit" },
 );
 for (const name of SCRIPTS) copyFileSync(join(SYSTEM, `${name}.pl`), join(directory, `${name}.pl`));
-copyFileSync(join(root, "bin/hostd-bundled"), join(directory, "hostd"));
-chmodSync(join(directory, "hostd"), 0o755);
+for (const [name, from] of Object.entries({ hostd: "bin/hostd-bundled", install: "bin/hostd-install" })) {
+  copyFileSync(join(root, from), join(directory, name));
+  chmodSync(join(directory, name), 0o755);
+}
+copyFileSync(join(root, UNIT), join(directory, "hostd.service"));
 copyFileSync(process.execPath, join(directory, "node"), constants.COPYFILE_FICLONE);
 process.stdout.write(`${directory}\n`);

@@ -24,7 +24,7 @@ export const verb: Verb = {
     const answers = await askAll(nodes, PARALLEL, invocation.signal);
     return {
       json: { schema: 1, nodes: answers.map(toDocument) },
-      text: table(["NODE", "GROUPS", "APP", "CURRENT", "STAGED", "PREVIOUS", "HEALTH"], answers.flatMap(rows)),
+      text: table(["NODE", "GROUPS", "HOSTD", "APP", "CURRENT", "STAGED", "PREVIOUS", "HEALTH"], answers.flatMap(rows)),
       exitCode: answers.every((answer) => "status" in answer) ? EXIT_CODES.ok : EXIT_CODES.failed,
     };
   },
@@ -34,22 +34,23 @@ function toDocument(answer: Answered) {
   if ("problem" in answer) return { ...answer.node, problem: answer.problem };
   return {
     ...answer.node,
+    hostd: answer.status.hostd.version,
     apps: answer.status.apps.map((app) => ({ app: app.app, health: app.health, ...versionsOf(app) })),
   };
 }
 
 function rows(answer: Answered): string[][] {
   const { name, groups } = answer.node;
-  const head = [name, groups.join(" ")];
-  if ("problem" in answer) return [[...head, "", "", "", "", `not asked: ${answer.problem}`]];
-  const { apps } = answer.status;
+  if ("problem" in answer) return [[name, groups.join(" "), "", "", "", "", "", `not asked: ${answer.problem}`]];
+  const { apps, hostd } = answer.status;
+  const head = [name, groups.join(" "), hostd.version];
   if (apps.length === 0) return [[...head, "none", "", "", "", ""]];
   return apps.map((app, index) => {
     const { current, staged, previous } = versionsOf(app);
     const shown = [current, staged, previous].map((one) =>
       one === undefined ? "" : `${one.version} ${shortDigest(one.image)}`,
     );
-    return [...(index === 0 ? head : ["", ""]), app.app, ...shown, healthOf(app)];
+    return [...(index === 0 ? head : ["", "", ""]), app.app, ...shown, healthOf(app)];
   });
 }
 

@@ -6,6 +6,9 @@ export type FleetErrorCode =
   | "node-known"
   | "other-node"
   | "node-unreachable"
+  | "no-bundle"
+  | "not-installable"
+  | "install-failed"
   | "updates-held"
   | "not-released"
   | "release-moved"
@@ -22,6 +25,8 @@ const OUTCOMES: Partial<Record<FleetErrorCode, Outcome>> = {
   "unknown-node": "usage",
   "node-known": "refused",
   "other-node": "refused",
+  "no-bundle": "usage",
+  "not-installable": "refused",
   "updates-held": "refused",
   "not-released": "refused",
   "release-moved": "refused",

@@ -11,6 +11,6 @@ async function main(): Promise<void> {
 
 /** Beside the sources: the default below /tmp is anybody's to make, and what lies there is run. */
 async function cacheCode(): Promise<void> {
-  const [{ enableCompileCache }, { join }] = await Promise.all([import("node:module"), import("node:path")]);
-  enableCompileCache(join(import.meta.dirname, "../.ostler/compile-cache"));
+  const [{ enableCompileCache }, { fileURLToPath }] = await Promise.all([import("node:module"), import("node:url")]);
+  enableCompileCache(fileURLToPath(new URL("../.ostler/compile-cache", import.meta.url)));
 }

@@ -1,11 +1,11 @@
-import about from "../package.json" with { type: "json" };
 import type { Program } from "../terminal/program.ts";
+import { VERSION } from "./version.ts";
 
 /** The `hostd` command: the daemon, and the verbs that ask it over its socket. */
 export const PROGRAM: Program = {
   name: "hostd",
   summary: "the node daemon: stages, switches, judges and takes back versions",
-  version: about.version,
+  version: VERSION,
   verbs: {
     serve: async () => (await import("./verbs/serve.ts")).verb,
     unit: async () => (await import("./verbs/unit.ts")).verb,

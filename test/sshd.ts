@@ -13,23 +13,29 @@ export interface Sshd {
   stop(): Promise<void>;
 }
 
-/** Starts it with keys and configuration of its own below `directory`. */
-export async function startSshd(directory: string): Promise<Sshd> {
+/** Where a sshd runs: the path at which it sees the directory of its files, and what starts its command line. */
+export interface SshdPlace {
+  seen: string;
+  start(command: readonly string[]): Promise<() => Promise<void>>;
+}
+
+/** Starts it with keys and configuration of its own below `directory`, on this machine or in a node of the lab. */
+export async function startSshd(directory: string, where: SshdPlace = { seen: directory, start }): Promise<Sshd> {
   const place = (name: string) => join(directory, name);
-  await mkdir("/run/sshd", { recursive: true, mode: 0o755 }); // sshd changes its root to it
+  const seen = (name: string) => join(where.seen, name);
   for (const key of ["host", "client"]) await run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", place(key)]);
   await writeFile(place("authorized"), await readFile(place("client.pub")));
   const port = await freePort();
   const options = [
     `Port ${port}`,
     "ListenAddress 127.0.0.1",
-    `HostKey ${place("host")}`,
-    `AuthorizedKeysFile ${place("authorized")}`,
+    `HostKey ${seen("host")}`,
+    `AuthorizedKeysFile ${seen("authorized")}`,
     "PasswordAuthentication no",
     "UsePAM no",
     "StrictModes no",
     "PermitRootLogin yes",
-    `PidFile ${place("sshd.pid")}`,
+    `PidFile ${seen("sshd.pid")}`,
     "Subsystem sftp internal-sftp",
   ];
   await writeFile(place("sshd_config"), `${options.join("\n")}\n`);
@@ -38,18 +44,21 @@ export async function startSshd(directory: string): Promise<Sshd> {
     `Host node\n HostName 127.0.0.1\n Port ${port}\n User root\n IdentityFile ${place("client")}\n IdentitiesOnly yes\n` +
       ` UserKnownHostsFile ${place("known_hosts")}\n StrictHostKeyChecking accept-new\n LogLevel ERROR\n`,
   );
-  const child = spawn("/usr/sbin/sshd", ["-D", "-e", "-f", place("sshd_config")], { stdio: "ignore" });
-  const exited = new Promise((resolve) => child.once("exit", resolve));
+  const stop = await where.start(["/usr/sbin/sshd", "-D", "-e", "-f", seen("sshd_config")]);
   for (let tries = 0; !(await answers(port)); tries++) {
     if (tries === 200) throw new Error(`expected sshd to answer on port ${port} within 10 s`);
     await delay(50);
   }
-  return {
-    config: place("ssh_config"),
-    async stop() {
-      child.kill("SIGTERM");
-      await exited;
-    },
+  return { config: place("ssh_config"), stop };
+}
+
+async function start([program = "", ...args]: readonly string[]): Promise<() => Promise<void>> {
+  await mkdir("/run/sshd", { recursive: true, mode: 0o755 }); // sshd changes its root to it
+  const child = spawn(program, args, { stdio: "ignore" });
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  return async () => {
+    child.kill("SIGTERM");
+    await exited;
   };
 }
 

@@ -1,5 +1,6 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type * as z from "zod";
 import { writeDurably } from "../../effects/durable.ts";
 import { unlessMissing } from "../../effects/errno.ts";
@@ -45,10 +46,11 @@ export async function changeInventory(file: string, change: (inventory: Inventor
   });
 }
 
-/** Refuses a name and a host key that are there already. */
+/** Refuses a name and a host key that are there already; a node that is there just so changes nothing. */
 export function addNode({ nodes, ...rest }: Inventory, given: unknown): Inventory {
   const node = checked(given, nodeSchema);
   const same = nodes.find(({ key }) => key === node.key);
+  if (isDeepStrictEqual(same, node)) return { ...rest, nodes };
   if (same !== undefined) {
     throw new FleetError("node-known", `${node.destination}: its host key ${node.key} is that of ${same.name}`, {
       hint:

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hasErrno, unlessMissing } from "../../effects/errno.ts";
-import { ProcessError, run } from "../../effects/process.ts";
+import { ProcessError, quoteCommand, run } from "../../effects/process.ts";
 import { type Client, openClient } from "../../hostd/client.ts";
 import { FleetError } from "../error.ts";
 
@@ -24,6 +24,8 @@ export interface Session {
   hostKey: string;
   /** Runs commands of sftp(1), and answers what it printed. */
   sftp(batch: string): Promise<string>;
+  /** The command line that runs another on the node, over this connection; 255 is ssh's own exit code. */
+  command(remote: readonly string[]): string[];
 }
 
 /** A node that is gone is noticed after three of these, in seconds. */
@@ -57,6 +59,7 @@ export async function withSession<T>(
         const command = ["sftp", "-q", ...common, "-b", "-", node.destination];
         return (await run(command, { input: batch, signal: options.signal })).stdout;
       },
+      command: (remote) => ["ssh", ...common, node.destination, quoteCommand(remote)],
     });
   } finally {
     await endSession(common, node.destination);

@@ -9,7 +9,6 @@ import type {
   UnderWay,
 } from "../../manifests/node.ts";
 import { showWindow } from "../../manifests/window.ts";
-import about from "../../package.json" with { type: "json" };
 import { configState } from "../config/choose.ts";
 import { leftAlone } from "../data/forget.ts";
 import type { Engine } from "../engine.ts";
@@ -25,8 +24,8 @@ import { lastRunOf } from "../switch/job.ts";
 import { limitsOf } from "../switch/limits.ts";
 import { runningOf } from "../switch/process.ts";
 import { situationOf } from "../switch/situation.ts";
+import { VERSION } from "../version.ts";
 
-const VERSION = about.version;
 const STARTED = new Date().toISOString();
 
 /** An operation as it crosses the socket: what the journal says, and progress while it runs. */

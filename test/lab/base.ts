@@ -6,7 +6,10 @@ import { withLock } from "../../effects/lock.ts";
 import { run } from "../../effects/process.ts";
 
 /** What a node of the lab has beside Debian's essential packages. */
-const PACKAGES = ["systemd", "systemd-sysv", "dbus", "bubblewrap", "mount", "util-linux", "libstdc++6"];
+const PACKAGES = [
+  ...["systemd", "systemd-sysv", "dbus", "bubblewrap", "mount", "util-linux", "libstdc++6"],
+  ...["openssh-server", "openssh-sftp-server"], // started by a test that wants it
+];
 
 const SUITE = "bookworm";
 const CACHE = join(import.meta.dirname, "..", "..", ".ostler", "cache");

@@ -1,6 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -51,6 +61,7 @@ export async function startLabNode(): Promise<LabNode & { remove(): Promise<void
   await run(["tar", "--extract", "--file", await labBase(), "--directory", root, "--numeric-owner", "--xattrs"]);
   rmSync(join(root, "etc/hostname"), { force: true });
   writeFileSync(join(root, "etc/machine-id"), "");
+  symlinkSync("/dev/null", join(root, "etc/systemd/system/ssh.service")); // its port is the machine's
   writeFileSync(join(root, "lab-init"), INIT);
   chmodSync(join(root, "lab-init"), 0o755);
 
