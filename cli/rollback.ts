@@ -1,8 +1,11 @@
-import { verb as nodeVerb, rollbackRequest } from "../hostd/verbs/rollback.ts";
+import { bringingBack, onNode, rollbackRequest } from "../hostd/verbs/rollback.ts";
+import { verb as stage, stageRequest } from "../hostd/verbs/stage.ts";
 import { begunOnNode } from "./on-node.ts";
 
-export const verb = begunOnNode(
-  nodeVerb,
-  ["ostler rollback shop", "ostler rollback shop --to 3 --with-data before-g4", "ostler rollback shop --on web-1"],
-  rollbackRequest,
-);
+const examples = [
+  "ostler rollback shop",
+  "ostler rollback shop --to 3 --with-data before-g4",
+  "ostler rollback shop --on web-1",
+];
+
+export const verb = bringingBack(begunOnNode(onNode, examples, rollbackRequest), begunOnNode(stage, [], stageRequest));

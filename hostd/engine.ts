@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Source } from "../effects/source.ts";
+import type { Digest } from "../manifests/digest.ts";
 import { toFailureDocument } from "../manifests/failure.ts";
 import type { Release } from "../manifests/release.ts";
 import { type Ballast, openBallast } from "./ballast.ts";
@@ -62,6 +63,12 @@ const DEFAULT_STAGINGS = 2;
  */
 export type Examine = (asked: { app: string; channel: string; floor: number }, signal: AbortSignal) => Promise<Release>;
 
+/** Throws where the policy is against a version that ran here before, by what the journal has of it. */
+export type MayReturn = (
+  asked: { app: string; channel: string; image: Digest; sequence: number },
+  signal: AbortSignal,
+) => Promise<void>;
+
 export interface EngineOptions {
   stateDirectory: string;
   /** Called once this hostd alone has the state directory: it removes what another one would be in the middle of. */
@@ -70,6 +77,7 @@ export interface EngineOptions {
   host: HostSystem | undefined;
   source: Source;
   examine: Examine;
+  mayReturn: MayReturn;
   clock: Clock;
   log: Log;
   settings: Settings;

@@ -85,6 +85,10 @@ export async function serve(options: ServeOptions): Promise<void> {
       const { openExaminer } = await import("./stage/examine.ts"); // only a staging needs its memory
       return await openExaminer({ source, trustDirectory, now: systemClock.date })(asked, signal);
     },
+    mayReturn: async (asked, signal) => {
+      const { openReturnJudge } = await import("./stage/examine.ts");
+      await openReturnJudge({ source, trustDirectory, now: systemClock.date })(asked, signal);
+    },
     openNode: () => openNode({ stateDirectory, runDirectory, launcher, data: options.data }),
     host,
   }).catch(unlessDamaged);

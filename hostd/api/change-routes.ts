@@ -23,8 +23,8 @@ export const CHANGE_ROUTES = [
     ...starts,
     ...ofApp,
     path: "/v1/apps/{app}/stage",
-    summary: "Bring the channel's release onto this node; changes nothing that runs",
-    body: staging,
+    summary: "Bring the channel's release onto this node, or a version that ran here again; changes nothing that runs",
+    body: staging.extend({ image: image.optional() }),
     run: ({ engine, parameters, body }) => begun(engine, engine.submit.stage({ ...parameters, ...body })),
   }),
   route({

@@ -29,6 +29,8 @@ const row = z.object({
 
 const texts = z.object({ manifest: z.string(), config: z.string() });
 
+const stagedRow = z.object({ version: z.string(), sequence: z.int() });
+
 /** One staged version: everything needed to run it without asking anybody. */
 export type SlotRow = z.infer<typeof row>;
 
@@ -52,6 +54,8 @@ export interface Slots {
   list(app: string): SlotRow[];
   /** The text of the image's documents, as they were signed. */
   documents(app: string, image: Digest): { manifest: string; config: string } | undefined;
+  /** What was recorded when an image was brought last, also of one that is gone. */
+  lastStaged(app: string, image: Digest): { version: string; sequence: number } | undefined;
   /** The product of which a host image is here: the system of this node. */
   hostApp(): string | undefined;
   /** Records a staged version; one that is there takes over the release's sequence, version and values. */
@@ -82,6 +86,13 @@ export function openSlots(database: Database, events: Events, operations: Operat
     list: (app) => database.all(row, "SELECT * FROM slots WHERE app = ? ORDER BY staged_order DESC", [app]),
     documents: (app, image) =>
       database.one(texts, "SELECT manifest, config FROM slots WHERE app = ? AND image = ?", [app, image]),
+    lastStaged: (app, image) =>
+      database.one(
+        stagedRow,
+        `SELECT json_extract(detail, '$.version') AS version, json_extract(detail, '$.sequence') AS sequence FROM events
+         WHERE kind = 'slot.staged' AND app = ? AND json_extract(detail, '$.image') = ? ORDER BY id DESC LIMIT 1`,
+        [app, image],
+      ),
     hostApp() {
       const sql = "SELECT app FROM slots WHERE json_type(manifest, ?) IS NOT NULL LIMIT 1";
       return database.one(z.object({ app: z.string() }), sql, [`$.annotations."${BOOT_ANNOTATION}"`])?.app;

@@ -8,6 +8,8 @@ import { switchPlanSchema } from "../switch/plan.ts";
 /** What staging found out and goes on with after a restart; the documents were verified against the signed release. */
 const stagePlanSchema = z.object({
   channel: z.string(),
+  /** The version that is brought again; without it, what the channel releases. */
+  image: digestSchema.optional(),
   /** Bytes per second, where the request named a limit of its own. */
   rate: z.number().positive().optional(),
   found: z

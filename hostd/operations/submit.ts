@@ -12,6 +12,7 @@ import type { SlotRow } from "../journal/slots.ts";
 import { planRollback, type RollbackRequest } from "../rollback/plan.ts";
 import type { Found } from "../stage/identify.ts";
 import { parseRate } from "../stage/pace.ts";
+import { returningImage } from "../stage/returning.ts";
 import type { SwitchPlan } from "../switch/plan.ts";
 import { planSlot, situationOf } from "../switch/situation.ts";
 import { launchable } from "./context.ts";
@@ -38,6 +39,8 @@ export interface UpgradeRequest {
 
 export interface StageRequest {
   channel?: string | undefined;
+  /** The digest of a version that ran here, or its beginning: that is brought again. */
+  image?: string | undefined;
   /** Bytes per second to fetch at most, below hostd's own limit: `10M`. */
   rate?: string | undefined;
 }
@@ -224,9 +227,15 @@ function ofConfig(kind: OperationKind): boolean {
   return kind === "configure" || kind === "reload" || kind === "configure-host";
 }
 
-function stagePlan(engine: Engine, { channel, rate: wanted }: StageRequest): Plan {
+function stagePlan(engine: Engine, { app, channel, image, rate: wanted }: Asked & StageRequest): Plan {
   const rate = parseRate(wanted);
-  return { stage: { channel: channel ?? engine.settings.channel, ...(rate === undefined ? {} : { rate }) } };
+  return {
+    stage: {
+      channel: channel ?? engine.settings.channel,
+      ...(image === undefined ? {} : { image: returningImage(engine, app, image) }),
+      ...(rate === undefined ? {} : { rate }),
+    },
+  };
 }
 
 function upgradePlan({ confirmWithin, breakGlass, reboot }: UpgradeRequest, isHost: boolean): Plan {

@@ -32,6 +32,8 @@ export interface RollbackSituation extends Situation {
   generations: readonly Ran[];
   /** Any generation that ever was. */
   generation(number: number): Ran | undefined;
+  /** Of each image that ever ran whose digest, in hexadecimal, begins so, the newest. */
+  everOf(hex: string): readonly Ran[];
   /** The config that was good last before the one that runs. */
   configBefore(): number | undefined;
 }
@@ -140,16 +142,24 @@ function byDigest(situation: RollbackSituation, text: string) {
   const hex = text.replace(/^sha256:/, "");
   const matches = situation.slots.filter((slot) => hex.length >= 6 && slot.image.startsWith(`sha256:${hex}`));
   const [slot] = matches;
+  if (slot === undefined && hex.length >= 6) return gone(situation, hex);
   if (slot === undefined || matches.length > 1) return undefined;
   const known = situation.generations.find((generation) => generation.image === slot.image);
   return { image: slot.image, config: known?.config ?? situation.current?.config ?? 0 };
+}
+
+/** One that ran here and is no longer on the node: that is told by its name. */
+function gone(situation: RollbackSituation, hex: string) {
+  const [generation, ...others] = situation.everOf(hex);
+  return others.length > 0 ? undefined : generation;
 }
 
 function slotOf(situation: RollbackSituation, image: Digest) {
   const slot = situation.slots.find((candidate) => candidate.image === image);
   if (slot === undefined) {
     throw new HostdError("not-staged", `${situation.app} ${shortDigest(image)} is no longer on this node`, {
-      hint: `hostd stage ${situation.app} brings what the channel releases`,
+      hint: `hostd stage ${situation.app} ${shortDigest(image)} brings it again`,
+      details: { app: situation.app, image },
     });
   }
   refuseFailed(situation.app, slot);

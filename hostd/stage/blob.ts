@@ -15,7 +15,7 @@ export function blobPath(digest: Digest): string {
 }
 
 /** A small blob, verified against its digest before anybody parses it. */
-export async function readBlob(source: Source, blob: { digest: Digest; size: number }, limit: number): Promise<Buffer> {
+export async function readBlob(source: Source, blob: { digest: Digest }, limit: number): Promise<Buffer> {
   const bytes = await source.read(blobPath(blob.digest), limit);
   if (bytes === undefined) throw missing(source, blob.digest);
   const found = createHash("sha256").update(bytes).digest("hex");

@@ -35,14 +35,17 @@ export function refuseRelease(engine: Engine, app: string, release: Release): vo
   engine.journal.quarantine.refuse(app, release.image.digest);
 }
 
+/** What is known of a version before its image is read: from a verified release, or from the journal. */
+export type Known = Pick<Release, "version" | "sequence" | "config"> & { image: Pick<Release["image"], "digest"> };
+
 /** Reads and checks the image's manifest and config: kilobytes, by digest, before any layer is asked for. */
 export async function identify(
   engine: Pick<Engine, "source" | "stateDirectory">,
   app: string,
-  release: Release,
+  release: Known,
 ): Promise<Found> {
   const { digest } = release.image;
-  const read = (blob: { digest: Digest; size: number }, limit: number) =>
+  const read = (blob: { digest: Digest }, limit: number) =>
     readBlob(engine.source, blob, limit).catch((error: unknown) => dropDamaged(engine, blob.digest, error));
   const manifestBytes = await read(release.image, DOCUMENT_LIMITS.ociManifest);
   const manifest = parseManifest(manifestBytes);

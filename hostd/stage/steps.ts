@@ -14,9 +14,10 @@ import { parsePlan } from "../operations/plan.ts";
 import { prune, removeUnwantedParts } from "../retention/prune.ts";
 import { mountSlot } from "../switch/launch.ts";
 import { fetchBlob, fetchPart, layBlob, partsOf, removePart } from "./bring.ts";
-import { type Found, identify, refuseRelease } from "./identify.ts";
+import { type Found, identify, type Known, refuseRelease } from "./identify.ts";
 import { bytesToFetch, layersOf, missingOf } from "./missing.ts";
 import { createPace, type Pace } from "./pace.ts";
+import { knownReturning } from "./returning.ts";
 import { refuseWithoutRoom, roomFor } from "./room.ts";
 
 // The steps of staging, in order. None of them changes what runs; each may be repeated after a crash.
@@ -24,14 +25,22 @@ import { refuseWithoutRoom, roomFor } from "./room.ts";
 export async function trust(context: Context): Promise<string> {
   const { engine, app } = context;
   const channel = context.plan.stage?.channel ?? engine.settings.channel;
-  const floor = engine.journal.apps.get(app)?.floor ?? 0;
-  const release = await engine.examine({ app, channel, floor }, context.signal);
-  refuseRelease(engine, app, release);
+  const release = await wantedOf(context, channel);
   const source = endedBy(context.signal, engine.source);
   const found = await identify({ source, stateDirectory: engine.stateDirectory }, app, release);
   refuseHost(engine, app, found);
   context.savePlan({ stage: { ...context.plan.stage, channel, found } });
   return `${found.version}, sequence ${found.sequence}`;
+}
+
+/** What the channel releases, or a version that ran here and is to come back. */
+async function wantedOf({ engine, app, plan, signal }: Context, channel: string): Promise<Known> {
+  const image = plan.stage?.image;
+  if (image !== undefined) return await knownReturning(engine, { app, channel, image }, signal);
+  const floor = engine.journal.apps.get(app)?.floor ?? 0;
+  const release = await engine.examine({ app, channel, floor }, signal);
+  refuseRelease(engine, app, release);
+  return release;
 }
 
 export async function space(context: Context): Promise<string> {
@@ -131,7 +140,7 @@ export async function record(context: Context): Promise<void> {
   const channel = context.plan.stage?.channel ?? context.engine.settings.channel;
   journal.transaction(() => {
     journal.slots.stage(context.id, { app: context.app, channel, ...found });
-    journal.apps.accept(context.id, context.app, found);
+    if (context.plan.stage?.image === undefined) journal.apps.accept(context.id, context.app, found);
   });
   await mountAhead(context, found.image);
 }

@@ -17,8 +17,7 @@ export const verb: Verb = {
   examples: ["hostd config set site site.yaml", "hostd config set app/shop shop.yaml"],
   async run(invocation) {
     const [layer, file] = [argument(invocation, 0), argument(invocation, 1)];
-    const text = file === "-" ? await readInput() : await readText(layer, file);
-    const config = await clientOf(invocation).setLayer(layer, file, text);
+    const config = await clientOf(invocation).setLayer(layer, file, await readLayerText(layer, file));
     return {
       json: config,
       text: [`revision ${config.revision}`, ...config.warnings, ...driftLines(config)].join("\n"),
@@ -26,7 +25,9 @@ export const verb: Verb = {
   },
 };
 
-async function readText(layer: string, file: string): Promise<string> {
+/** The text of a layer's file, or of standard input for `-`. */
+export async function readLayerText(layer: string, file: string): Promise<string> {
+  if (file === "-") return await readInput();
   const bytes = await readFile(file).catch((cause: unknown) => {
     if (!hasErrno(cause, "ENOENT", "EISDIR")) throw cause;
     const found = hasErrno(cause, "EISDIR") ? "a directory" : "none";

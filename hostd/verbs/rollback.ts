@@ -1,10 +1,12 @@
-import { Failure } from "../../manifests/failure.ts";
+import { EXIT_CODES, Failure } from "../../manifests/failure.ts";
 import type { Invocation, Verb } from "../../terminal/verb.ts";
 import { argument, OPERATION_OPTIONS, operate, UPGRADE_OPTIONS, upgradeOf } from "./answer.ts";
+import { verb as stage } from "./stage.ts";
 
-export const verb: Verb = {
+/** The rollback alone: to a version that is on the node. */
+export const onNode: Verb = {
   name: "rollback",
-  summary: "go back to a version on this node: its binaries alone, unless data or config are asked for too",
+  summary: "go back to a version that ran here: its binaries alone, unless data or config are asked for too",
   arguments: [{ name: "<app>", summary: "the app" }],
   options: [
     {
@@ -27,6 +29,33 @@ export const verb: Verb = {
   ],
   run: (invocation) => operate(invocation, argument(invocation, 0), "rollback", rollbackRequest(invocation)),
 };
+
+export const verb = bringingBack(onNode, stage);
+
+/** A rollback to a version that ran here and is gone brings that again first: two operations, the second where the first is done. */
+export function bringingBack(rollback: Verb, bring: Verb): Verb {
+  return {
+    ...rollback,
+    async run(invocation) {
+      try {
+        return await rollback.run(invocation);
+      } catch (error) {
+        const image = goneImage(error);
+        if (image === undefined || invocation.options["wait"] === false) throw error;
+        const { socket, on, requestId } = invocation.options;
+        const options = { socket, on, ...(requestId === undefined ? {} : { requestId: `${requestId}:bring` }) };
+        const brought = await bring.run({ ...invocation, arguments: [invocation.arguments[0], image], options });
+        return brought.exitCode === EXIT_CODES.ok ? await rollback.run(invocation) : brought;
+      }
+    },
+  };
+}
+
+function goneImage(error: unknown): string | undefined {
+  if (!(error instanceof Failure) || error.code !== "not-staged") return undefined;
+  const image = error.details?.["image"];
+  return typeof image === "string" ? image : undefined;
+}
 
 /** What hostd is asked for, by the words of a command line. */
 export function rollbackRequest(invocation: Invocation): Record<string, unknown> {

@@ -28,6 +28,7 @@ export async function withEngine(
     openNode: () => openNode({ stateDirectory: rig.state, runDirectory: rig.run }),
     source: openSource(options.repository ?? rig.publisher.directory),
     examine: options.examine ?? (() => Promise.reject(new Error("nothing is staged here"))),
+    mayReturn: () => Promise.reject(new Error("nothing is staged here")),
     clock: { ...systemClock, date: () => new Date(Date.now() + shift) },
     log: () => {},
     host: undefined,
