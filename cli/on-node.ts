@@ -16,6 +16,19 @@ const ON_OPTION: OptionSpec = {
   summary: "a node of the inventory, over SSH, instead of this one",
 };
 
+export const ON_NODES_OPTION: OptionSpec = {
+  flags: "--on <node...>",
+  summary: "nodes and groups of the inventory, over SSH, instead of this one",
+};
+
+/** The nodes that such an option names, each once; undefined where this machine's own hostd is meant. */
+export async function nodesOn(invocation: Invocation): Promise<Node[] | undefined> {
+  const { on, socket } = invocation.options;
+  if (on === undefined) return undefined;
+  if (socket !== undefined) throw clash("--socket", "the inventory knows the node's");
+  return selectNodes(await readInventory(fleetOf(invocation).inventory), [on].flat().map(String));
+}
+
 /** A question of hostd's as one of ostler's: of this machine, or of a node of the inventory. */
 export function askedOnNode(verb: Verb, examples: readonly string[]): Verb {
   return withNode(verb, examples, (invocation, node) => {
@@ -97,6 +110,6 @@ function wholeSeconds(given: unknown): number {
   throw new Failure("usage", "bad-option", `--confirm-within: expected whole seconds, got ${given}`);
 }
 
-function clash(option: string, why: string): Failure {
+export function clash(option: string, why: string): Failure {
   return new Failure("usage", "bad-option", `${option} and --on: expected one of them`, { hint: why });
 }

@@ -1,0 +1,52 @@
+import { type Spread, spreadLayer } from "../fleet/config/spread.ts";
+import { argument } from "../hostd/verbs/answer.ts";
+import { verb as nodeVerb, readLayerText } from "../hostd/verbs/config-set.ts";
+import { EXIT_CODES } from "../manifests/failure.ts";
+import { table } from "../terminal/table.ts";
+import type { Verb } from "../terminal/verb.ts";
+import { nodesOn, ON_NODES_OPTION } from "./on-node.ts";
+
+export const verb: Verb = {
+  ...nodeVerb,
+  summary:
+    "set a layer of config to a YAML or JSON file, here or on many nodes; nothing that runs changes before it is applied",
+  options: [...(nodeVerb.options ?? []), ON_NODES_OPTION],
+  examples: ["ostler config set node node.yaml", "ostler config set group web.yaml --on web"],
+  async run(invocation) {
+    const nodes = await nodesOn(invocation);
+    if (nodes === undefined) return await nodeVerb.run(invocation);
+    const [layer, file] = [argument(invocation, 0), argument(invocation, 1)];
+    const spread = await spreadLayer(nodes, { layer, file, text: await readLayerText(layer, file) }, invocation.signal);
+    return {
+      json: { schema: 1, layer, nodes: spread.map((one) => toDocument(layer, one)) },
+      text: table(
+        ["NODE", "LAYER", "DIGEST", "REVISION", "TO APPLY"],
+        spread.map((one) => row(layer, one)),
+      ),
+      exitCode: spread.every((one) => "config" in one) ? EXIT_CODES.ok : EXIT_CODES.failed,
+    };
+  },
+};
+
+function toDocument(layer: string, one: Spread) {
+  const node = one.node.name;
+  if ("problem" in one) return { node, problem: one.problem };
+  const { revision, warnings } = one.config;
+  return { node, revision, digest: digestOf(layer, one), warnings, apply: appsToApply(one) };
+}
+
+function row(layer: string, one: Spread): string[] {
+  if ("problem" in one) return [one.node.name, layer, "", "", `not set: ${one.problem}`];
+  const apps = appsToApply(one);
+  const { revision } = one.config;
+  return [one.node.name, layer, digestOf(layer, one).slice(0, 12), String(revision), apps.join(", ") || "none"];
+}
+
+function digestOf(layer: string, { config }: Extract<Spread, { config: unknown }>): string {
+  return config.layers.find((one) => one.layer === layer)?.digest ?? "";
+}
+
+/** Apps that run with other files than are declared now. */
+function appsToApply({ config }: Extract<Spread, { config: unknown }>): string[] {
+  return config.apps.filter((app) => (app.config?.drift.length ?? 0) > 0).map(({ app }) => app);
+}
