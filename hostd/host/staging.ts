@@ -97,13 +97,12 @@ export async function removeDamagedParts(engine: Engine, found: Pick<Found, "man
   }
 }
 
-/** Makes room on the ESP for every version that is kept and for this one; refuses before a blob is fetched. */
-export async function makeEspRoom(engine: Engine, app: string, found: Found): Promise<string | undefined> {
+/** Room on the ESP for every version that is kept and for this one, of which pruning took what is not; refuses before a blob is fetched. */
+export async function refuseWithoutRoomOnEsp(engine: Engine, app: string, found: Found): Promise<string | undefined> {
   const boot = bootOfFound(found);
   if (boot === undefined) return undefined;
   const { esp } = hostOf(engine);
   const versions = versionsOf(engine, app);
-  for (const name of await collectEntriesOf(engine, app, (await esp.read()).files)) await esp.remove(name);
   const { free, files: left } = await esp.read();
   const coming = { root: boot.root, size: boot.uki.size, proven: false };
   const all = versions.some(({ root }) => root === boot.root) ? versions : [coming, ...versions];
@@ -114,6 +113,13 @@ export async function makeEspRoom(engine: Engine, app: string, found: Found): Pr
     ) + ((await newRecovery(engine, boot))?.uki.size ?? 0);
   refuseWithoutEspRoom({ needed, free });
   return `${needed} bytes needed on the ESP, ${free} free`;
+}
+
+/** Removes entries that retention gave up: before their layers go, since the loader would start a system that is not there. */
+export async function removeUnusedEntries(engine: Engine, app: string): Promise<void> {
+  if (engine.host === undefined || hostApp(engine) !== app) return;
+  const { esp } = engine.host;
+  for (const name of await collectEntriesOf(engine, app, (await esp.read()).files)) await esp.remove(name);
 }
 
 /** Entries that retention gave up. */

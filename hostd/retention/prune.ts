@@ -5,7 +5,7 @@ import { type Digest, hexOf } from "../../manifests/digest.ts";
 import { type ImageManifest, parseManifest, verityOf } from "../../manifests/image.ts";
 import type { Engine } from "../engine.ts";
 import { hostApp, slotOfRoot } from "../host/host.ts";
-import { layersOfHost, removeUnusedHostFiles } from "../host/staging.ts";
+import { layersOfHost, removeUnusedEntries, removeUnusedHostFiles } from "../host/staging.ts";
 import type { SlotRow } from "../journal/slots.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { rollbackTarget } from "../rollback/plan.ts";
@@ -35,6 +35,7 @@ export async function prune(
     collected.push(image);
     await removeGenerations(engine, app, image);
   }
+  await removeUnusedEntries(engine, app);
   await removeUnusedLayers(engine);
   await removeUnusedHostFiles(engine);
   await forgetSecrets(engine);

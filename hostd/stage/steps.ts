@@ -8,7 +8,7 @@ import type { Descriptor } from "../../manifests/image.ts";
 import { bytes } from "../../terminal/table.ts";
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
-import { makeEspRoom, missingParts, refuseHost, removeDamagedParts, takeParts } from "../host/staging.ts";
+import { missingParts, refuseHost, refuseWithoutRoomOnEsp, removeDamagedParts, takeParts } from "../host/staging.ts";
 import type { Context } from "../operations/context.ts";
 import { parsePlan } from "../operations/plan.ts";
 import { prune, removeUnwantedParts } from "../retention/prune.ts";
@@ -50,7 +50,7 @@ export async function space(context: Context): Promise<string> {
   await removeDamagedParts(engine, foundOf(context));
   const missing = await missingLayers(context);
   const needed = await roomToBring(engine, stagingOf(context));
-  const esp = await makeEspRoom(engine, context.app, foundOf(context));
+  const esp = await refuseWithoutRoomOnEsp(engine, context.app, foundOf(context));
   const freeNow = async () => (await engine.node.freeBytes()) - (await promisedToOthers(context));
   if (needed + reserve > (await freeNow())) await removeUnwantedParts(engine);
   const free = await freeNow();

@@ -101,6 +101,24 @@ describeWith(NEEDS, "hostd and the system it runs on", () => {
     }),
   );
 
+  test("what retention gives up leaves the ESP before its layers are gone", () =>
+    withHost(async (host) => {
+      const { rig, firmware, first } = host;
+      const versions = [];
+      for (const version of ["2.0.0", "3.0.0"]) {
+        versions.push(await host.publishHost({ version, beside: true }));
+        expect(await host.upgrade("deploy")).toMatchObject({ state: "done" });
+      }
+      const kept = versions.map(({ root }, index) => entryOf(root, index + 2));
+      expect(firmware.names().sort()).toEqual([entryOf(first.root, 1), ...kept, "recovery.efi"]);
+      rig.arm({ point: "prune.prune.after", action: "kill" });
+      await rig.client.begin("host", "prune", { keep: 1 });
+      await rig.ended();
+      expect(firmware.names().sort()).toEqual([...kept, "recovery.efi"]);
+      await host.reset();
+      await isGood(host, "3.0.0");
+    }));
+
   test("a trial that fails takes the /etc along that was made for it, none that was there before", () =>
     withHost(async (host) => {
       const { rig, first } = host;
