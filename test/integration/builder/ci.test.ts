@@ -53,6 +53,23 @@ describeWith({ root: true, programs: ["bwrap", "git", "tar"] }, "ostler ci", () 
     ]);
   });
 
+  test("--context names what COPY reads, --compression what layers are, --secret a value that no layer has", async () => {
+    const elsewhere = join(home, "elsewhere");
+    await mkdir(elsewhere);
+    await writeFile(join(elsewhere, "app.sh"), APP);
+    await cp(join(project, "base.tar"), join(elsewhere, "base.tar"));
+    await writeFile(join(home, "token"), "a secret value");
+    const check = '[ "$TOKEN" = "a secret value" ]';
+    const secret = `RUN --mount=type=secret,id=token,env=TOKEN ${JSON.stringify(["/bin/dash", "-c", check])}`;
+    const recipe = join(project, "app.recipe");
+    await writeFile(recipe, RECIPE.replace("DEPLOY\n", `DEPLOY\n${secret}\n`));
+    const given = ["--context", elsewhere, "--secret", `id=token,src=${join(home, "token")}`];
+    expect(await ostler(["build", recipe, "--compression", "gzip", ...given])).toMatchObject({ exitCode: 0 });
+    expect(new Set(await layerTypes())).toEqual(new Set(["application/vnd.oci.image.layer.v1.tar+gzip"]));
+    expect(await ostler(["build", recipe, "--compression", "lzma", ...given])).toMatchObject({ exitCode: 2 });
+    expect((await ostler(["ci", recipe, "--context", join(home, "nowhere")])).exitCode).not.toBe(0);
+  });
+
   test("a failing test makes it red: exit code 1, the test named, its output shown, promotion refused", async () => {
     await writeFile(join(project, "app.sh"), "echo 'not ok 1 - it greets'; echo 'expected hello, got bye'; exit 1\n");
     await commit();
@@ -133,6 +150,14 @@ describeWith({ root: true, programs: ["bwrap", "git", "tar"] }, "ostler ci", () 
     expect(await ostler(["ci", recipe, "--no-locked"], { CI: "true" })).toMatchObject({ exitCode: 0 });
   });
 });
+
+/** What an image's layers are, by their media types. */
+async function layerTypes(): Promise<string[]> {
+  const { json } = await ostler(["images", "app"]);
+  const [image] = (json as { images: { digest: string }[] }).images;
+  const manifest = await readFile(join(home, "store/blobs/sha256", image?.digest.slice(7) ?? ""), "utf8");
+  return (JSON.parse(manifest) as { layers: { mediaType: string }[] }).layers.map(({ mediaType }) => mediaType);
+}
 
 async function makeProject(): Promise<void> {
   const base = join(home, "base");

@@ -120,6 +120,8 @@ describeWith({ root: true, programs: ["setpriv"] }, "hostd recover", () => {
     flipBit(layerFile(0));
     const unmarked = await recover(at("forged"), "--root", at("trust/root.json"));
     expect(unmarked).toMatchObject({ exitCode: 3, json: { error: { code: "not-allowed" } } });
+    const nothing = await recover(repository(), "--root", at("trust/root.json"), "--product", "other");
+    expect(nothing).toMatchObject({ exitCode: 3, json: { error: { code: "no-release" } } });
     const other = await mkdtemp(join(tmpdir(), "ostler-recover-other-"));
     try {
       await initHome(homeOf(other), undefined, new Date());
