@@ -121,8 +121,9 @@ export async function toSnapshots(engine: Engine, app: string): Promise<Snapshot
 }
 
 export async function toStatus(engine: Engine): Promise<StatusDocument> {
-  const apps = engine.journal.apps.list().filter((row) => isHere(engine, row));
-  const host = await toHostStatus(engine);
+  const here = engine.journal.apps.list().filter((row) => isHere(engine, row));
+  const apps = await Promise.all(here.map(({ app }) => toAppStatus(engine, app)));
+  const host = await toHostStatus(engine); // after the operations: where none is under way, what it says is how they ended
   const [scrub, look] = [engine.care.lastScrub(), engine.care.lastLook()];
   return {
     schema: 1,
@@ -136,7 +137,7 @@ export async function toStatus(engine: Engine): Promise<StatusDocument> {
     verity: await engine.node.protection(),
     data: await engine.node.dataStore(),
     ...followsOf(engine.settings),
-    apps: await Promise.all(apps.map(({ app }) => toAppStatus(engine, app))),
+    apps,
     quarantine: engine.journal.quarantine.list(),
     problems: [engine.vault.problem()?.message ?? []].flat(),
     ...(host === undefined ? {} : { host }),

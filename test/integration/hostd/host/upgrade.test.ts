@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { run } from "../../../../effects/process.ts";
 import { type HostRig, withHost } from "../../../hostd/host-rig.ts";
@@ -100,6 +101,29 @@ describeWith(NEEDS, "hostd and the system it runs on", () => {
       expect((await rig.client.status()).quarantine).toEqual([]);
     }),
   );
+
+  test("whenever it is asked, a status in which nothing is under way has the host as that ended", () =>
+    withHost(async (host) => {
+      const { rig, firmware } = host;
+      await host.publishHost({ version: "2.0.0", beside: true });
+      for (let number = 0; number < 3_000; number++) writeFileSync(join(firmware.esp, `EFI/Linux/other-${number}`), "");
+      let over = false;
+      const torn: unknown[] = [];
+      const ask = async () => {
+        for (; !over; await delay(10)) {
+          const status = await rig.client.status().catch(() => undefined); // it may be about to end
+          const app = status?.apps.find(({ app }) => app === "host");
+          if (status?.host === undefined || app?.operations.length !== 0) continue;
+          const { booted, entries } = status.host;
+          if (booted.as !== "good" || entries.some(({ tries }) => tries !== undefined)) torn.push(status.host);
+        }
+      };
+      const asking = [ask(), ask(), ask(), ask()];
+      const ended = await host.upgrade("deploy");
+      over = true;
+      await Promise.all(asking);
+      expect([ended.state, torn]).toEqual(["done", []]);
+    }));
 
   test("what retention gives up leaves the ESP before its layers are gone", () =>
     withHost(async (host) => {
