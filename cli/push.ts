@@ -15,6 +15,10 @@ export const verb: Verb = {
   options: [
     { flags: "--to <node>", summary: "the node, as ssh knows it: root@node-1, or a Host of ssh_config" },
     { flags: "--channel <channel>", summary: "the release's channel", default: "production" },
+    {
+      flags: "--image <digest>",
+      summary: "not the release but a version of before, for a rollback on the node to bring again",
+    },
     { flags: "--activate", summary: "stage and activate it, and follow that to its end" },
     {
       flags: "--confirm-within <seconds>",
@@ -45,6 +49,10 @@ export const verb: Verb = {
       socket: stringOption(options, "remoteSocket") ?? "",
     };
     const [product, channel] = [argument(invocation, 0), stringOption(options, "channel") ?? "production"];
+    const earlier = stringOption(options, "image");
+    if (earlier !== undefined && options["activate"] === true) {
+      throw usage("--image", "no --activate beside it: ostler rollback --on NODE goes back", "both");
+    }
     const [remote = "", remoteState = ""] = [stringOption(options, "remote"), stringOption(options, "remoteState")];
     const { repository, trust } = homeOption(options);
     const pushed = await push({
@@ -52,6 +60,7 @@ export const verb: Verb = {
       trust,
       product,
       channel,
+      earlier,
       node,
       remote,
       remoteState,
@@ -76,8 +85,8 @@ function withOperation(pushed: Pushed, operation: Answer, text: string): Answer 
   };
 }
 
-function describe({ release, sent, present }: Pushed, destination: string): string {
-  const what = `${release.product} ${release.version} (${shortDigest(release.image.digest)})`;
+function describe({ release, image, sent, present }: Pushed, destination: string): string {
+  const what = `${release === undefined ? "an earlier version" : `${release.product} ${release.version}`} (${shortDigest(image)})`;
   return `${what}: sent ${bytes(sent.bytes)} in ${sent.files} files to ${destination}; ${present} were there`;
 }
 

@@ -1,9 +1,10 @@
-import { stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { openSource } from "../../effects/source.ts";
 import { openTrust } from "../../keys/trust.ts";
 import { unrepaired } from "../../manifests/care.ts";
-import type { Digest } from "../../manifests/digest.ts";
+import { type Digest, digestFromHex, isDigest } from "../../manifests/digest.ts";
+import { BLOBS } from "../../manifests/image.ts";
 import type { Release } from "../../manifests/release.ts";
 import type { Progress } from "../../terminal/progress.ts";
 import { bytes } from "../../terminal/table.ts";
@@ -28,6 +29,8 @@ export interface PushOptions {
   channel: string;
   /** Refuses to send anything but this, where the channel releases something else by now. */
   image?: Digest;
+  /** The beginning of the digest of a version that was released before: that is sent, so that the node can go back to it. */
+  earlier?: string | undefined;
   node: NodeAddress;
   /** Never ask anybody for a passphrase. */
   unattended?: boolean;
@@ -40,7 +43,9 @@ export interface PushOptions {
 }
 
 export interface Pushed {
-  release: Release;
+  /** What the channel releases; nothing where an earlier version was sent. */
+  release?: Release;
+  image: Digest;
   /** Whether activating it starts the node anew. */
   host: boolean;
   sent: { files: number; bytes: number };
@@ -54,23 +59,47 @@ export interface Pushed {
  */
 export async function push(options: PushOptions): Promise<Pushed> {
   const { repository, channel, unattended = false, signal } = options;
-  const release = await verifiedRelease(options);
-  if (options.image !== undefined && options.image !== release.image.digest) throw moved(release, channel);
-  const { files, host } = await contentsOf(repository, release.image.digest);
+  const release = options.earlier === undefined ? await verifiedRelease(options) : undefined;
+  if (release !== undefined && options.image !== undefined && options.image !== release.image.digest) {
+    throw moved(release, channel);
+  }
+  const image = release?.image.digest ?? (await earlierImage(repository, options.earlier ?? ""));
+  const { files, host } = await contentsOf(repository, image);
   return await withSession(options.node, { unattended, signal }, async (session) => {
     const present = await askWhatIsThere(session, files, options);
     const missing = missingFiles(files, present);
     await session.sftp(makeDirectoriesBatch(options.remote, directoriesFor(files)));
     const bytes = await sendAll(session, missing, present, options);
-    return { release, host, sent: { files: missing.length, bytes }, present: files.length - missing.length };
+    return {
+      ...(release === undefined ? {} : { release }),
+      image,
+      host,
+      sent: { files: missing.length, bytes },
+      present: files.length - missing.length,
+    };
   });
 }
 
 /** What a channel releases of a product, and whether that is the nodes' system. Refuses (`not-released`) where it is nothing. */
-export async function releaseOf(options: ReleaseOptions): Promise<Pick<Pushed, "release" | "host">> {
+export async function releaseOf(options: ReleaseOptions): Promise<{ release: Release; host: boolean }> {
   const release = await verifiedRelease(options);
   const { host } = await contentsOf(options.repository, release.image.digest);
   return { release, host };
+}
+
+/** The whole digest of an image of the repository. The node judges by itself whether it may come back. */
+async function earlierImage(repository: string, wanted: string): Promise<Digest> {
+  const hex = wanted.replace(/^sha256:/, "");
+  const blobs = /^[0-9a-f]{6,64}$/.test(hex) ? await readdir(join(repository, BLOBS)) : [];
+  const [found, ...others] = blobs.filter((name) => name.startsWith(hex) && isDigest(`sha256:${name}`));
+  if (found !== undefined && others.length === 0) return digestFromHex(found);
+  throw new FleetError(
+    "not-released",
+    `${repository}: expected one image ${wanted}, found ${others.length || "none"}`,
+    {
+      hint: "ostler history --on NODE has the digests of what ran there",
+    },
+  );
 }
 
 type ReleaseOptions = Pick<PushOptions, "repository" | "trust" | "product" | "channel" | "now">;

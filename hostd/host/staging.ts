@@ -115,9 +115,10 @@ export async function refuseWithoutRoomOnEsp(engine: Engine, app: string, found:
   return `${needed} bytes needed on the ESP, ${free} free`;
 }
 
-/** Removes entries that retention gave up: before their layers go, since the loader would start a system that is not there. */
-export async function removeUnusedEntries(engine: Engine, app: string): Promise<void> {
-  if (engine.host === undefined || hostApp(engine) !== app) return;
+/** Removes entries of versions that are not here any more. */
+export async function removeUnusedEntries(engine: Engine): Promise<void> {
+  const app = hostApp(engine);
+  if (engine.host === undefined || app === undefined) return;
   const { esp } = engine.host;
   for (const name of await collectEntriesOf(engine, app, (await esp.read()).files)) await esp.remove(name);
 }

@@ -75,8 +75,8 @@ export interface Generations {
   newestOf(app: string, version: string, digest: string | undefined): GenerationRow | undefined;
   /** Every number that an image ran as. */
   numbersOf(app: string, image: Digest): number[];
-  /** Of each image that ever ran whose digest, in hexadecimal, begins so, the newest. */
-  everOf(app: string, hex: string): GenerationRow[];
+  /** Of each image that was ever good whose digest, in hexadecimal, begins so, the newest good one. */
+  onceGood(app: string, hex: string): GenerationRow[];
   /** Which revisions of the node's config the versions that are here ran with. */
   revisionsOfSlots(app: string): number[];
   /** The number after every one that was ever used, also by an operation that did not get as far as a generation. */
@@ -141,11 +141,11 @@ export function openGenerations(database: Database, operations: Operations, date
       database
         .all(z.object({ number: z.int() }), "SELECT number FROM generations WHERE app = ? AND image = ?", [app, image])
         .map(({ number }) => number),
-    everOf: (app, hex) =>
+    onceGood: (app, hex) =>
       database.all(
         row,
         `SELECT * FROM generations WHERE app = ?1 AND number IN (
-           SELECT max(number) FROM generations WHERE app = ?1 AND substr(image, 8, length(?2)) = ?2 GROUP BY image)`,
+           SELECT max(number) FROM generations WHERE app = ?1 AND state = 'good' AND substr(image, 8, length(?2)) = ?2 GROUP BY image)`,
         [app, hex],
       ),
     revisionsOfSlots: (app) =>

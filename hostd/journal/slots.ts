@@ -29,7 +29,17 @@ const row = z.object({
 
 const texts = z.object({ manifest: z.string(), config: z.string() });
 
-const stagedRow = z.object({ version: z.string(), sequence: z.int() });
+const stagedRow = z.object({
+  operation: z.int(),
+  detail: json(
+    z.object({
+      version: z.string(),
+      sequence: z.int(),
+      channel: z.string().optional(),
+      declared: z.record(z.string(), z.string()).optional(),
+    }),
+  ),
+});
 
 /** One staged version: everything needed to run it without asking anybody. */
 export type SlotRow = z.infer<typeof row>;
@@ -44,6 +54,8 @@ export interface NewSlot {
   /** Text of the OCI manifest and config, verified against the signed release. */
   manifest: string;
   config: string;
+  /** Of a version that comes again: the operation that brought it when it was released, in whose place it stands. */
+  order?: number | undefined;
 }
 
 export interface Slots {
@@ -54,8 +66,8 @@ export interface Slots {
   list(app: string): SlotRow[];
   /** The text of the image's documents, as they were signed. */
   documents(app: string, image: Digest): { manifest: string; config: string } | undefined;
-  /** What was recorded when an image was brought last, also of one that is gone. */
-  lastStaged(app: string, image: Digest): { version: string; sequence: number } | undefined;
+  /** What was recorded when an image was released to this node last, also of one that is gone; the oldest records say less. */
+  lastStaged(app: string, image: Digest): z.infer<typeof stagedRow> | undefined;
   /** The product of which a host image is here: the system of this node. */
   hostApp(): string | undefined;
   /** Records a staged version; one that is there takes over the release's sequence, version and values. */
@@ -89,8 +101,9 @@ export function openSlots(database: Database, events: Events, operations: Operat
     lastStaged: (app, image) =>
       database.one(
         stagedRow,
-        `SELECT json_extract(detail, '$.version') AS version, json_extract(detail, '$.sequence') AS sequence FROM events
-         WHERE kind = 'slot.staged' AND app = ? AND json_extract(detail, '$.image') = ? ORDER BY id DESC LIMIT 1`,
+        `SELECT operation, detail FROM events
+         WHERE kind = 'slot.staged' AND app = ? AND json_extract(detail, '$.image') = ?
+           AND json_extract(detail, '$.again') IS NULL ORDER BY id DESC LIMIT 1`,
         [app, image],
       ),
     hostApp() {
@@ -100,12 +113,22 @@ export function openSlots(database: Database, events: Events, operations: Operat
     stage(operation, slot) {
       database.transaction(() => {
         operations.requireLock(operation, slot.app, "stage");
-        const order = operation;
-        if (get(slot.app, slot.image) !== undefined) {
+        const { app, image, version, sequence, channel, declared, order = operation } = slot;
+        const again = slot.order === undefined ? {} : { again: true };
+        const staged = () =>
+          events.append("slot.staged", {
+            app,
+            operation,
+            detail: { image, version, sequence, channel, declared, ...again },
+          });
+        const known = get(app, image);
+        if (known !== undefined) {
+          if (slot.order !== undefined) return; // it is here, as it was released
           database.run(
             "UPDATE slots SET sequence = ?, version = ?, channel = ?, declared = ?, staged_order = ? WHERE app = ? AND image = ?",
-            [slot.sequence, slot.version, slot.channel, JSON.stringify(slot.declared), order, slot.app, slot.image],
+            [sequence, version, channel, JSON.stringify(declared), order, app, image],
           );
+          if (known.sequence !== sequence || known.channel !== channel) staged();
           return;
         }
         const state = transition(SLOT_TRANSITIONS, `slot ${slot.image}`, "absent", "stage");
@@ -113,24 +136,20 @@ export function openSlots(database: Database, events: Events, operations: Operat
           `INSERT INTO slots (app, image, sequence, version, channel, state, declared, manifest, config, staged_at, staged_order)
            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
           [
-            slot.app,
-            slot.image,
-            slot.sequence,
-            slot.version,
-            slot.channel,
+            app,
+            image,
+            sequence,
+            version,
+            channel,
             state,
-            JSON.stringify(slot.declared),
+            JSON.stringify(declared),
             slot.manifest,
             slot.config,
             date().toISOString(),
             order,
           ],
         );
-        events.append("slot.staged", {
-          app: slot.app,
-          operation,
-          detail: { image: slot.image, version: slot.version, sequence: slot.sequence },
-        });
+        staged();
       });
     },
     move(operation, app, image, action) {

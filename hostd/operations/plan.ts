@@ -20,6 +20,7 @@ const stagePlanSchema = z.object({
       declared: z.record(z.string(), z.string()),
       manifest: z.string(),
       config: z.string(),
+      order: z.int().optional(),
     })
     .optional(),
 });

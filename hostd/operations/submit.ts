@@ -12,7 +12,7 @@ import type { SlotRow } from "../journal/slots.ts";
 import { planRollback, type RollbackRequest } from "../rollback/plan.ts";
 import type { Found } from "../stage/identify.ts";
 import { parseRate } from "../stage/pace.ts";
-import { returningImage } from "../stage/returning.ts";
+import { planReturn } from "../stage/returning.ts";
 import type { SwitchPlan } from "../switch/plan.ts";
 import { planSlot, situationOf } from "../switch/situation.ts";
 import { launchable } from "./context.ts";
@@ -229,13 +229,12 @@ function ofConfig(kind: OperationKind): boolean {
 
 function stagePlan(engine: Engine, { app, channel, image, rate: wanted }: Asked & StageRequest): Plan {
   const rate = parseRate(wanted);
-  return {
-    stage: {
-      channel: channel ?? engine.settings.channel,
-      ...(image === undefined ? {} : { image: returningImage(engine, app, image) }),
-      ...(rate === undefined ? {} : { rate }),
-    },
-  };
+  const limit = rate === undefined ? {} : { rate };
+  if (image === undefined) return { stage: { channel: channel ?? engine.settings.channel, ...limit } };
+  if (channel === undefined) return { stage: { ...planReturn(engine, app, image), ...limit } };
+  throw new HostdError("bad-request", "expected a channel or an image, got both", {
+    hint: "an image is one that was good here: the journal says which channel released it",
+  });
 }
 
 function upgradePlan({ confirmWithin, breakGlass, reboot }: UpgradeRequest, isHost: boolean): Plan {

@@ -2,6 +2,7 @@ import { readdir } from "node:fs/promises";
 import { bootBlobs, bootOf } from "../../manifests/boot.ts";
 import type { PruneDocument } from "../../manifests/care.ts";
 import { type Digest, hexOf } from "../../manifests/digest.ts";
+import { toFailureDocument } from "../../manifests/failure.ts";
 import { type ImageManifest, parseManifest, verityOf } from "../../manifests/image.ts";
 import type { Engine } from "../engine.ts";
 import { hostApp, slotOfRoot } from "../host/host.ts";
@@ -35,7 +36,6 @@ export async function prune(
     collected.push(image);
     await removeGenerations(engine, app, image);
   }
-  await removeUnusedEntries(engine, app);
   await removeUnusedLayers(engine);
   await removeUnusedHostFiles(engine);
   await forgetSecrets(engine);
@@ -103,6 +103,12 @@ function collectable(engine: Engine, app: string, coming: Digest | undefined, ke
  */
 export async function removeUnusedLayers(engine: Engine): Promise<string[]> {
   const { apps, slots } = engine.journal;
+  try {
+    await removeUnusedEntries(engine); // first: the loader would start a system that is not there
+  } catch (error) {
+    engine.log("error", "layers stay: the ESP may have entries for them", { ...toFailureDocument(error) });
+    return [];
+  }
   const ofHost = await layersOfHost(engine);
   const needed = () =>
     new Set([...ofHost, ...rootsOf(apps.list().flatMap(({ app }) => slots.list(app))), ...layersBeingStaged(engine)]);

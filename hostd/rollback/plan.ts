@@ -32,8 +32,8 @@ export interface RollbackSituation extends Situation {
   generations: readonly Ran[];
   /** Any generation that ever was. */
   generation(number: number): Ran | undefined;
-  /** Of each image that ever ran whose digest, in hexadecimal, begins so, the newest. */
-  everOf(hex: string): readonly Ran[];
+  /** Of each image that was ever good whose digest, in hexadecimal, begins so, the newest good one. */
+  onceGood(hex: string): readonly Ran[];
   /** The config that was good last before the one that runs. */
   configBefore(): number | undefined;
 }
@@ -148,9 +148,9 @@ function byDigest(situation: RollbackSituation, text: string) {
   return { image: slot.image, config: known?.config ?? situation.current?.config ?? 0 };
 }
 
-/** One that ran here and is no longer on the node: that is told by its name. */
+/** One that was good here and is no longer on the node: that is told by its name. */
 function gone(situation: RollbackSituation, hex: string) {
-  const [generation, ...others] = situation.everOf(hex);
+  const [generation, ...others] = situation.onceGood(hex);
   return others.length > 0 ? undefined : generation;
 }
 

@@ -50,7 +50,9 @@ export function openReturnJudge(options: ExamineOptions): MayReturn {
     throw new HostdError(
       "not-allowed",
       `${shortDigest(image)}: expected a version of ${app} from sequence ${floor} on, got ${sequence}`,
-      { hint: `ostler policy shows the floor; ostler promote ${app}@${shortDigest(image)} releases it anew` },
+      {
+        hint: `ostler policy shows the floor; ostler promote ${app}@${shortDigest(image)} --to ${channel} releases it anew`,
+      },
     );
   };
 }

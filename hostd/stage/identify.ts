@@ -18,6 +18,7 @@ export interface Found {
   declared: Record<string, string>;
   manifest: string;
   config: string;
+  order?: number | undefined;
 }
 
 /** Refuses a release that goes back behind one accepted before, or an image quarantined here. */
@@ -36,7 +37,11 @@ export function refuseRelease(engine: Engine, app: string, release: Release): vo
 }
 
 /** What is known of a version before its image is read: from a verified release, or from the journal. */
-export type Known = Pick<Release, "version" | "sequence" | "config"> & { image: Pick<Release["image"], "digest"> };
+export type Known = Pick<Release, "version" | "sequence" | "config"> & {
+  image: Pick<Release["image"], "digest">;
+  /** The operation that brought it before, where it comes again. */
+  order?: number;
+};
 
 /** Reads and checks the image's manifest and config: kilobytes, by digest, before any layer is asked for. */
 export async function identify(
@@ -83,5 +88,6 @@ export async function identify(
     declared: release.config,
     manifest: manifestBytes.toString(),
     config: configBytes.toString(),
+    ...(release.order === undefined ? {} : { order: release.order }),
   };
 }

@@ -22,7 +22,14 @@ export function inInbox({ source, stateDirectory }: Inbox, path: string): string
  */
 export async function dropDamaged(inbox: Inbox, digest: Digest, error: unknown): Promise<never> {
   const file = inInbox(inbox, blobPath(digest));
-  if (file === undefined || !(error instanceof Failure) || error.code !== "blob-digest") throw error;
+  if (file === undefined || !(error instanceof Failure)) throw error;
+  if (error.code === "blob-missing") {
+    throw new HostdError("blob-missing", error.message, {
+      cause: error,
+      hint: "push it: ostler push sends what the channel releases, with --image DIGEST a version that was released before",
+    });
+  }
+  if (error.code !== "blob-digest") throw error;
   await rm(file, { force: true });
   throw new HostdError("blob-digest", `${error.message}; it was removed`, {
     cause: error,

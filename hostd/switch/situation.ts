@@ -26,7 +26,7 @@ export function situationOf(engine: Engine, app: string): RollbackSituation {
     })),
     generations: generations.ofSlots(app),
     generation: (number) => generations.get(app, number),
-    everOf: (hex) => generations.everOf(app, hex),
+    onceGood: (hex) => generations.onceGood(app, hex),
     configBefore: () => (current === undefined ? undefined : generations.configBefore(app, current.number)),
   };
 }

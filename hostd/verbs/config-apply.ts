@@ -1,3 +1,4 @@
+import type { NodeConfig } from "../../manifests/config.ts";
 import { Failure } from "../../manifests/failure.ts";
 import type { OperationDocument } from "../../manifests/node.ts";
 import type { Answer, Verb } from "../../terminal/verb.ts";
@@ -20,12 +21,11 @@ export const verb: Verb = {
     const given = revisionOf(text(invocation.options["revision"]));
     const wanted = given ?? revision;
     // Of now it is known whose files change; of another revision, each app that runs is asked.
-    const concerned = apps.filter(
-      ({ config }) => config !== undefined && (given !== undefined || config.drift.length > 0),
-    );
+    const running = apps.flatMap(({ app, config }) => (config === undefined ? [] : [app]));
+    const concerned = given === undefined ? appsToApply(apps) : running;
     // All are begun before the first is waited for: one change, and one revision for everybody.
     const begun: (OperationDocument | Answer)[] = [];
-    for (const app of only === undefined ? concerned.map(({ app }) => app) : [only]) {
+    for (const app of only === undefined ? concerned : [only]) {
       const requestId = id === undefined ? {} : { requestId: only === undefined ? `${id}.${app}` : id };
       begun.push(await client.begin(app, "configure", { revision: wanted, ...requestId }).catch(answerOfRefusal(app)));
     }
@@ -42,6 +42,11 @@ export const verb: Verb = {
     };
   },
 };
+
+/** Apps that run with other files than are declared now. */
+export function appsToApply(apps: NodeConfig["apps"]): string[] {
+  return apps.filter(({ config }) => (config?.drift.length ?? 0) > 0).map(({ app }) => app);
+}
 
 function revisionOf(given: string | undefined): number | undefined {
   if (given === undefined) return undefined;

@@ -96,6 +96,27 @@ describeWith(NEEDS, "ostler push", () => {
       expect((await rig.client.fsck(false)).damaged).toEqual([]);
     }));
 
+  test("a version of before is sent for the node to go back to, though the channel releases another", () =>
+    withNode(async ({ rig, start, push, inbox }) => {
+      await rig.stop();
+      await start("--keep", "1");
+      const { image } = await rig.publish({ version: "1.0.0" });
+      expect((await push("--activate")).exitCode).toBe(0);
+      for (const version of ["1.1.0", "1.2.0"]) {
+        await rig.publish({ version });
+        expect((await push("--activate")).exitCode).toBe(0);
+      }
+      await rig.operate("prune");
+      await rm(join(inbox, "oci"), { recursive: true }); // as the node looks after it
+      const missing = await rig.operate("stage", { image: hexOf(image) });
+      expect(missing.reason).toMatchObject({ code: "blob-missing", hint: expect.stringContaining("--image DIGEST") });
+      expect(await push("--image", hexOf(image).slice(0, 12))).toMatchObject({ exitCode: 0, json: { image } });
+      expect(await rig.operate("stage", { image: hexOf(image) })).toMatchObject({ state: "done" });
+      expect(await rig.operate("rollback", { to: hexOf(image) })).toMatchObject({ state: "done", version: "1.0.0" });
+      expect((await push("--image", "0123456789ab")).exitCode).toBe(3);
+      expect((await push("--image", hexOf(image), "--activate")).exitCode).toBe(2);
+    }));
+
   test("says what is missing where nothing is released, and where the node cannot be reached", () =>
     withNode(async ({ rig, push }) => {
       expect(await push()).toMatchObject({ exitCode: 3, stderr: expect.stringContaining("ostler promote shop") });

@@ -51,6 +51,41 @@ describeWith(NEEDS, "a version that ran here and is no longer on the node", () =
       expect(never).toMatchObject({ status: 2, json: { error: { code: "unknown-image" } } });
     }));
 
+  test("one that failed here is not brought, and a channel is not to be chosen for one that was good", () =>
+    withRig(async (rig) => {
+      await rig.start({ options: ["--keep", "1"] });
+      const [good, bad] = [
+        await rig.publish({ version: "1.0.0" }),
+        { version: "1.1.0", how: "sick", within: 300 } as const,
+      ];
+      expect((await rig.operate("deploy")).state).toBe("done");
+      const failed = await rig.publish(bad);
+      expect((await rig.operate("deploy")).state).toBe("failed");
+      await rig.publish({ version: "1.2.0" });
+      expect((await rig.operate("deploy")).state).toBe("done"); // which lifts the quarantine
+      await rig.operate("prune");
+      expect((await rig.client.app("shop")).slots.map(({ version }) => version)).toEqual(["1.2.0", "1.0.0"]);
+      expect(hostd(rig, "rollback", "shop", "--to", "2")).toMatchObject({
+        status: 2,
+        json: { error: { code: "unknown-image" } },
+      });
+      expect(hostd(rig, "stage", "shop", hexOf(failed.image)).status).toBe(2);
+      expect(hostd(rig, "stage", "shop", hexOf(good.image), "--channel", "staging").status).toBe(2);
+    }));
+
+  test("it stands in its old place: what was released after it goes before it", () =>
+    withRig(async (rig) => {
+      const [first] = await forgotten(rig);
+      await rig.publish({ version: "1.3.0" });
+      expect((await rig.operate("stage")).state).toBe("done");
+      expect(await rig.operate("stage", { image: hexOf(first.image) })).toMatchObject({
+        state: "done",
+        version: "1.0.0",
+      });
+      expect((await rig.client.app("shop")).slots.map(({ version }) => version).at(-1)).toBe("1.0.0");
+      expect(await rig.operate("activate")).toMatchObject({ state: "done", version: "1.3.0" });
+    }));
+
   test("one whose blobs are in no repository any more is told, and nothing changes", () =>
     withRig(async (rig) => {
       const [first] = await forgotten(rig);

@@ -27,7 +27,7 @@ function situation(change: Partial<RollbackSituation> = {}): RollbackSituation {
   const { generations = GENERATIONS } = change;
   return {
     generation: (number) => generations.find((one) => one.number === number),
-    everOf: (hex) => generations.filter(({ image }) => image.startsWith(`sha256:${hex}`)),
+    onceGood: (hex) => generations.filter(({ image }) => image.startsWith(`sha256:${hex}`)),
     configBefore: () => generations.find((one) => one.number === 1)?.config,
     app: "shop",
     current: { number: 2, image: B, config: 2 },
@@ -164,7 +164,7 @@ describe("planRollback", () => {
       { to: "aaaaaa" },
       "not-staged",
     ],
-    ["two such digests were collected", { slots: [], everOf: () => GENERATIONS }, { to: "aaaaaa" }, "unknown-image"],
+    ["two such digests were collected", { slots: [], onceGood: () => GENERATIONS }, { to: "aaaaaa" }, "unknown-image"],
     ["nobody knows the target", {}, { to: "7" }, "unknown-image"],
     ["nothing runs", { current: undefined }, { to: "current" }, "not-staged"],
     ["the digest is too short", {}, { to: "aaaaa" }, "unknown-image"],
