@@ -1,9 +1,10 @@
-import { addressOf, problemOf } from "../fleet/nodes/ask.ts";
-import { withSession } from "../fleet/push/session.ts";
-import { verb as nodeVerb } from "../hostd/verbs/config-apply.ts";
-import { EXIT_CODES, Failure } from "../manifests/failure.ts";
-import type { Answer, Verb } from "../terminal/verb.ts";
-import { clash, nodesOn, ON_NODES_OPTION } from "./on-node.ts";
+import { addressOf, askNode } from "../fleet/nodes/ask.ts";
+import { drive } from "../fleet/push/drive.ts";
+import { answerOf, text } from "../hostd/verbs/answer.ts";
+import { appsToApply, verb as nodeVerb } from "../hostd/verbs/config-apply.ts";
+import type { Node } from "../manifests/inventory.ts";
+import type { Answer, Invocation, Verb } from "../terminal/verb.ts";
+import { clash, nodesOn, ON_NODES_OPTION, oneAfterTheOther } from "./on-node.ts";
 
 export const verb: Verb = {
   ...nodeVerb,
@@ -17,29 +18,23 @@ export const verb: Verb = {
     const { options, signal } = invocation;
     if (options["wait"] === false) throw clash("--no-wait", "each node is followed before the next one begins");
     if (options["revision"] !== undefined) throw clash("--revision", "a revision is one node's own number");
-    const done: { node: string; answer: Answer }[] = [];
-    for (const node of nodes) {
-      const answer = await withSession(addressOf(node), { signal }, ({ socket }) =>
-        nodeVerb.run({ ...invocation, options: { ...options, socket } }),
-      ).catch(unreached);
-      done.push({ node: node.name, answer });
-      if (answer.exitCode !== 0) break;
-    }
-    const left = nodes.slice(done.length).map(({ name }) => name);
-    return {
-      json: { schema: 1, nodes: done.map(({ node, answer }) => ({ node, applied: answer.json })), left },
-      text: [
-        ...done.map(({ node, answer }) => `${node}: ${answer.text}`),
-        ...(left.length === 0 ? [] : [`not begun: ${left.join(", ")}`]),
-      ].join("\n"),
-      exitCode: done.at(-1)?.answer.exitCode ?? 0,
-    };
+    if (options["requestId"] !== undefined) throw clash("--request-id", "an id names one operation of one node");
+    return await oneAfterTheOther(nodes, signal, (node) => applyOn(node, invocation));
   },
 };
 
-/** One that cannot be asked ends it as one does that does not take it: what became of those before is told. */
-function unreached(error: unknown): Answer {
-  if (error instanceof Failure && error.code === "left") throw error;
-  const problem = problemOf(error);
-  return { json: { problem }, text: problem, exitCode: EXIT_CODES.failed };
+/** One app after the other, each followed over new connections where one ends. */
+async function applyOn(node: Node, { arguments: [only], progress, signal }: Invocation): Promise<Answer> {
+  const { revision, apps } = await askNode(node, signal, (client) => client.config());
+  const app = text(only);
+  const answers: Answer[] = [];
+  for (const one of app === undefined ? appsToApply(apps) : [app]) {
+    const asked = { node: addressOf(node), app: one, verb: "configure", body: { revision } };
+    answers.push(answerOf(await drive({ ...asked, confirmWithin: undefined, progress, signal })));
+  }
+  return {
+    json: { revision, operations: answers.map(({ json }) => json) },
+    text: `${node.name}: ${answers.map((one) => one.text).join("\n") || "every app runs with what is declared"}`,
+    exitCode: Math.max(0, ...answers.map(({ exitCode }) => exitCode ?? 0)),
+  };
 }

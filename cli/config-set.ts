@@ -1,5 +1,6 @@
 import { type Spread, spreadLayer } from "../fleet/config/spread.ts";
 import { argument } from "../hostd/verbs/answer.ts";
+import { appsToApply } from "../hostd/verbs/config-apply.ts";
 import { verb as nodeVerb, readLayerText } from "../hostd/verbs/config-set.ts";
 import { EXIT_CODES } from "../manifests/failure.ts";
 import { table } from "../terminal/table.ts";
@@ -32,21 +33,16 @@ function toDocument(layer: string, one: Spread) {
   const node = one.node.name;
   if ("problem" in one) return { node, problem: one.problem };
   const { revision, warnings } = one.config;
-  return { node, revision, digest: digestOf(layer, one), warnings, apply: appsToApply(one) };
+  return { node, revision, digest: digestOf(layer, one), warnings, apply: appsToApply(one.config.apps) };
 }
 
 function row(layer: string, one: Spread): string[] {
   if ("problem" in one) return [one.node.name, layer, "", "", `not set: ${one.problem}`];
-  const apps = appsToApply(one);
+  const apps = appsToApply(one.config.apps);
   const { revision } = one.config;
   return [one.node.name, layer, digestOf(layer, one).slice(0, 12), String(revision), apps.join(", ") || "none"];
 }
 
 function digestOf(layer: string, { config }: Extract<Spread, { config: unknown }>): string {
   return config.layers.find((one) => one.layer === layer)?.digest ?? "";
-}
-
-/** Apps that run with other files than are declared now. */
-function appsToApply({ config }: Extract<Spread, { config: unknown }>): string[] {
-  return config.apps.filter((app) => (app.config?.drift.length ?? 0) > 0).map(({ app }) => app);
 }

@@ -54,7 +54,7 @@ async function openMarks(home: ReturnType<typeof homeOption>): Promise<(image: D
   ]);
   const source = openSource(home.repository);
   const trust = await openTrust({ source, directory: home.trust, now: () => new Date() }).catch((error: unknown) => {
-    if (error instanceof TrustError) return undefined;
+    if (error instanceof TrustError && ["not-seeded", "metadata-missing"].includes(error.code)) return undefined;
     throw error;
   });
   const statements = openSource(join(home.directory, "store"));

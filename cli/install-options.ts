@@ -29,6 +29,9 @@ export async function settingsOf(options: Options, trust: string): Promise<Setti
     });
   }
   const [repository, channel] = [word(options, "remote"), word(options, "channel")];
+  if (!/^(?:\/|\w+:\/\/)/.test(repository)) {
+    throw new Failure("usage", "bad-option", `--remote: expected a URL or an absolute path, got ${repository}`);
+  }
   return { repository, channel, root };
 }
 

@@ -1,12 +1,12 @@
 import { resolve } from "node:path";
-import { hasErrno } from "../effects/errno.ts";
-import { FleetError } from "../fleet/error.ts";
 import { type Bundle, withBundle } from "../fleet/install/bundle.ts";
 import { describeInstalled, type Installed, install, type Settings } from "../fleet/install/install.ts";
+import { silentHostd } from "../fleet/nodes/ask.ts";
 import { addNode, changeInventory, checkNames, readInventory } from "../fleet/nodes/inventory.ts";
 import { type NodeAddress, withinLimit, withSession } from "../fleet/push/session.ts";
 import { argument } from "../hostd/verbs/answer.ts";
 import { Failure } from "../manifests/failure.ts";
+import type { Node } from "../manifests/inventory.ts";
 import type { Invocation, Verb } from "../terminal/verb.ts";
 import { fleetOf } from "./fleet-options.ts";
 import { bundleOf, bundleOption, settingsOf } from "./install-options.ts";
@@ -53,20 +53,25 @@ export const verb: Verb = {
     const sshConfig = config === undefined ? undefined : resolve(config);
     const address = { destination, sshConfig, socket: stringOption(options, "remoteSocket") ?? "" };
     const { inventory: file } = fleetOf(invocation);
-    const found = await reach(invocation, address);
-    const known = (await readInventory(file)).nodes.find((node) => node.key === found.key);
-    const node = {
-      name: name ?? known?.name ?? found.hostname.toLowerCase(),
+    const named = (key: string, known: Node | undefined, hostname: string) => ({
+      name: name ?? known?.name ?? hostname.toLowerCase(),
       destination,
-      key: found.key,
+      key,
       groups: given ?? known?.groups ?? [],
       ...(sshConfig === undefined ? {} : { sshConfig }),
       socket: address.socket,
       state: stringOption(options, "remoteState"),
+    });
+    const refuse = async (key: string) => {
+      const inventory = await readInventory(file);
+      const known = inventory.nodes.find((node) => node.key === key);
+      if (known !== undefined || name !== undefined) addNode(inventory, named(key, known, ""));
+      return known;
     };
+    const { key, known, hostname, installed } = await reach(invocation, address, refuse);
+    const node = named(key, known, hostname);
     await changeInventory(file, (inventory) => addNode(inventory, node));
     const isIn = node.groups.length === 0 ? "" : `, in ${node.groups.join(", ")}`;
-    const { installed } = found;
     return {
       json: { schema: 1, node, ...(installed === undefined ? {} : { installed }) },
       text: [
@@ -79,22 +84,28 @@ export const verb: Verb = {
 
 interface Reached {
   key: string;
+  /** What the inventory has of it already. */
+  known: Node | undefined;
   hostname: string;
   installed: Installed | undefined;
 }
 
-async function reach(invocation: Invocation, address: NodeAddress): Promise<Reached> {
+/** `refuse` is asked before anything is changed there. */
+async function reach(
+  invocation: Invocation,
+  address: NodeAddress,
+  refuse: (key: string) => Promise<Node | undefined>,
+): Promise<Reached> {
   const { options, progress, signal } = invocation;
   const { destination } = address;
   const through = (installing?: { bundle: Bundle; settings: Settings }) =>
     withSession(address, { signal }, async (session) => {
+      const known = await refuse(session.hostKey);
       const installed = installing && (await install(session, { destination, ...installing, progress, signal }));
-      const { machine } = await withinLimit(session.socket, signal, (client) => client.collect()).catch(
-        (error: unknown) => {
-          throw hasErrno(error, "ECONNRESET", "EPIPE") ? silent(destination, error) : error;
-        },
-      );
-      return { key: session.hostKey, hostname: machine.hostname, installed };
+      const hint = `ostler node add ${destination} --install puts it there; where it is there: ssh ${destination} systemctl status hostd`;
+      const asked = withinLimit(session.socket, signal, (client) => client.collect());
+      const { machine } = await asked.catch(silentHostd(destination, hint));
+      return { key: session.hostKey, known, hostname: machine.hostname, installed };
     });
   if (options["install"] === true) {
     const settings = await settingsOf(options, fleetOf(invocation).trust);
@@ -103,12 +114,5 @@ async function reach(invocation: Invocation, address: NodeAddress): Promise<Reac
   if (options["bundle"] === undefined) return await through();
   throw new Failure("usage", "bad-option", "--bundle: expected --install beside it", {
     hint: "ostler node add --help",
-  });
-}
-
-function silent(destination: string, cause: unknown): FleetError {
-  return new FleetError("node-unreachable", `${destination}: no hostd answers there`, {
-    cause,
-    hint: `ostler node add ${destination} --install puts it there; where it is there: systemctl status hostd`,
   });
 }

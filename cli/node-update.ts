@@ -1,11 +1,12 @@
 import { withBundle } from "../fleet/install/bundle.ts";
 import { describeInstalled, type Installed, install } from "../fleet/install/install.ts";
-import { addressOf } from "../fleet/nodes/ask.ts";
+import { addressOf, silentHostd } from "../fleet/nodes/ask.ts";
 import { readInventory, selectNodes } from "../fleet/nodes/inventory.ts";
 import { withinLimit, withSession } from "../fleet/push/session.ts";
 import type { Verb } from "../terminal/verb.ts";
 import { fleetOf } from "./fleet-options.ts";
 import { bundleOf, bundleOption } from "./install-options.ts";
+import { oneAfterTheOther } from "./on-node.ts";
 
 export const verb: Verb = {
   name: "node update",
@@ -17,21 +18,17 @@ export const verb: Verb = {
     const { options, progress, signal } = invocation;
     const [words] = invocation.arguments;
     const nodes = selectNodes(await readInventory(fleetOf(invocation).inventory), Array.isArray(words) ? words : []);
-    return await withBundle(bundleOf(options), async (bundle) => {
-      const done: (Installed & { node: string })[] = [];
-      for (const node of nodes) {
+    return await withBundle(bundleOf(options), (bundle) =>
+      oneAfterTheOther(nodes, signal, async (node) => {
         const { name, destination } = node;
-        const installed = await withSession(addressOf(node), { signal }, async (session) => {
+        const installed: Installed = await withSession(addressOf(node), { signal }, async (session) => {
           const result = await install(session, { destination, bundle, settings: undefined, progress, signal });
-          await withinLimit(session.socket, signal, (client) => client.status());
+          const asked = withinLimit(session.socket, signal, (client) => client.status());
+          await asked.catch(silentHostd(name, `ssh ${destination} systemctl status hostd`));
           return result;
         });
-        done.push({ node: name, ...installed });
-      }
-      return {
-        json: { schema: 1, nodes: done },
-        text: done.map((one) => describeInstalled(one.node, one)).join("\n"),
-      };
-    });
+        return { json: installed, text: describeInstalled(name, installed) };
+      }),
+    );
   },
 };

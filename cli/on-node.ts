@@ -1,11 +1,9 @@
-import { hasErrno } from "../effects/errno.ts";
-import { FleetError } from "../fleet/error.ts";
-import { addressOf } from "../fleet/nodes/ask.ts";
+import { addressOf, problemOf, silentHostd } from "../fleet/nodes/ask.ts";
 import { readInventory, selectNodes } from "../fleet/nodes/inventory.ts";
 import { drive } from "../fleet/push/drive.ts";
 import { withSession } from "../fleet/push/session.ts";
 import { answerOf, argument } from "../hostd/verbs/answer.ts";
-import { EXIT_CODES, Failure } from "../manifests/failure.ts";
+import { EXIT_CODES, Failure, toFailureDocument } from "../manifests/failure.ts";
 import type { Node } from "../manifests/inventory.ts";
 import type { Answer, Invocation, OptionSpec, Verb } from "../terminal/verb.ts";
 import { fleetOf } from "./fleet-options.ts";
@@ -27,6 +25,38 @@ export async function nodesOn(invocation: Invocation): Promise<Node[] | undefine
   if (on === undefined) return undefined;
   if (socket !== undefined) throw clash("--socket", "the inventory knows the node's");
   return selectNodes(await readInventory(fleetOf(invocation).inventory), [on].flat().map(String));
+}
+
+/** Does something to nodes in this order; the first that does not end well ends it, and what became of each is told. */
+export async function oneAfterTheOther(
+  nodes: readonly Node[],
+  signal: AbortSignal,
+  work: (node: Node) => Promise<Answer>,
+): Promise<Answer> {
+  const done: { node: string; answer: Answer }[] = [];
+  for (const node of nodes) {
+    const answer = await work(node).catch((error: unknown) => {
+      if (signal.aborted || nodes.length === 1) throw error;
+      const failure = toFailureDocument(error);
+      return {
+        json: { error: failure },
+        text: `${node.name}: ${problemOf(error)}`,
+        exitCode: EXIT_CODES[failure.outcome],
+      };
+    });
+    done.push({ node: node.name, answer });
+    if ((answer.exitCode ?? EXIT_CODES.ok) !== EXIT_CODES.ok) break;
+  }
+  const left = nodes.slice(done.length).map(({ name }) => name);
+  const json = done.map(({ node, answer }) => ({ node, ...(answer.json as object) }));
+  return {
+    json: { schema: 1, nodes: json, left },
+    text: [
+      ...done.map(({ answer }) => answer.text),
+      ...(left.length === 0 ? [] : [`not begun: ${left.join(", ")}`]),
+    ].join("\n"),
+    exitCode: done.at(-1)?.answer.exitCode ?? EXIT_CODES.ok,
+  };
 }
 
 /** A question of hostd's as one of ostler's: of this machine, or of a node of the inventory. */
@@ -82,15 +112,8 @@ function withNode(
       if (name === undefined) return await verb.run(invocation);
       if (invocation.options["socket"] !== undefined) throw clash("--socket", "the inventory knows the node's");
       const node = await nodeCalled(invocation, name);
-      try {
-        return await run(invocation, node);
-      } catch (error) {
-        if (!hasErrno(error, "ECONNRESET", "EPIPE")) throw error;
-        throw new FleetError("node-unreachable", `${node.name}: hostd is not running: nobody answers behind ssh`, {
-          cause: error,
-          hint: `ssh ${node.destination} systemctl status hostd; what it was asked for as it went is in ostler history --on ${node.name}`,
-        });
-      }
+      const hint = `ssh ${node.destination} systemctl status hostd; what it was asked for as it went is in ostler history --on ${node.name}`;
+      return await run(invocation, node).catch(silentHostd(node.name, hint));
     },
   };
 }

@@ -8,6 +8,7 @@ export type FleetErrorCode =
   | "node-unreachable"
   | "no-bundle"
   | "not-installable"
+  | "install-under-way"
   | "install-failed"
   | "updates-held"
   | "not-released"
@@ -27,6 +28,7 @@ const OUTCOMES: Partial<Record<FleetErrorCode, Outcome>> = {
   "other-node": "refused",
   "no-bundle": "usage",
   "not-installable": "refused",
+  "install-under-way": "busy",
   "updates-held": "refused",
   "not-released": "refused",
   "release-moved": "refused",

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +9,7 @@ import { bytes } from "../../terminal/table.ts";
 import { FleetError } from "../error.ts";
 import type { Session } from "../push/session.ts";
 import { type Bundle, type BundleFile, sumsOf } from "./bundle.ts";
-import { ASK, type Found, packagesOf, parseFound, refuseMachine, VERSIONS } from "./machine.ts";
+import { ASK, type Found, packagesOf, parseFound, refuseMachine, SETTLED, VERSIONS } from "./machine.ts";
 
 export interface InstallOptions {
   /** As ssh knows the machine; for messages. */
@@ -36,6 +37,8 @@ export interface Installed {
   sent: { files: number; bytes: number };
   /** Debian packages that hostd needs and that were not there. */
   packages: readonly string[];
+  /** Options of hostd serve that the machine has and that are others than asked for: they stay. */
+  kept?: string;
 }
 
 /**
@@ -61,7 +64,10 @@ export async function install(session: Session, options: InstallOptions): Promis
       hint: `ostler node add ${destination} --install`,
     });
   }
-  const about = { before: current, after: bundle.id };
+  const wanted = settings && optionsOf(settings);
+  const isSettled = found.settled !== undefined && (current !== undefined || found.settled === "there");
+  const kept = wanted !== undefined && isSettled && found.options !== wanted ? { kept: found.options } : {};
+  const about = { before: current, after: bundle.id, ...kept };
   if (current === bundle.id && found.isRunning && !found.isUnproven) {
     return { ...about, changed: false, sent: { files: 0, bytes: 0 }, packages: [] };
   }
@@ -69,21 +75,24 @@ export async function install(session: Session, options: InstallOptions): Promis
   const packages = packagesOf(found.missing);
   if (packages.length > 0)
     await told(options, `install ${packages.join(", ")}`, () => addPackages(session, options, packages));
-  if (settings !== undefined && !found.isSettled) await settle(session, options, settings);
+  if (settings !== undefined && !isSettled) await settle(session, options, settings);
   const sent = await send(session, options, found);
   await on(session, options, [`${VERSIONS}/${bundle.id}/hostd`, "--version"]).catch((cause: unknown) => {
-    throw failed(options, "does not run there", cause, "nothing that runs was changed");
+    throw failed(options, "does not run there", cause, UNCHANGED);
   });
   await told(options, `start hostd ${bundle.id}`, () => start(session, options));
   return { ...about, changed: true, sent, packages };
 }
 
-/** In one line for people; `name` is the machine's. */
-export function describeInstalled(name: string, { before, after, sent, packages, changed }: Installed): string {
-  if (!changed) return `${name}: hostd ${after} runs already`;
+const UNCHANGED = "nothing that runs was changed";
+
+/** In a line or two for people; `name` is the machine's. */
+export function describeInstalled(name: string, { before, after, sent, packages, changed, kept }: Installed): string {
+  const own = kept === undefined ? "" : `\n  its own options stay (/etc/hostd/serve.env): ${kept}`;
+  if (!changed) return `${name}: hostd ${after} runs already${own}`;
   const from = before === undefined ? "installed" : `instead of ${before}`;
   const added = packages.length === 0 ? "" : `, and of Debian's packages ${packages.join(", ")}`;
-  return `${name}: hostd ${after} runs, ${from}; sent ${bytes(sent.bytes)} in ${sent.files} files${added}`;
+  return `${name}: hostd ${after} runs, ${from}; sent ${bytes(sent.bytes)} in ${sent.files} files${added}${own}`;
 }
 
 const ADD = "export DEBIAN_FRONTEND=noninteractive; apt-get -q update && apt-get -q -y install --no-install-recommends";
@@ -104,21 +113,24 @@ const SETTLE = `set -eu
 umask 022
 mkdir -p /etc/hostd
 cat >/etc/hostd/root.json.new
+echo "$3  /etc/hostd/root.json.new" | sha256sum --quiet --check
 sync /etc/hostd/root.json.new
 mv -T /etc/hostd/root.json.new /etc/hostd/root.json
-printf '%s\\n' "$1" >/etc/hostd/serve.env.new
+printf '%s\\n' '${SETTLED}' "HOSTD_OPTIONS=$1" >/etc/hostd/serve.env.new
 sync /etc/hostd/serve.env.new
 mv -T /etc/hostd/serve.env.new /etc/hostd/serve.env
 sync /etc/hostd
 case $2 in /*) mkdir -p -m 700 /var/lib/hostd; mkdir -p "$2" ;; esac`;
 
-async function settle(
-  session: Session,
-  options: InstallOptions,
-  { repository, channel, root }: Settings,
-): Promise<void> {
-  const words = `HOSTD_OPTIONS=--repository ${repository} --root /etc/hostd/root.json --channel ${channel}`;
-  await on(session, options, ["sh", "-c", SETTLE, "settle", words, repository], root);
+async function settle(session: Session, options: InstallOptions, settings: Settings): Promise<void> {
+  const words = ["sh", "-c", SETTLE, "settle", optionsOf(settings), settings.repository, hash("sha256", settings.root)];
+  await on(session, options, words, settings.root).catch((cause: unknown) => {
+    throw failed(options, "could not be told whom it trusts (/etc/hostd)", cause, UNCHANGED);
+  });
+}
+
+function optionsOf({ repository, channel }: Settings): string {
+  return `--repository ${repository} --root /etc/hostd/root.json --channel ${channel}`;
 }
 
 /** A version is there whole, as it was sent, or not at all. */
@@ -136,14 +148,17 @@ printf %s "$sums" >SHA256SUMS
 sha256sum --quiet --check SHA256SUMS
 sync --file-system .
 cd /
-rm -rf "$versions/$id"
+old=$versions/.$id.old
+rm -rf "$old"
+[ ! -e "$versions/$id" ] || mv -T "$versions/$id" "$old"
 mv -T "$new" "$versions/$id"
-sync "$versions"`;
+sync "$versions"
+rm -rf "$old"`;
 
 const IS_WHOLE = `cd ${VERSIONS}/"$1" && sha256sum --quiet --check SHA256SUMS`;
 
 async function send(session: Session, options: InstallOptions, found: Found): Promise<Installed["sent"]> {
-  const { bundle, signal } = options;
+  const { bundle } = options;
   const whole = () =>
     on(session, options, ["sh", "-c", IS_WHOLE, "check", bundle.id]).then(
       () => true,
@@ -151,19 +166,36 @@ async function send(session: Session, options: InstallOptions, found: Found): Pr
     );
   if (found.versions.has(bundle.id) && (await whole())) return { files: 0, bytes: 0 };
   const has = ({ sha256, name }: BundleFile) => bundle.id !== found.current && found.sums.get(sha256) === name;
-  const [reused, lacking] = [bundle.files.filter(has), bundle.files.filter((file) => !has(file))];
-  const [from, names] = [found.current ?? "", reused.map(({ name }) => name)];
+  const reused = bundle.files.filter(has);
+  try {
+    return await sendBeside(session, options, found.current ?? "", reused);
+  } catch (error) {
+    if (reused.length === 0 || !(error instanceof FleetError)) throw error;
+    return await sendBeside(session, options, "", []); // what is there is not what it was recorded as
+  }
+}
+
+/** Sends a version but for the files that another one has. */
+async function sendBeside(
+  session: Session,
+  options: InstallOptions,
+  from: string,
+  reused: readonly BundleFile[],
+): Promise<Installed["sent"]> {
+  const { bundle, signal } = options;
+  const lacking = bundle.files.filter((file) => !reused.includes(file));
   return await withTemporaryDirectory(tmpdir(), async (work) => {
     const [packed, list] = [join(work, "hostd.tar.gz"), join(work, "names")];
     await writeFile(list, lacking.map(({ name }) => `./${name}\n`).join(""));
     const tar = ["tar", "--create", "--gzip", `--file=${packed}`, `--directory=${bundle.directory}`];
     await run([...tar, "--owner=0", "--group=0", "--mode=u+w,go-w,a+rX", `--files-from=${list}`], { signal });
     const { size } = await stat(packed);
+    const names = reused.map(({ name }) => name);
     const take = ["sh", "-c", TAKE, "take", bundle.id, from, sumsOf(bundle.files), ...names];
     await told(options, `send hostd ${bundle.id}: ${bytes(size)}`, async () => {
       const whereFrom = ["sh", "-c", 'exec "$@" <"$0"', packed];
       await run([...whereFrom, ...session.command(take)], { signal }).catch((cause: unknown) => {
-        throw failed(options, "could not be sent", cause, "nothing that runs was changed");
+        throw failed(options, "could not be sent", cause, UNCHANGED);
       });
     });
     return { files: lacking.length, bytes: size };
@@ -176,7 +208,14 @@ async function start(session: Session, options: InstallOptions): Promise<void> {
   const unit = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--unit=hostd-installing"];
   const guarded = ["--property=Restart=on-abnormal", "--property=RestartSec=200ms"];
   await on(session, options, [...unit, ...guarded, `${VERSIONS}/${id}/install`, id]).catch((cause: unknown) => {
-    throw failed(options, "is not what runs", cause, "its journal: journalctl -u hostd -u hostd-installing");
+    const hint = "its journal: journalctl -u hostd -u hostd-installing";
+    throw failed(
+      options,
+      "is not what runs",
+      cause,
+      hint,
+      "it goes on there by itself, and the same command again tells how it ended",
+    );
   });
 }
 
@@ -185,20 +224,22 @@ async function on(session: Session, { signal }: InstallOptions, command: readonl
   return ended.stdout;
 }
 
-/** In the words of what failed there, not of the command that was sent. */
-function failed({ destination, bundle }: InstallOptions, what: string, cause: unknown, hint: string): unknown {
+/** In the words of what failed there, not of the command that was sent. `goesOn`: what is so where the connection ended. */
+function failed(
+  { destination, bundle }: InstallOptions,
+  what: string,
+  cause: unknown,
+  hint: string,
+  goesOn: string = UNCHANGED,
+): unknown {
   if (!(cause instanceof ProcessError)) return cause;
   const isLost = cause.exitCode === 255;
   const said = cause.output.trim().replace(/^error: /, "");
-  const message = isLost ? "the connection ended; it goes on there by itself" : what;
-  return new FleetError(
-    "install-failed",
-    `${destination}: hostd ${bundle.id}: ${message}${said === "" ? "" : `\n${said}`}`,
-    {
-      cause,
-      hint: isLost ? "the same command again tells how it ended" : hint,
-    },
-  );
+  const message = `${destination}: hostd ${bundle.id}: ${isLost ? "the connection ended" : what}`;
+  return new FleetError("install-failed", said === "" ? message : `${message}\n${said}`, {
+    cause,
+    hint: isLost ? goesOn : hint,
+  });
 }
 
 async function told(options: InstallOptions, text: string, work: () => Promise<void>): Promise<void> {

@@ -18,6 +18,9 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   gzip: "gzip",
 };
 
+/** First line of the options that an installation wrote, and that an administrator may change. */
+export const SETTLED = '# Written once by "ostler node add --install"; yours from then on.';
+
 /** Prints one fact a line. It changes nothing, but for the module of a file system that hostd mounts. */
 export const ASK = `
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -36,6 +39,9 @@ unit=$(systemctl show --property=FragmentPath --value hostd.service 2>/dev/null)
 [ -z "$unit" ] || echo "unit $(readlink -f "$unit")"
 echo "state $(systemctl is-active hostd.service 2>/dev/null)"
 [ ! -e ${VERSIONS}/asked ] || echo 'unproven yes'
+case $(systemctl is-active hostd-installing.service 2>/dev/null) in active | activating | deactivating) echo 'busy yes' ;; esac
+sed -n 's/^HOSTD_OPTIONS=/options /p' /etc/hostd/serve.env 2>/dev/null
+grep -qxF '${SETTLED}' /etc/hostd/serve.env 2>/dev/null && echo 'settled here'
 [ ! -e /etc/hostd/serve.env ] || echo 'settled yes'
 sed 's/^/sum /' /usr/lib/hostd/SHA256SUMS 2>/dev/null
 for version in ${VERSIONS}/*/; do [ -d "$version" ] && echo "version $(basename "$version")"; done
@@ -58,8 +64,12 @@ export interface Found {
   isRunning: boolean;
   /** A trial of a version has not ended. */
   isUnproven: boolean;
-  /** Somebody said already where its updates come from. */
-  isSettled: boolean;
+  /** Another installation is under way. */
+  isBusy: boolean;
+  /** Who said already where its updates come from: an installation, or somebody on the machine; undefined where nobody did. */
+  settled: "here" | "there" | undefined;
+  /** What hostd serve is started with. */
+  options: string;
   /** Files of the version in place: SHA-256 -> name. */
   sums: ReadonlyMap<string, string>;
   versions: ReadonlySet<string>;
@@ -88,12 +98,14 @@ export function parseFound(text: string): Found {
     isReadOnly: one("read-only") !== "",
     hasErofs: one("no") !== "erofs",
     hasApt: one("has") !== "",
-    missing: all("missing").filter((program) => program in PROGRAMS),
+    missing: all("missing").filter((program) => Object.hasOwn(PROGRAMS, program)),
     current,
     other: link !== "" && current === undefined ? "/usr/lib/hostd" : foreignUnit,
     isRunning: one("state") === "active",
     isUnproven: one("unproven") !== "",
-    isSettled: one("settled") !== "",
+    isBusy: one("busy") !== "",
+    settled: one("settled") === "" ? undefined : one("settled") === "here" ? "here" : "there",
+    options: one("options"),
     sums: new Map(all("sum").flatMap((line) => sumIn(line))),
     versions: new Set(all("version").filter((name) => /^[0-9a-f]{16}$/.test(name))),
   };
@@ -114,6 +126,11 @@ const MACHINES: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarc
 
 /** Refuses (`not-installable`) a machine on which hostd cannot be installed so that it keeps itself. */
 export function refuseMachine(found: Found, destination: string, architecture: string = process.arch): void {
+  if (found.isBusy) {
+    throw new FleetError("install-under-way", `${destination}: another installation of hostd is under way`, {
+      hint: `ssh ${destination} journalctl -f -u hostd-installing shows it`,
+    });
+  }
   const problem = problemOf(found, MACHINES[architecture] ?? architecture);
   if (problem === undefined) return;
   const [what, hint] = problem;
@@ -142,7 +159,7 @@ function problemOf(found: Found, machine: string): [string, string] | undefined 
   if (found.machine !== machine) {
     return [
       `expected a machine of ${machine}, as this one is, found ${found.machine || "nothing"}`,
-      "install from a machine of its kind, or --bundle one made there",
+      "install from a machine of its kind",
     ];
   }
   if (found.other !== undefined) {

@@ -4,6 +4,7 @@ import type { Client } from "../../hostd/client.ts";
 import { Failure } from "../../manifests/failure.ts";
 import type { Node } from "../../manifests/inventory.ts";
 import type { StatusDocument } from "../../manifests/node.ts";
+import { FleetError } from "../error.ts";
 import { type NodeAddress, withinLimit, withSession } from "../push/session.ts";
 
 /** How ssh reaches a node of the inventory. */
@@ -16,6 +17,17 @@ export async function askNode<T>(node: Node, signal: AbortSignal, ask: (client: 
   return await withSession(addressOf(node), { unattended: true, signal }, ({ socket }) =>
     withinLimit(socket, signal, ask),
   );
+}
+
+/** Says that behind a connection that stands nobody answers; other errors stay what they are. */
+export function silentHostd(name: string, hint: string): (error: unknown) => never {
+  return (error) => {
+    if (!hasErrno(error, "ECONNRESET", "EPIPE")) throw error;
+    throw new FleetError("node-unreachable", `${name}: hostd is not running: nobody answers behind ssh`, {
+      cause: error,
+      hint,
+    });
+  };
 }
 
 /** What a node said of itself, or why it did not. */

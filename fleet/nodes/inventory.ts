@@ -54,8 +54,10 @@ export function addNode({ nodes, ...rest }: Inventory, given: unknown): Inventor
   if (same !== undefined) {
     throw new FleetError("node-known", `${node.destination}: its host key ${node.key} is that of ${same.name}`, {
       hint:
-        `ostler node rename ${same.name} ${node.name} gives it another name; a machine that was cloned needs a host key ` +
-        "of its own: ssh-keygen -A",
+        same.name === node.name
+          ? `where its address is another one now: ostler node remove ${same.name}, then add it; its groups: ostler node group`
+          : `ostler node rename ${same.name} ${node.name} gives it another name; a machine that was cloned needs a host key ` +
+            "of its own: ssh-keygen -A",
     });
   }
   refuseTaken(nodes, node.name);

@@ -44,6 +44,7 @@ export async function withSession<T>(
   const directory = await mkdtemp(join(tmpdir(), `ostler-ssh-${process.pid}-`)); // short: socket paths end at 107 bytes
   const [control, socket, log] = [join(directory, "c"), join(directory, "s"), join(directory, "log")];
   const common = [...(node.sshConfig === undefined ? [] : ["-F", node.sshConfig]), "-o", `ControlPath=${control}`];
+  const shared = [...common, "-o", "ProxyCommand=false"]; // never a connection of its own, to whom its key was not asked
   try {
     const opening = ["ssh", "-v", "-E", log, ...common, ...openingOptions(options.unattended ?? false)];
     const command = [...opening, "-L", `${socket}:${node.socket}`, node.destination];
@@ -56,10 +57,10 @@ export async function withSession<T>(
       socket,
       hostKey,
       async sftp(batch) {
-        const command = ["sftp", "-q", ...common, "-b", "-", node.destination];
+        const command = ["sftp", "-q", ...shared, "-b", "-", node.destination];
         return (await run(command, { input: batch, signal: options.signal })).stdout;
       },
-      command: (remote) => ["ssh", ...common, node.destination, quoteCommand(remote)],
+      command: (remote) => ["ssh", ...shared, node.destination, quoteCommand(remote)],
     });
   } finally {
     await endSession(common, node.destination);

@@ -175,6 +175,23 @@ describeWith(NEEDS, "hostd installed over SSH on a Debian of somebody's own", ()
     expect((await fetch(`http://127.0.0.1:${port}/version`)).status).toBe(200);
   });
 
+  test("one that was stopped is started again; other options than the machine has are told, and the machine's stay", {
+    timeout: LIMIT,
+  }, async () => {
+    await node().run(["systemctl", "stop", "hostd"]);
+    const again = await update("--bundle", join(work, "first"));
+    expect(again).toMatchObject({ exitCode: 0, json: { nodes: [{ changed: true, sent: { files: 0 } }], left: [] } });
+    const other = await add("--install", "--bundle", join(work, "first"), "--channel", "staging");
+    const kept = expect.stringContaining("--channel production");
+    expect(other).toMatchObject({ exitCode: 0, json: { installed: { changed: false, kept } } });
+    expect(readFileSync(at("etc/hostd/serve.env"), "utf8")).toContain("--channel production");
+    expect(await add("--install", "--name", "web-9")).toMatchObject({
+      exitCode: 3,
+      stderr: expect.stringContaining("that of web-1"),
+    });
+    expect((await add("--install", "--remote", "repo")).exitCode).toBe(2);
+  });
+
   test.each([
     ["does not start", "echo no such luck; exit 1", /did not come up\n.*no such luck/s],
     ["never says that it is ready", "sleep 600", /did not come up/],

@@ -46,9 +46,22 @@ describe("what a machine says of itself", () => {
 
   test("an installed one names the version that is in place, its files and the others", () => {
     const found = parseFound(INSTALLED);
-    expect(found).toMatchObject({ current: ID, other: undefined, isRunning: true, isSettled: true, isUnproven: false });
+    expect(found).toMatchObject({
+      current: ID,
+      other: undefined,
+      isRunning: true,
+      settled: "there",
+      isUnproven: false,
+    });
     expect([...found.sums]).toEqual([[SUM, "node"]]);
     expect([...found.versions]).toEqual([ID, "fedcba9876543210"]);
+  });
+
+  test("options that an installation wrote are told from somebody's own, and one that is under way is waited for", () => {
+    const found = parseFound(`${INSTALLED}settled here\noptions --channel staging\n`.replace("settled yes\n", ""));
+    expect(found).toMatchObject({ settled: "here", options: "--channel staging" });
+    expect(parseFound(BARE)).toMatchObject({ settled: undefined, options: "", isBusy: false });
+    expect(() => refuseMachine(parseFound(`${BARE}busy yes\n`), "node-1", "x64")).toThrow("another installation");
   });
 
   test("paths and names that climb are nobody's version, and a hostd under them is somebody else's", () => {
