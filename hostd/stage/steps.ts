@@ -46,7 +46,8 @@ async function wantedOf({ engine, app, plan, signal }: Context, channel: string)
 export async function space(context: Context): Promise<string> {
   const { engine } = context;
   const { reserve } = engine.settings;
-  await prune(engine, context.id, context.app, { coming: foundOf(context).image });
+  const isReturning = context.plan.stage?.image !== undefined; // it takes the place of none that came later
+  await prune(engine, context.id, context.app, isReturning ? {} : { coming: foundOf(context).image });
   await removeDamagedParts(engine, foundOf(context));
   const missing = await missingLayers(context);
   const needed = await roomToBring(engine, stagingOf(context));
