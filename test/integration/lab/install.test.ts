@@ -117,7 +117,10 @@ describeWith(NEEDS, "hostd installed over SSH on a Debian of somebody's own", ()
 
   test("without --install a machine that has no hostd is told apart from one that cannot be reached", async () => {
     const ended = await add();
-    expect(ended).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("node: hostd is not running: nobody answers") });
+    expect(ended).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining("node: hostd is not running: nobody answers"),
+    });
     expect(ended.stderr).toContain("ostler node add node --install");
   });
 
