@@ -199,7 +199,7 @@ failure: [{ revert: rollout }, { run: [sh, -c, 'cp "$OSTLER_ROLLOUT" ${told}'] }
       expect(await fleet.ostler("node", "rename", "n-2", "web")).toMatchObject({ exitCode: 3 }); // that is a group
       const listed = await fleet.ostler("node", "list", "web", "--no-json");
       expect(listed.stdout).not.toContain("n-2");
-      expect(listed.stdout).toMatch(/^web-berlin +web +shop +1\.0\.0 [0-9a-f]{12} .*healthy$/m);
+      expect(listed.stdout).toMatch(/^web-berlin +web +\d+\.\d+\.\d+ +shop +1\.0\.0 [0-9a-f]{12} .*healthy$/m);
       const [first, second] = fleet.nodes;
       writeFileSync(first?.sshd.config ?? "", readFileSync(second?.sshd.config ?? "")); // another machine under its address
       const other = await fleet.ostler("node", "list", "--no-json");
