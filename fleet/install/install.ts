@@ -90,7 +90,7 @@ const UNCHANGED = "nothing that runs was changed";
 export function describeInstalled(name: string, { before, after, sent, packages, changed, kept }: Installed): string {
   const own = kept === undefined ? "" : `\n  its own options stay (/etc/hostd/serve.env): ${kept}`;
   if (!changed) return `${name}: hostd ${after} runs already${own}`;
-  const from = before === undefined ? "installed" : `instead of ${before}`;
+  const from = before === undefined ? "installed" : before === after ? "started again" : `instead of ${before}`;
   const added = packages.length === 0 ? "" : `, and of Debian's packages ${packages.join(", ")}`;
   return `${name}: hostd ${after} runs, ${from}; sent ${bytes(sent.bytes)} in ${sent.files} files${added}${own}`;
 }
@@ -206,7 +206,9 @@ async function sendBeside(
 async function start(session: Session, options: InstallOptions): Promise<void> {
   const { id } = options.bundle;
   const unit = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--unit=hostd-installing"];
-  const guarded = ["--property=Restart=on-abnormal", "--property=RestartSec=200ms"];
+  const guarded = ["Restart=on-abnormal", "RestartSec=200ms", "StartLimitIntervalSec=0"].map(
+    (one) => `--property=${one}`,
+  );
   await on(session, options, [...unit, ...guarded, `${VERSIONS}/${id}/install`, id]).catch((cause: unknown) => {
     const hint = "its journal: journalctl -u hostd -u hostd-installing";
     throw failed(
