@@ -239,6 +239,15 @@ describeWith(NEEDS, "hostd installed over SSH on a Debian of somebody's own", ()
   };
   const isAsked = async () => existsSync(at("usr/lib/ostler/hostd/asked"));
 
+  test("where the link cannot be turned, as on a full disk, the one before runs again", {
+    timeout: LIMIT,
+  }, async () => {
+    const [old, turn] = [inPlace(), steps.findIndex((line) => line.startsWith("point "))];
+    const bad = await update("--bundle", armed("full", [turn], "ln() { echo no room >&2; return 1; }"));
+    expect(bad).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("could not be put in its place") });
+    expect([inPlace(), await show("ActiveState"), await isAsked()]).toEqual([old, "active", false]);
+  });
+
   test("killed before each of its commands, one after the other, it goes on by itself", {
     timeout: LIMIT,
   }, async () => {
