@@ -11,7 +11,6 @@ import { appOf, parseImageConfig, parseManifest } from "../../manifests/image.ts
 import type { Engine } from "../engine.ts";
 import { HostdError } from "../error.ts";
 import type { Found } from "../stage/identify.ts";
-import type { EspFile } from "../system/host/esp.ts";
 import { collectEntries, espNeeds } from "./entries.ts";
 import { hostApp, hostOf, newRecovery, requireBoot, slotOfRoot, trialRoot, versionsOf } from "./host.ts";
 import { differenceOf } from "./plan.ts";
@@ -119,20 +118,15 @@ export async function refuseWithoutRoomOnEsp(engine: Engine, app: string, found:
 export async function removeUnusedEntries(engine: Engine): Promise<void> {
   const app = hostApp(engine);
   if (engine.host === undefined || app === undefined) return;
-  const { esp } = engine.host;
-  for (const name of await collectEntriesOf(engine, app, (await esp.read()).files)) await esp.remove(name);
-}
-
-/** Entries that retention gave up. */
-export async function collectEntriesOf(engine: Engine, app: string, found: readonly EspFile[]): Promise<string[]> {
-  const { files, machine } = hostOf(engine);
-  return collectEntries({
-    names: found.map(({ name }) => name),
+  const { esp, files, machine } = engine.host;
+  const unused = collectEntries({
+    names: (await esp.read()).files.map(({ name }) => name),
     versions: versionsOf(engine, app),
     booted: machine.booted,
     good: await files.good(),
     trial: trialRoot(engine),
   });
+  for (const name of unused) await esp.remove(name);
 }
 
 export function refuseWithoutEspRoom({ needed, free }: { needed: number; free: number }): void {

@@ -19,7 +19,7 @@ import { exchange, exchangeBack } from "./exchange.ts";
 import { refuseBelowFloor } from "./floor.ts";
 import { hostOf, hostPlanOf, requireBoot, slotOfRoot } from "./host.ts";
 import { deadlineOf } from "./plan.ts";
-import { collectEntriesOf, refuseWithoutEspRoom } from "./staging.ts";
+import { refuseWithoutEspRoom, removeUnusedEntries } from "./staging.ts";
 
 // The steps of an upgrade and what undoes each (hostd/states.ts). Invariants:
 // - until bless has written loader.conf, whatever the machine does next it boots the proven system;
@@ -106,8 +106,8 @@ export async function install(context: Context): Promise<string> {
   }
   if (carried) context.note(`carried ${carried} changed files of /etc over`);
 
+  await removeUnusedEntries(engine);
   const before = await esp.read();
-  for (const name of await collectEntriesOf(engine, app, before.files)) await esp.remove(name);
   const entry = findEntry(
     before.files.map(({ name }) => name),
     plan.root,
