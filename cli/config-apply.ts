@@ -3,25 +3,22 @@ import { drive } from "../fleet/push/drive.ts";
 import { answerOf, text } from "../hostd/verbs/answer.ts";
 import { appsToApply, verb as nodeVerb } from "../hostd/verbs/config-apply.ts";
 import type { Node } from "../manifests/inventory.ts";
-import type { Answer, Invocation, Verb } from "../terminal/verb.ts";
-import { clash, nodesOn, ON_NODES_OPTION, oneAfterTheOther } from "./on-node.ts";
+import type { Answer, Invocation } from "../terminal/verb.ts";
+import { acrossNodes, clash, oneAfterTheOther } from "./on-node.ts";
 
-export const verb: Verb = {
-  ...nodeVerb,
+const about = {
   summary:
     "switch to the config that the layers say, here or on one node after the other; the first that does not take it ends that",
-  options: [...(nodeVerb.options ?? []), ON_NODES_OPTION],
   examples: ["ostler config apply", "ostler config apply shop --on canary web"],
-  async run(invocation) {
-    const nodes = await nodesOn(invocation);
-    if (nodes === undefined) return await nodeVerb.run(invocation);
-    const { options, signal } = invocation;
-    if (options["wait"] === false) throw clash("--no-wait", "each node is followed before the next one begins");
-    if (options["revision"] !== undefined) throw clash("--revision", "a revision is one node's own number");
-    if (options["requestId"] !== undefined) throw clash("--request-id", "an id names one operation of one node");
-    return await oneAfterTheOther(nodes, signal, (node) => applyOn(node, invocation));
-  },
 };
+
+export const verb = acrossNodes(nodeVerb, about, async (invocation, nodes) => {
+  const { options, signal } = invocation;
+  if (options["wait"] === false) throw clash("--no-wait", "each node is followed before the next one begins");
+  if (options["revision"] !== undefined) throw clash("--revision", "a revision is one node's own number");
+  if (options["requestId"] !== undefined) throw clash("--request-id", "an id names one operation of one node");
+  return await oneAfterTheOther(nodes, signal, (node) => applyOn(node, invocation));
+});
 
 /** One app after the other, each followed over new connections where one ends. */
 async function applyOn(node: Node, { arguments: [only], progress, signal }: Invocation): Promise<Answer> {

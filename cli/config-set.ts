@@ -4,30 +4,31 @@ import { appsToApply } from "../hostd/verbs/config-apply.ts";
 import { verb as nodeVerb, readLayerText } from "../hostd/verbs/config-set.ts";
 import { EXIT_CODES } from "../manifests/failure.ts";
 import { table } from "../terminal/table.ts";
-import type { Verb } from "../terminal/verb.ts";
-import { nodesOn, ON_NODES_OPTION } from "./on-node.ts";
+import { acrossNodes } from "./on-node.ts";
 
-export const verb: Verb = {
-  ...nodeVerb,
+const about = {
   summary:
     "set a layer of config to a YAML or JSON file, here or on many nodes; nothing that runs changes before it is applied",
-  options: [...(nodeVerb.options ?? []), ON_NODES_OPTION],
   examples: ["ostler config set node node.yaml", "ostler config set group web.yaml --on web"],
-  async run(invocation) {
-    const nodes = await nodesOn(invocation);
-    if (nodes === undefined) return await nodeVerb.run(invocation);
-    const [layer, file] = [argument(invocation, 0), argument(invocation, 1)];
-    const spread = await spreadLayer(nodes, { layer, file, text: await readLayerText(layer, file) }, invocation.signal);
-    return {
-      json: { schema: 1, layer, nodes: spread.map((one) => toDocument(layer, one)) },
-      text: table(
-        ["NODE", "LAYER", "DIGEST", "REVISION", "TO APPLY"],
-        spread.map((one) => row(layer, one)),
-      ),
-      exitCode: spread.every((one) => "config" in one) ? EXIT_CODES.ok : EXIT_CODES.failed,
-    };
-  },
 };
+
+export const verb = acrossNodes(nodeVerb, about, async (invocation, nodes) => {
+  const [layer, file] = [argument(invocation, 0), argument(invocation, 1)];
+  const spread = await spreadLayer(nodes, { layer, file, text: await readLayerText(layer, file) }, invocation.signal);
+  const rows = spread.map((one) => row(layer, one));
+  return {
+    json: { schema: 1, layer, nodes: spread.map((one) => toDocument(layer, one)) },
+    text: [table(["NODE", "LAYER", "DIGEST", "REVISION", "TO APPLY"], rows), ...spread.flatMap(warningLines)].join(
+      "\n",
+    ),
+    exitCode: spread.every((one) => "config" in one) ? EXIT_CODES.ok : EXIT_CODES.failed,
+  };
+});
+
+/** What a node says of values that none of its templates reads. */
+function warningLines(one: Spread): string[] {
+  return "problem" in one ? [] : one.config.warnings.map((warning) => `${one.node.name}: ${warning}`);
+}
 
 function toDocument(layer: string, one: Spread) {
   const node = one.node.name;

@@ -14,17 +14,31 @@ const ON_OPTION: OptionSpec = {
   summary: "a node of the inventory, over SSH, instead of this one",
 };
 
-export const ON_NODES_OPTION: OptionSpec = {
+const ON_NODES_OPTION: OptionSpec = {
   flags: "--on <node...>",
   summary: "nodes and groups of the inventory, over SSH, instead of this one",
 };
 
-/** The nodes that such an option names, each once; undefined where this machine's own hostd is meant. */
-export async function nodesOn(invocation: Invocation): Promise<Node[] | undefined> {
-  const { on, socket } = invocation.options;
-  if (on === undefined) return undefined;
-  if (socket !== undefined) throw clash("--socket", "the inventory knows the node's");
-  return selectNodes(await readInventory(fleetOf(invocation).inventory), [on].flat().map(String));
+/** A verb of hostd's as one of ostler's that is also for many nodes: `run` is for those that `--on` names, each once. */
+export function acrossNodes(
+  verb: Verb,
+  about: Pick<Verb, "summary" | "examples">,
+  run: (invocation: Invocation, nodes: Node[]) => Promise<Answer>,
+): Verb {
+  return {
+    ...verb,
+    ...about,
+    options: [...(verb.options ?? []), ON_NODES_OPTION],
+    async run(invocation) {
+      const { on, socket } = invocation.options;
+      if (on === undefined) return await verb.run(invocation);
+      if (socket !== undefined) throw clash("--socket", "the inventory knows the node's");
+      return await run(
+        invocation,
+        selectNodes(await readInventory(fleetOf(invocation).inventory), [on].flat().map(String)),
+      );
+    },
+  };
 }
 
 /** Does something to nodes in this order; the first that does not end well ends it, and what became of each is told. */

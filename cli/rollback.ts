@@ -1,4 +1,4 @@
-import { bringingBack, onNode, rollbackRequest } from "../hostd/verbs/rollback.ts";
+import { bringingBack, rollbackHere, rollbackRequest } from "../hostd/verbs/rollback.ts";
 import { verb as stage, stageRequest } from "../hostd/verbs/stage.ts";
 import { begunOnNode } from "./on-node.ts";
 
@@ -8,4 +8,7 @@ const examples = [
   "ostler rollback shop --on web-1",
 ];
 
-export const verb = bringingBack(begunOnNode(onNode, examples, rollbackRequest), begunOnNode(stage, [], stageRequest));
+export const verb = bringingBack(
+  begunOnNode(rollbackHere, examples, rollbackRequest),
+  begunOnNode(stage, [], stageRequest),
+);

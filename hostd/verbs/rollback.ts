@@ -4,7 +4,7 @@ import { argument, OPERATION_OPTIONS, operate, UPGRADE_OPTIONS, upgradeOf } from
 import { verb as stage } from "./stage.ts";
 
 /** The rollback alone: to a version that is on the node. */
-export const onNode: Verb = {
+export const rollbackHere: Verb = {
   name: "rollback",
   summary: "go back to a version that ran here: its binaries alone, unless data or config are asked for too",
   arguments: [{ name: "<app>", summary: "the app" }],
@@ -30,7 +30,7 @@ export const onNode: Verb = {
   run: (invocation) => operate(invocation, argument(invocation, 0), "rollback", rollbackRequest(invocation)),
 };
 
-export const verb = bringingBack(onNode, stage);
+export const verb = bringingBack(rollbackHere, stage);
 
 /** A rollback to a version that ran here and is gone brings that again first: two operations, the second where the first is done. */
 export function bringingBack(rollback: Verb, bring: Verb): Verb {

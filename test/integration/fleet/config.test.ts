@@ -47,6 +47,9 @@ describeWith(NEEDS, "config of many nodes", () => {
         });
         expect(await applied()).toMatchObject(Array(3).fill({ declared: 1, applied: 1, drift: [] }));
 
+        const typo = layerFile(fleet, "greting: hi\n");
+        const warned = await fleet.ostler("config", "set", "site", typo, "--on", "n-2", "--no-json");
+        expect(warned.stdout).toMatch(/^n-2 +site +[0-9a-f]{12} +2 +none *\nn-2: .*greting/m);
         const own = fleet.ostler("config", "set", "node", layerFile(fleet, "greeting: mine\n"), "--on", "n-3");
         expect(await own).toMatchObject({ exitCode: 0 });
         const shown = await fleet.ostler("config", "show", "shop", "--origin", "--on", "n-3", "--no-json");
